@@ -1,0 +1,46 @@
+"""Which long videos the benchmark reads and where they lie.
+
+Imports neither av nor numpy: `measure.py` says why.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+RECIPE = 1  # part of every file name: raise it whenever a change in longfiles.py changes the bytes
+CACHE_VARIABLE = "STILLFRAME_BENCH_CACHE"
+FRAMES_PER_SECOND = 25
+
+
+@dataclass(frozen=True, slots=True)
+class LongFile:
+    """One video of the benchmark: 25 frames a second, keyframes exactly at the multiples of its GOP length."""
+
+    gop_frames: int
+    minutes: int
+
+    @property
+    def duration_ms(self) -> int:
+        """Duration in milliseconds."""
+        return self.minutes * 60_000
+
+    def path(self, cache: Path) -> Path:
+        """Where the video lies in the cache folder."""
+        return cache / f"gop{self.gop_frames}-{self.minutes}min-r{RECIPE}.mp4"
+
+    def segment_path(self, cache: Path) -> Path:
+        """Where the segment lies that the video repeats."""
+        return cache / f"gop{self.gop_frames}-segment-r{RECIPE}.mp4"
+
+
+GOP250_HOUR = LongFile(gop_frames=250, minutes=60)
+GOP50_HOUR = LongFile(gop_frames=50, minutes=60)
+GOP50_TEN_MINUTES = LongFile(gop_frames=50, minutes=10)
+LONG_FILES = (GOP250_HOUR, GOP50_HOUR, GOP50_TEN_MINUTES)
+
+
+def default_cache() -> Path:
+    """The cache folder: $STILLFRAME_BENCH_CACHE, else `.cache` beside this file."""
+    return Path(os.environ.get(CACHE_VARIABLE) or Path(__file__).resolve().parent / ".cache")

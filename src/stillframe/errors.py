@@ -1,0 +1,101 @@
+"""Every error that Stillframe raises on purpose.
+
+StillframeError
+├── ConfigError      a parameter has a value that is not allowed
+├── SourceError      the input cannot be read (missing, no permission, changed while being read)
+├── MediaError       the input was read, but no picture can be made of it
+│   └── PastTheEnd   the one moment that was asked for lies behind the end of the video
+└── SinkError        an output cannot be written (no folder, no permission, disk full)
+
+Errors carry data; the command and the service turn them into text for people and for the wire.
+"""
+
+from __future__ import annotations
+
+
+class StillframeError(Exception):
+    """Something that a user can understand and mend."""
+
+    #: the code that IMS users know (`ims_api`, section errors)
+    code = "InternalError"
+
+
+class ConfigError(StillframeError, ValueError):
+    """A parameter has a value that is not allowed.
+
+    `path` is the parameter as users write it in JSON (`SpriteSnapshotConfig.Columns`), `value` what was
+    given, `allowed` says in words what would have been right.
+    """
+
+    code = "InvalidParameter"
+
+    def __init__(self, path: str, value: object, allowed: str) -> None:
+        super().__init__(path, value, allowed)
+        self.path = path
+        self.value = value
+        self.allowed = allowed
+
+    def __str__(self) -> str:
+        return f"{self.path} is {_shown(self.value)}, but must be {self.allowed}"
+
+
+class SourceError(StillframeError, OSError):
+    """The input cannot be read."""
+
+    code = "ResourceNotFound"
+
+    def __init__(self, source: str, message: str) -> None:
+        super().__init__(source, message)
+        self.source = source
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.message}"
+
+
+class MediaError(StillframeError):
+    """No picture can be made of the input.
+
+    `reason` is a short word for programs: empty, not-video, playlist, audio-only, cover-only, encrypted,
+    unknown-codec, zero-size, damaged, no-picture, past-the-end.
+    """
+
+    code = "InvalidParameter.ResourceContentBad"
+
+    def __init__(self, source: str, reason: str, message: str) -> None:
+        super().__init__(source, reason, message)
+        self.source = source
+        self.reason = reason
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.message}"
+
+
+class PastTheEnd(MediaError):
+    """The one moment that was asked for lies behind the end of the video."""
+
+    code = "InvalidParameter"
+
+    def __init__(self, source: str, message: str) -> None:
+        super().__init__(source, "past-the-end", message)
+        self.args = (source, message)
+
+
+class SinkError(StillframeError, OSError):
+    """An output cannot be written."""
+
+    code = "OperationDenied"
+
+    def __init__(self, output: str, message: str) -> None:
+        super().__init__(output, message)
+        self.output = output
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.output}: {self.message}"
+
+
+def _shown(value: object, limit: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}…"

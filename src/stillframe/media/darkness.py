@@ -1,0 +1,35 @@
+"""The black-frame filter: is this picture black?
+
+Source of the rule: docs/parameters.md, row "BlackLevel, PixelBlackThreshold".
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange
+
+from stillframe.media.colour import colour_of
+
+#: how long a non-black picture is looked for, and how far apart the frames are that are looked at
+SEARCH_MS = 5_000
+STEP_MS = 200
+
+
+def is_black(frame: VideoFrame, black_level: int, pixel_threshold: int) -> bool:
+    """Whether at least `black_level` percent of the pixels have full-range luma (0-255) below the threshold."""
+    return dark_share(frame, pixel_threshold) * 100 >= black_level
+
+
+def dark_share(frame: VideoFrame, pixel_threshold: int) -> float:
+    """The share (0 to 1) of pixels whose full-range luma is below the threshold."""
+    full_range = colour_of(frame).full_range
+    if not frame.format.name.startswith(("yuv", "gray")):
+        frame = frame.reformat(format="gray", dst_color_range=ColorRange.JPEG, threads=1)
+        full_range = True
+    bits = frame.format.components[0].bits
+    plane = frame.planes[0]
+    rows = np.frombuffer(plane, np.uint8 if bits <= 8 else np.dtype("<u2")).reshape(frame.height, -1)
+    # the threshold in the plane's own numbers, so that no pixel is converted
+    limit = pixel_threshold if full_range else 16 + pixel_threshold * 219 / 255
+    return float(np.mean(rows[:, : frame.width] < limit * (1 << (max(bits, 8) - 8))))

@@ -1,0 +1,193 @@
+"""A decoded frame -> an upright, square-pixel, SDR picture of the asked size.
+
+The order is fixed: deinterlace, scale in the decoder's own kind of pixels, convert colour, turn upright.
+Scaling comes before conversion, so that a 160 px cell of a 4K film costs a cell's work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+from av.filter import Graph
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+
+from stillframe.media.colour import Colour, colour_of, hdr_peak_nits, hdr_to_sdr, sdr_2020_to_709
+from stillframe.media.geometry import Box, Placement
+from stillframe.media.orientation import orientation_of
+
+#: a picture: height x width x 3, red, green, blue, 0 to 255
+Picture = npt.NDArray[np.uint8]
+
+_PRECISE = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.BITEXACT
+#: from this reduction on, averaging the covered area is as good as a longer filter, and twice as fast
+_AREA_FROM = 2.0
+
+
+class Developer:
+    """Develops frames of one video, one after another; keeps the converters it has made. One per thread."""
+
+    def __init__(self, placement: Placement, background: tuple[int, int, int]) -> None:
+        self._placement = placement
+        self._background = background
+        self._scaler = VideoReformatter()
+        self._converter = VideoReformatter()
+        self._deinterlacers: dict[tuple[int, int, str], Callable[[VideoFrame], VideoFrame]] = {}
+
+    def develop(self, frame: VideoFrame) -> Picture:
+        """The finished picture of a frame, as large as the placement's canvas."""
+        orientation = orientation_of(frame)
+        # the tags are read first: filters and scalers do not keep all of them
+        colour, peak = colour_of(frame), hdr_peak_nits(frame)
+        if frame.interlaced_frame:
+            frame = self._deinterlace(frame)
+        picture_box = self._placement.picture
+        width, height = picture_box.width, picture_box.height
+        if orientation.transpose:
+            width, height = height, width
+        picture = self._rgb(frame, width, height, colour, peak)
+        upright = orientation.upright(picture)
+        return np.ascontiguousarray(self._place(upright))
+
+    def _rgb(
+        self, frame: VideoFrame, width: int, height: int, colour: Colour, peak_nits: float
+    ) -> npt.NDArray[np.uint8]:
+        form = frame.format
+        has_alpha = any(component.is_alpha for component in form.components) or form.has_palette
+        if form.is_rgb or form.has_palette:
+            small = self._scale(frame, width, height, "rgba" if has_alpha else "rgb24", colour)
+            return self._over_background(_packed(small))
+        bits = form.components[0].bits
+        if colour.kind in ("pq", "hlg") and bits >= 8:
+            small = self._scale(frame, width, height, _planar(bits, alpha=False), colour)
+            return hdr_to_sdr(_planes(small, bits), bits, colour, peak_nits)
+        full_j = form.name.startswith("yuvj")
+        between = "yuvj444p" if full_j else _planar(bits, alpha=has_alpha)
+        if (frame.width, frame.height) != (width, height):
+            frame = self._scale(frame, width, height, between, colour)
+        rgb = self._converter.reformat(
+            frame,
+            format="rgba" if has_alpha else "rgb24",
+            src_colorspace=colour.matrix,
+            src_color_range=ColorRange.JPEG if colour.full_range else ColorRange.MPEG,
+            dst_color_range=ColorRange.JPEG,
+            interpolation=Interpolation.BICUBIC | _PRECISE,
+            threads=1,
+        )
+        pixels = self._over_background(_packed(rgb))
+        return sdr_2020_to_709(pixels) if colour.kind == "sdr-2020" else pixels
+
+    def _scale(self, frame: VideoFrame, width: int, height: int, form: str, colour: Colour) -> VideoFrame:
+        reduction = min(frame.width / width, frame.height / height)
+        method = Interpolation.AREA if reduction >= _AREA_FROM else Interpolation.BICUBIC
+        color_range = ColorRange.JPEG if colour.full_range else ColorRange.MPEG
+        same = {"src_colorspace": colour.matrix, "dst_colorspace": colour.matrix}
+        if frame.format.is_rgb or frame.format.has_palette:
+            same, color_range = {}, ColorRange.JPEG
+        return self._scaler.reformat(
+            frame,
+            width=width,
+            height=height,
+            format=form,
+            src_color_range=color_range,
+            dst_color_range=color_range,
+            interpolation=method | _PRECISE,
+            threads=1,
+            **same,
+        )
+
+    def _over_background(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        if pixels.shape[2] == 3:
+            return pixels
+        alpha = pixels[:, :, 3:].astype(np.uint16)
+        background = np.array(self._background, np.uint16)
+        mixed = pixels[:, :, :3] * alpha + background * (255 - alpha)
+        return ((mixed + 127) // 255).astype(np.uint8)
+
+    def _deinterlace(self, frame: VideoFrame) -> VideoFrame:
+        """Make a frame of one field of it; only that frame is looked at, so a lone shot needs no neighbours."""
+        key = (frame.width, frame.height, frame.format.name)
+        if key not in self._deinterlacers:
+            self._deinterlacers[key] = _spatial_deinterlacer(frame)
+        return self._deinterlacers[key](frame)
+
+    def _place(self, picture: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        canvas, box = self._placement.canvas, self._placement.picture
+        if (box.x, box.y, box.width, box.height) == (0, 0, canvas.width, canvas.height):
+            return picture
+        whole = np.empty((canvas.height, canvas.width, 3), np.uint8)
+        whole[:] = self._background
+        seen, hidden = _visible(box, canvas)
+        whole[seen] = picture[hidden]
+        return whole
+
+
+def _visible(box: Box, canvas: Box) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Where a picture at `box` is seen on the canvas, and which part of the picture that is."""
+    left, top = max(box.x, 0), max(box.y, 0)
+    right, bottom = min(box.x + box.width, canvas.width), min(box.y + box.height, canvas.height)
+    on_canvas = (slice(top, bottom), slice(left, right))
+    of_picture = (slice(top - box.y, bottom - box.y), slice(left - box.x, right - box.x))
+    return on_canvas, of_picture
+
+
+def _spatial_deinterlacer(like: VideoFrame) -> Callable[[VideoFrame], VideoFrame]:
+    graph = Graph()
+    first = graph.add_buffer(
+        width=like.width, height=like.height, format=like.format.name, time_base=like.time_base
+    )
+    # estdif works on the lines of one frame; yadif and bwdif without neighbours leave still combs standing
+    filtered = graph.add("estdif", "mode=frame:deint=all")
+    last = graph.add("buffersink")
+    first.link_to(filtered)
+    filtered.link_to(last)
+    graph.configure()
+    tick = 0
+
+    def deinterlace(frame: VideoFrame) -> VideoFrame:
+        nonlocal tick
+        # the filter holds one frame back; the same one pushed twice comes out, with times that ascend
+        saved = frame.pts
+        for _ in range(2):
+            frame.pts = tick
+            tick += 1
+            graph.push(frame)
+        frame.pts = saved
+        out = None
+        while True:
+            try:
+                out = graph.pull()
+            except (BlockingIOError, EOFError):
+                break
+        assert isinstance(out, VideoFrame)
+        return out
+
+    return deinterlace
+
+
+def _planar(bits: int, *, alpha: bool) -> str:
+    """The 4:4:4 pixel format of a depth, with alpha or without."""
+    name = "yuva444p" if alpha else "yuv444p"
+    if bits <= 8:
+        return name
+    known = (9, 10, 12, 16) if alpha else (9, 10, 12, 14, 16)
+    return f"{name}{next(depth for depth in known if depth >= bits)}le"
+
+
+def _planes(frame: VideoFrame, bits: int) -> npt.NDArray[np.uint16]:
+    kind = np.uint8 if bits == 8 else np.dtype("<u2")
+    return np.stack(
+        [
+            np.frombuffer(plane, kind).reshape(frame.height, -1)[:, : frame.width].astype(np.uint16)
+            for plane in frame.planes[:3]
+        ]
+    )
+
+
+def _packed(frame: VideoFrame) -> npt.NDArray[np.uint8]:
+    channels = len(frame.format.components)
+    plane = frame.planes[0]
+    rows = np.frombuffer(plane, np.uint8).reshape(frame.height, plane.line_size)
+    return rows[:, : frame.width * channels].reshape(frame.height, frame.width, channels)

@@ -1,0 +1,36 @@
+"""A picture -> JPEG or PNG."""
+
+from __future__ import annotations
+
+import simplejpeg
+from av.codec.context import CodecContext
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+
+from stillframe.media.develop import Picture
+from stillframe.media.sink import PictureFormat
+
+#: from this JPEG quality on, colour is kept at full resolution
+_FULL_COLOUR_FROM = 95
+
+
+def encode(picture: Picture, form: PictureFormat, quality: int) -> bytes:
+    """The file's bytes. `quality` is 1 to 100, for JPEG only; PNG is lossless."""
+    if form == "png":
+        return _png(picture)
+    subsampling = "444" if quality >= _FULL_COLOUR_FROM else "420"
+    data: bytes = simplejpeg.encode_jpeg(
+        picture, quality=quality, colorspace="RGB", colorsubsampling=subsampling
+    )
+    return data
+
+
+def _png(picture: Picture) -> bytes:
+    height, width, _ = picture.shape
+    context = CodecContext.create("png", "w")
+    assert isinstance(context, VideoCodecContext)
+    context.width, context.height, context.pix_fmt = width, height, "rgb24"
+    context.options = {"pred": "mixed", "compression_level": "6"}
+    frame = VideoFrame.from_ndarray(picture, format="rgb24")
+    packets = context.encode(frame) + context.encode(None)
+    return b"".join(bytes(packet) for packet in packets)

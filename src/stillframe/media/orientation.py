@@ -1,0 +1,62 @@
+"""Which way up a picture is: the display matrix as one of eight turns and flips.
+
+Source: ISO/IEC 14496-12, track header matrix; libav's display.h for its layout in side data.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from av.video.frame import VideoFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """How to put a coded picture upright: transpose first (swap x and y), then flip."""
+
+    transpose: bool = False
+    flip_x: bool = False
+    flip_y: bool = False
+
+    @property
+    def rotation(self) -> int:
+        """Degrees clockwise that the picture must be turned by: 0, 90, 180 or 270."""
+        if self.transpose:
+            return 270 if self.flip_y else 90
+        return 180 if self.flip_y else 0
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the picture is also flipped left to right, after the turn."""
+        return self.transpose ^ self.flip_x ^ self.flip_y
+
+    def upright(self, plane: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        """A plane or picture (height x width [x channels]) put upright."""
+        if self.transpose:
+            plane = plane.swapaxes(0, 1)
+        if self.flip_x:
+            plane = plane[:, ::-1]
+        if self.flip_y:
+            plane = plane[::-1]
+        return plane
+
+
+def orientation_of(frame: VideoFrame) -> Orientation:
+    """The orientation that a decoded frame's display matrix asks for, to the nearest quarter turn."""
+    side = frame.side_data
+    for k in range(len(side)):
+        if side[k].type.name == "DISPLAYMATRIX":
+            data = bytes(side[k])
+            if len(data) >= 36:
+                return from_matrix(*struct.unpack_from("=9i", data)[0:2], *struct.unpack_from("=9i", data)[3:5])
+    return Orientation()
+
+
+def from_matrix(a: int, b: int, c: int, d: int) -> Orientation:
+    """The orientation of x' = a x + c y, y' = b x + d y (y downwards), to the nearest quarter turn."""
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        return Orientation(transpose=True, flip_x=c < 0, flip_y=b < 0)
+    return Orientation(transpose=False, flip_x=a < 0, flip_y=d < 0)

@@ -1,0 +1,259 @@
+"""What is in the file: streams, duration, rotation, aspect, colour, keyframes.
+
+The first picture is really decoded: its tags, its size and its time are facts, a header's are claims.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+from av.video.frame import VideoFrame
+
+from stillframe.errors import MediaError
+from stillframe.media.boxes import Mp4Facts, SampleTable, read_mp4
+from stillframe.media.colour import Colour, colour_of
+from stillframe.media.ending import find_end
+from stillframe.media.orientation import orientation_of
+from stillframe.media.reader import VideoReader
+from stillframe.media.sniff import refuse_what_is_no_video
+from stillframe.media.source import ByteSource
+
+#: packets to look at for a first picture before it is sought further on, keyframe by keyframe
+_FIRST_PACKETS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """One stream of the container."""
+
+    index: int
+    type: str
+    codec: str
+    chosen: bool = False
+    attached_picture: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What is in a source. Plain data: it can be written to JSON and read back.
+
+    `first_pts` is the time of the first picture in ticks of `time_base` (numerator, denominator) seconds;
+    `end_pts` is where the announced video ends, `available_end_pts` where its data ends (less when the file
+    was cut off). `width_px` and `height_px` are the coded picture, `display_width_px` and
+    `display_height_px` the upright one with square pixels. `keyframes_pts` holds the keyframes that the
+    container lists, none when it has no index.
+    """
+
+    source: str
+    identity: str
+    size_bytes: int
+    container: str
+    streams: tuple[StreamFacts, ...]
+    stream_index: int
+    codec: str
+    time_base: tuple[int, int]
+    first_pts: int
+    end_pts: int
+    available_end_pts: int
+    frame_ticks: int
+    width_px: int
+    height_px: int
+    display_width_px: int
+    display_height_px: int
+    sample_aspect: tuple[int, int]
+    rotation: int
+    mirrored: bool
+    interlaced: bool
+    pixel_format: str
+    colour: Colour
+    colour_tags: dict[str, int]
+    keyframes_pts: tuple[int, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def duration_ms(self) -> int:
+        """Milliseconds from the first picture to the announced end."""
+        return self.ms_of(self.end_pts, round_up=False)
+
+    def ticks_of(self, time_ms: int) -> int:
+        """The last tick that is not later than `time_ms` after the first picture."""
+        numerator, denominator = self.time_base
+        return self.first_pts + time_ms * denominator // (1000 * numerator)
+
+    def ms_of(self, pts: int, *, round_up: bool = True) -> int:
+        """Milliseconds after the first picture; rounded up, asking for that time again finds the same frame."""
+        exact = Fraction(pts - self.first_pts) * 1000 * Fraction(*self.time_base)
+        return -int(-exact // 1) if round_up else int(exact + Fraction(1, 2))
+
+
+def probe(source: ByteSource) -> Probe:
+    """Look into a source. Raises MediaError when there is no video that can be shown, SourceError when unreadable."""
+    reader, table, found = open_and_probe(source)
+    reader.close()
+    return found
+
+
+def open_and_probe(source: ByteSource) -> tuple[VideoReader, SampleTable | None, Probe]:
+    """As `probe`, and keep the open reader and an MP4's sample table for the survey that goes on with them."""
+    refuse_what_is_no_video(source)
+    boxes = read_mp4(source)
+    _refuse_by_boxes(source, boxes)
+    reader = VideoReader(source)
+    try:
+        return reader, *_look(source, reader, boxes)
+    except BaseException:
+        reader.close()
+        raise
+
+
+def _look(
+    source: ByteSource, reader: VideoReader, boxes: Mp4Facts | None
+) -> tuple[SampleTable | None, Probe]:
+    notes: list[str] = []
+    packets_seen, first = _first_picture(source, reader)
+    first_pts = first.pts if first.pts is not None else (packets_seen[0][0] if packets_seen else 0)
+    table = _trusted_table(reader, boxes, packets_seen)
+    end = find_end(reader, table, boxes, first_pts, first.duration or 0)
+    notes += end.notes
+    keyframes = _keyframes(reader, table)
+    colour = colour_of(first)
+    track = boxes.tracks.get(reader.stream.id) if boxes else None
+    if colour.dolby_vision_5 or (track is not None and track.dolby_vision_profile == 5):
+        notes.append("Dolby Vision profile 5: shown without its own colour transform, colours will be wrong")
+    orientation = orientation_of(first)
+    aspect = _sample_aspect(reader)
+    square = _square(first.width, first.height, aspect)
+    upright = square[::-1] if orientation.transpose else square
+    return table, Probe(
+        source=source.name,
+        identity=source.identity,
+        size_bytes=source.size,
+        container=reader.container.format.name,
+        streams=_stream_facts(reader),
+        stream_index=reader.stream.index,
+        codec=reader.codec_name,
+        time_base=(reader.time_base.numerator, reader.time_base.denominator),
+        first_pts=first_pts,
+        end_pts=end.announced,
+        available_end_pts=end.available,
+        frame_ticks=end.frame_ticks,
+        width_px=first.width,
+        height_px=first.height,
+        display_width_px=upright[0],
+        display_height_px=upright[1],
+        sample_aspect=(aspect.numerator, aspect.denominator),
+        rotation=orientation.rotation,
+        mirrored=orientation.mirrored,
+        interlaced=first.interlaced_frame,
+        pixel_format=first.format.name,
+        colour=colour,
+        colour_tags={
+            "primaries": int(first.color_primaries),
+            "transfer": int(first.color_trc),
+            "matrix": int(first.colorspace),
+            "range": int(first.color_range),
+        },
+        keyframes_pts=keyframes,
+        notes=tuple(notes),
+    )
+
+
+def _refuse_by_boxes(source: ByteSource, boxes: Mp4Facts | None) -> None:
+    if boxes is None:
+        return
+    if boxes.moov_missing:
+        message = "its index (moov) is missing: the file was cut off, or is still being written"
+        raise MediaError(source.name, "damaged", message)
+    videos = [track for track in boxes.tracks.values() if track.handler == "vide"]
+    if videos and all(track.encrypted for track in videos):
+        raise MediaError(source.name, "encrypted", "the video is encrypted (DRM); pictures need its key")
+
+
+def _first_picture(
+    source: ByteSource, reader: VideoReader
+) -> tuple[list[tuple[int | None, bool]], VideoFrame]:
+    """The first picture that can be shown, and (time, keyframe) of the packets read on the way."""
+    seen: list[tuple[int | None, bool]] = []
+    damaged: VideoFrame | None = None
+    at_end = False
+    while not at_end:
+        packet = reader.next_packet()
+        at_end = packet is None
+        if packet is not None:
+            if packet.has_sidedata("encryption_info") or packet.has_sidedata("encryption_init_info"):
+                raise MediaError(source.name, "encrypted", "the video is encrypted; pictures need its key")
+            seen.append((packet.pts, packet.is_keyframe))
+        # a long undecodable start is gone through by its keyframes
+        if packet is not None and len(seen) > _FIRST_PACKETS and not packet.is_keyframe:
+            continue
+        for frame in reader.feed(packet) if packet is not None else reader.drain():
+            if frame.width <= 0 or frame.height <= 0:
+                raise MediaError(source.name, "zero-size", "its pictures have no width or no height")
+            if not frame.is_corrupt:
+                return seen, frame
+            damaged = damaged or frame
+    if damaged is not None:
+        return seen, damaged
+    if not seen:
+        raise MediaError(source.name, "no-picture", "there is a video stream, but no pictures are in it")
+    message = f"none of its {len(seen)} video packets can be decoded ({reader.codec_name})"
+    raise MediaError(source.name, "no-picture", message)
+
+
+def _trusted_table(
+    reader: VideoReader, boxes: Mp4Facts | None, seen: list[tuple[int | None, bool]]
+) -> SampleTable | None:
+    """The sample table, when its first times are just those that libav gives."""
+    if boxes is None or boxes.fragmented or reader.stream.id not in boxes.tracks:
+        return None
+    table = boxes.tracks[reader.stream.id].table
+    if table is None or Fraction(1, table.timescale) != reader.time_base:
+        return None
+    number = min(len(seen), len(table.pts))
+    # libav may know more keyframes than stss lists; a listed one must be one, though
+    for (pts, is_keyframe), true_pts, listed in zip(seen, table.pts[:number], table.keyframe[:number], strict=False):
+        if pts != int(true_pts) or (listed and not is_keyframe):
+            return None
+    return table
+
+
+def _keyframes(reader: VideoReader, table: SampleTable | None) -> tuple[int, ...]:
+    if table is not None:
+        readable = table.offset + table.size <= reader.source.size
+        return tuple(sorted(table.pts[table.keyframe & readable].tolist()))
+    if "matroska" in reader.container.format.name:
+        # the cues, which libav reads at its first seek (done when the end was looked for)
+        return tuple(sorted({entry.timestamp for entry in reader.stream.index_entries if entry.is_keyframe}))
+    return ()
+
+
+def _sample_aspect(reader: VideoReader) -> Fraction:
+    aspect = reader.stream.sample_aspect_ratio or reader.stream.codec_context.sample_aspect_ratio
+    if not aspect or not Fraction(1, 20) <= aspect <= 20:
+        return Fraction(1)
+    return Fraction(aspect)
+
+
+def _square(width_px: int, height_px: int, aspect: Fraction) -> tuple[int, int]:
+    """The size with square pixels: the longer way is stretched, never the other one shrunk, as browsers do."""
+    if aspect >= 1:
+        return max(int(width_px * aspect + Fraction(1, 2)), 1), height_px
+    return width_px, max(int(height_px / aspect + Fraction(1, 2)), 1)
+
+
+def _stream_facts(reader: VideoReader) -> tuple[StreamFacts, ...]:
+    return tuple(
+        StreamFacts(
+            index=stream.index,
+            type=stream.type or "unknown",
+            codec=stream.codec_context.name if getattr(stream, "codec_context", None) else "unknown",
+            chosen=stream.index == reader.stream.index,
+            attached_picture=bool(stream.disposition & av.stream.Disposition.attached_pic),
+        )
+        for stream in reader.container.streams
+    )
+
+
+

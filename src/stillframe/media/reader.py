@@ -1,0 +1,235 @@
+"""libav on a leash: one container, one video stream, packets in and frames out, everything counted.
+
+Every open passes an allow-list of demuxers and an empty list of protocols, and reads through a `SourceFile`:
+libav never opens anything by itself (an ffconcat script or an SDP that is read from memory otherwise opens
+other files and binds ports).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from fractions import Fraction
+
+import av
+import av.error
+import av.logging
+from av.codec.context import CodecContext
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Discard, Disposition
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from stillframe.errors import MediaError
+from stillframe.media.source import ByteSource, SourceFile
+
+#: demuxers that only read the bytes they are given, and whose files may hold video
+DEMUXERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,live_flv,asf,ogg,mxf,gif,"
+    "h264,hevc,m4v,av1,obu,ivf,dv,rm,nut,mjpeg,vc1,h263,h261,wtv,nsv,amv,xmv,ea,bink,smk,roq,apng,y4m,"
+    "yuv4mpegpipe,evc,vvc,gxf,mtv,swf,avs,mp3,aac,flac,wav"
+)
+#: larger frames than 16384 x 8640 are refused before memory is taken for them
+MAX_PIXELS = 16_384 * 8_640
+_BUFFER_BYTES = 32 << 10
+_MAX_BROKEN_READS = 8
+
+# libav writes its warnings to stderr by itself; what matters reaches the report instead
+av.logging.set_level(av.logging.PANIC)
+
+
+class VideoReader:
+    """One container on a source, positioned and decoded by its one user; not for two threads at once.
+
+    Times are presentation timestamps (pts) in ticks of `time_base` seconds.
+    """
+
+    def __init__(self, source: ByteSource, stream_index: int | None = None) -> None:
+        self.source = source
+        self.packets_read = 0
+        self.packets_decoded = 0
+        self.frames_decoded = 0
+        self.decode_errors = 0
+        self._file = SourceFile(source)
+        self.container = self._open()
+        try:
+            self._choose_and_prepare(stream_index)
+        except BaseException:
+            self.container.close()
+            raise
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes that were read from the source."""
+        return self._file.bytes_read
+
+    @property
+    def reads(self) -> int:
+        """Reads of the source."""
+        return self._file.reads
+
+    def seek(self, pts: int) -> bool:
+        """Go to a keyframe at or before `pts`, as the container understands it; False when it cannot."""
+        self._packets = None
+        self._broken_reads = 0
+        try:
+            self.container.seek(pts, stream=self.stream, backward=True)
+        except (av.error.FFmpegError, OverflowError):
+            self._raise_source_error()
+            return False
+        finally:
+            self.flush()
+        return True
+
+    def rewind(self) -> None:
+        """Go to the very first packet, by opening the source again: no seek is sure to find it."""
+        index, counted = self.stream.index, self._file
+        self.container.close()
+        self._file = SourceFile(self.source)
+        self._file.bytes_read, self._file.reads = counted.bytes_read, counted.reads
+        self.container = self._open()
+        self._choose_and_prepare(index)
+
+    def next_packet(self) -> Packet[VideoStream] | None:
+        """The next packet of the video in decode order; None at the end, or where nothing more can be read."""
+        while self._broken_reads < _MAX_BROKEN_READS:
+            if self._packets is None:
+                self._packets = self.container.demux(self.stream)
+            try:
+                packet = next(self._packets, None)
+            except av.error.FFmpegError:
+                self._raise_source_error()
+                self._packets = None
+                self._broken_reads += 1
+                continue
+            if packet is None or (packet.size == 0 and packet.pts is None):
+                return None
+            self.packets_read += 1
+            return packet
+        return None
+
+    def feed(self, packet: Packet[VideoStream], *, skip_nonref: bool = False) -> list[VideoFrame]:
+        """Decode one packet; a packet that is damaged gives no frames and is counted."""
+        if skip_nonref != self._skipping:
+            self._context.skip_frame = "NONREF" if skip_nonref else "DEFAULT"
+            self._skipping = skip_nonref
+        self.packets_decoded += 1
+        return self._decode(packet)
+
+    def drain(self) -> list[VideoFrame]:
+        """The frames that the decoder still holds; it must be flushed, or the reader moved, after that."""
+        return self._decode(None)
+
+    def flush(self) -> None:
+        """Forget what was decoded, before going on from another keyframe."""
+        self._context.flush_buffers()
+        if self._skipping:
+            self._context.skip_frame = "DEFAULT"
+            self._skipping = False
+
+    def close(self) -> None:
+        """Close the container; the source stays open."""
+        self._packets = None
+        self.container.close()
+
+    def _open(self) -> InputContainer:
+        try:
+            return av.open(
+                self._file,
+                options={
+                    "format_whitelist": DEMUXERS,
+                    "protocol_whitelist": "",
+                    "max_pixels": str(MAX_PIXELS),
+                },
+                buffer_size=_BUFFER_BYTES,
+                metadata_errors="replace",
+            )
+        except (av.error.FFmpegError, ValueError) as error:
+            self._raise_source_error()
+            if isinstance(error, av.error.MemoryError):
+                raise
+            raise MediaError(
+                self.source.name, "damaged", "cannot be opened as a video: the file is damaged or of no known kind"
+            ) from error
+
+    def _choose_and_prepare(self, index: int | None) -> None:
+        self.stream = self._choose(index)
+        for stream in self.container.streams:
+            stream.discard = Discard.default if stream.index == self.stream.index else Discard.all
+        self.time_base: Fraction = self.stream.time_base or Fraction(1, 1_000_000)
+        self.codec_name = self.stream.codec_context.name
+        #: whether frames that no other frame needs can be left out; VP9 gains nothing, dav1d returns nothing
+        self.can_skip_nonref = self.codec_name in ("h264", "hevc")
+        self._context = self._decoder()
+        self._skipping = False
+        self._packets: Iterator[Packet[VideoStream]] | None = None
+        self._broken_reads = 0
+
+    def _choose(self, index: int | None) -> VideoStream:
+        """The video stream: never a cover picture; the default one, then the largest of many pictures."""
+        if index is not None:
+            stream = self.container.streams[index]
+            assert isinstance(stream, VideoStream)
+            return stream
+        pictures = Disposition.attached_pic | Disposition.timed_thumbnails
+        videos = list(self.container.streams.video)
+        real = [stream for stream in videos if not stream.disposition & pictures]
+        if not real:
+            if videos:
+                raise MediaError(self.source.name, "cover-only", "holds a cover picture but no video")
+            if self.container.streams.audio:
+                raise MediaError(self.source.name, "audio-only", "holds sound but no video")
+            raise MediaError(self.source.name, "no-picture", "there is no video stream in it")
+        known = [stream for stream in real if _has_decoder(stream)]
+        if not known:
+            raise MediaError(self.source.name, "unknown-codec", "its video codec is not known")
+        return max(
+            known,
+            key=lambda stream: (
+                bool(stream.disposition & Disposition.default),
+                # a motion photo has a second, larger stream of very few pictures
+                min(stream.frames or 5, 5),
+                stream.codec_context.width * stream.codec_context.height,
+                -stream.index,
+            ),
+        )
+
+    def _decoder(self) -> VideoCodecContext:
+        """The stream's decoder on one thread: threads of ours share the shots instead."""
+        context = self.stream.codec_context
+        name = context.name
+        if self.stream.metadata.get("alpha_mode") == "1" and name in ("vp8", "vp9"):
+            # libav's own decoders leave out the alpha channel of WebM, libvpx's do not
+            context = CodecContext.create("libvpx" if name == "vp8" else "libvpx-vp9", "r")
+        context.thread_count = 1
+        return context
+
+    def _decode(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
+        try:
+            frames = self._context.decode(packet)
+        except av.error.MemoryError:
+            raise
+        except (av.error.FFmpegError, ValueError):
+            # ValueError: a frame of a pixel format that PyAV does not know
+            self.decode_errors += 1
+            return []
+        self.frames_decoded += len(frames)
+        return frames
+
+    def _raise_source_error(self) -> None:
+        if self._file.error is not None:
+            error, self._file.error = self._file.error, None
+            raise error
+
+
+def time_of(packet: Packet[VideoStream]) -> int | None:
+    """When a packet's picture is shown, in stream ticks; its decode time when the container says no more."""
+    return packet.pts if packet.pts is not None else packet.dts
+
+
+def _has_decoder(stream: VideoStream) -> bool:
+    with contextlib.suppress(AttributeError, ValueError):
+        return bool(stream.codec_context is not None and stream.codec_context.codec.is_decoder)
+    return False

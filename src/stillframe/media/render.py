@@ -1,0 +1,288 @@
+"""The second step: one stretch's shots -> pictures in the sink.
+
+Several threads share a stretch: each has its own container and takes the next run of shots that are decoded
+together. What a run gives does not depend on the thread, so one thread and two give the same bytes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from stillframe.errors import MediaError
+from stillframe.media.config import rgb_of
+from stillframe.media.darkness import SEARCH_MS, STEP_MS, is_black
+from stillframe.media.decode import FrameTaker, Reach, Taken
+from stillframe.media.develop import Developer, Picture
+from stillframe.media.encode import encode
+from stillframe.media.plan import Aim, Stretch, coalesce, runs
+from stillframe.media.reader import VideoReader
+from stillframe.media.report import ShotReport, Stats
+from stillframe.media.sheet import Sheets
+from stillframe.media.sink import Item, Output, Sink
+from stillframe.media.source import ByteSource
+from stillframe.media.survey import Shot, Survey, keyframe_reach_ms, replacement_reach_ms
+
+OnShot = Callable[[ShotReport], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What came of one stretch. Plain data."""
+
+    shots: tuple[ShotReport, ...]
+    outputs: tuple[Output, ...]
+    stats: Stats
+
+
+def render(
+    survey: Survey,
+    stretch: Stretch,
+    source: ByteSource,
+    sink: Sink,
+    *,
+    threads: int = 1,
+    readers: Sequence[VideoReader] = (),
+    on_shot: OnShot | None = None,
+) -> Rendered:
+    """Make the pictures of a stretch. `readers` may be handed in open (they stay open), one per thread."""
+    if source.identity != survey.probe.identity:
+        raise MediaError(source.name, "damaged", "the file has changed since it was surveyed")
+    shots = [shot for shot in survey.shots[stretch.first : stretch.last + 1] if shot.position is not None]
+    work = _Work(survey, shots, sink, on_shot)
+    aims = [shot.aim for shot in shots if shot.fate == "planned"]
+    waiting = deque(runs(aims, survey.probe.time_base[1] / survey.probe.time_base[0]))
+    extents = [shot.extent for shot in shots if shot.extent is not None]
+    if extents:
+        source.prefetch(coalesce(extents))
+    for shot in shots:
+        if shot.fate == "missing":
+            work.deliver(shot, Taken(shot.index, "missing", None, reason=shot.reason), None)
+    workers = [
+        _Worker(work, source, waiting, readers[k] if k < len(readers) else None)
+        for k in range(max(min(threads, len(waiting)), 1))
+    ]
+    _run_all(workers)
+    for worker in workers:
+        work.stats.add(worker.stats)
+    reports = tuple(sorted(work.reports, key=lambda report: report.index))
+    outputs = tuple(sorted(work.outputs, key=lambda output: (output.kind, output.index)))
+    return Rendered(reports, outputs, work.stats)
+
+
+class _Work:
+    """What the threads of a stretch share: the sheets that fill, and what has been delivered."""
+
+    def __init__(self, survey: Survey, shots: Sequence[Shot], sink: Sink, on_shot: OnShot | None) -> None:
+        self.survey = survey
+        self.shots = {shot.index: shot for shot in shots}
+        self.color = rgb_of(survey.config.sprite_snapshot_config.color)
+        self.reports: list[ShotReport] = []
+        self.outputs: list[Output] = []
+        self.stats = Stats()
+        self.failed = threading.Event()
+        self._sheets = Sheets(survey.sheet, self.color, survey.planned) if survey.sheet else None
+        self._sink = sink
+        self._on_shot = on_shot
+        self._lock = threading.Lock()
+
+    def deliver(self, shot: Shot, taken: Taken, picture: Picture | None, stats: Stats | None = None) -> None:
+        """Write a shot's still, or paste it, and the sheet that it completes."""
+        stats = stats or self.stats
+        assert shot.position is not None
+        if self._sheets is not None:
+            full = self._sheets.paste(shot.position, picture)
+            if full is not None:
+                self._write("sheet", *full, stats)
+        elif picture is not None:
+            self._write("still", shot.position + 1, picture, stats)
+        probe = self.survey.probe
+        report = ShotReport(
+            index=shot.index,
+            requested_ms=shot.requested_ms,
+            status=taken.status if shot.reason is None or taken.frame is None else "replaced",
+            actual_pts=taken.pts,
+            actual_ms=None if taken.pts is None else probe.ms_of(taken.pts),
+            keyframe=taken.keyframe,
+            reason=taken.reason or shot.reason,
+        )
+        with self._lock:
+            self.reports.append(report)
+        if self._on_shot is not None:
+            self._on_shot(report)
+
+    def _write(self, kind: str, index: int, picture: Picture, stats: Stats) -> None:
+        height, width, _ = picture.shape
+        with _stage(stats, "encode"):
+            data = encode(picture, self._sink.names.picture_format, self.survey.config.quality)
+        with _stage(stats, "write"):
+            output = self._sink.put(Item("sheet" if kind == "sheet" else "still", index, width, height), data)
+        with self._lock:
+            self.outputs.append(output)
+
+
+class _Worker:
+    """One thread's share: a reader, a developer, and the runs it takes."""
+
+    def __init__(
+        self, work: _Work, source: ByteSource, waiting: deque[tuple[Aim, ...]], reader: VideoReader | None
+    ) -> None:
+        self.stats = Stats()
+        self.error: BaseException | None = None
+        self._work = work
+        self._source = source
+        self._waiting = waiting
+        self._reader = reader
+        self._owns_reader = reader is None
+        survey = work.survey
+        config, probe = survey.config, survey.probe
+        self._developer = Developer(survey.placement, work.color)
+        keyframe_reach = keyframe_reach_ms(config, survey.step_ms)
+        self._reach = Reach(
+            replacement=self._ticks(replacement_reach_ms(survey.step_ms)),
+            keyframe=None if keyframe_reach is None else self._ticks(keyframe_reach),
+        )
+        self._looks_for_keyframes = config.frame_type == "intra" and not probe.keyframes_pts
+
+    def run(self) -> None:
+        """Take runs until none is left, or another thread has failed."""
+        try:
+            while not self._work.failed.is_set():
+                try:
+                    run = self._waiting.popleft()
+                except IndexError:
+                    break
+                self._take(run)
+        except BaseException as error:
+            self.error = error
+            self._work.failed.set()
+        finally:
+            self._close()
+
+    def _take(self, run: tuple[Aim, ...]) -> None:
+        reader = self._open()
+        taker = FrameTaker(reader, self._work.survey.probe.first_pts)
+        before = _counters(reader)
+        decoding = time.perf_counter()
+        for taken in self._frames(taker, run):
+            self.stats.spend("decode", time.perf_counter() - decoding)
+            shot = self._work.shots[taken.shot]
+            if shot.black_level is not None and taken.frame is not None:
+                with _stage(self.stats, "black"):
+                    taken = self._not_black(shot, taken)
+            picture = None
+            if taken.frame is not None:
+                with _stage(self.stats, "develop"):
+                    picture = self._developer.develop(taken.frame)
+            self._work.deliver(shot, taken, picture, self.stats)
+            if self._work.failed.is_set():
+                return
+            decoding = time.perf_counter()
+        self.stats.spend("decode", time.perf_counter() - decoding)
+        self.stats.add(_difference(_counters(reader), before))
+
+    def _frames(self, taker: FrameTaker, run: tuple[Aim, ...]) -> Iterator[Taken]:
+        if self._looks_for_keyframes and run[0].keyframe is None:
+            found = [replace(aim, keyframe=taker.find_keyframe(aim.moment, self._reach.keyframe)) for aim in run]
+            for aim in found:
+                if aim.keyframe is not None:
+                    yield from taker.keyframe([aim], self._reach)
+            without = [aim for aim in found if aim.keyframe is None]
+            if without:
+                yield from taker.exact(without, self._reach)
+        elif run[0].keyframe is not None:
+            yield from taker.keyframe(run, self._reach)
+        else:
+            yield from taker.exact(run, self._reach)
+
+    def _not_black(self, shot: Shot, taken: Taken) -> Taken:
+        """The first frame that is not black, in the seconds from the shot on; else the shot's own."""
+        config, survey = self._work.survey.config, self._work.survey
+        level, threshold = shot.black_level, config.pixel_black_threshold
+        assert taken.frame is not None
+        assert level is not None
+        if not is_black(taken.frame, level, threshold):
+            return taken
+        span_ms = min(SEARCH_MS, survey.step_ms) if config.black_scope == "every" and survey.step_ms else SEARCH_MS
+        # a reader of its own: the run that the shot belongs to goes on where it was
+        reader = VideoReader(self._source, survey.probe.stream_index)
+        try:
+            taker = FrameTaker(reader, survey.probe.first_pts)
+            end = shot.moment + self._ticks(span_ms)
+            for frame in taker.candidates(shot.moment, end, self._ticks(STEP_MS)):
+                if not is_black(frame, level, threshold):
+                    reason = "a black picture was passed over"
+                    return replace(
+                        taken, frame=frame, pts=frame.pts, keyframe=bool(frame.key_frame), reason=reason
+                    )
+        finally:
+            self.stats.add(_counters(reader))
+            reader.close()
+        return replace(taken, reason="black, and so is everything in the seconds after it")
+
+    def _ticks(self, time_ms: int) -> int:
+        probe = self._work.survey.probe
+        return probe.ticks_of(time_ms) - probe.first_pts
+
+    def _open(self) -> VideoReader:
+        if self._reader is None:
+            with _stage(self.stats, "open"):
+                self._reader = VideoReader(self._source, self._work.survey.probe.stream_index)
+            self.stats.add(_counters(self._reader))
+        return self._reader
+
+    def _close(self) -> None:
+        if self._owns_reader and self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+
+def _run_all(workers: Sequence[_Worker]) -> None:
+    """Run the workers, the first on this thread; raise the first error."""
+    threads = [
+        threading.Thread(target=worker.run, name=f"stillframe-render-{number}", daemon=True)
+        for number, worker in enumerate(workers[1:], 2)
+    ]
+    for thread in threads:
+        thread.start()
+    workers[0].run()
+    for thread in threads:
+        thread.join()
+    for worker in workers:
+        if worker.error is not None:
+            raise worker.error
+
+
+def _counters(reader: VideoReader) -> Stats:
+    return Stats(
+        reader.bytes_read,
+        reader.reads,
+        reader.packets_read,
+        reader.packets_decoded,
+        reader.frames_decoded,
+        reader.decode_errors,
+    )
+
+
+def _difference(now: Stats, before: Stats) -> Stats:
+    return Stats(
+        now.bytes_read - before.bytes_read,
+        now.reads - before.reads,
+        now.packets_read - before.packets_read,
+        now.packets_decoded - before.packets_decoded,
+        now.frames_decoded - before.frames_decoded,
+        now.decode_errors - before.decode_errors,
+    )
+
+
+@contextmanager
+def _stage(stats: Stats, name: str) -> Iterator[None]:
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        stats.spend(name, time.perf_counter() - start)

@@ -1,0 +1,85 @@
+"""Survey, render and finish in a row, in one process: the library's and the command's way.
+
+    report = shoot("movie.mp4", "thumbs/{Count}.jpg", SnapshotConfig(count=5))
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from stillframe.media.config import SnapshotConfig
+from stillframe.media.finish import finish
+from stillframe.media.render import OnShot, render
+from stillframe.media.report import Report, Stats
+from stillframe.media.sink import FolderSink, Sink, demand_room
+from stillframe.media.source import ByteSource, open_source
+from stillframe.media.survey import Survey, survey_and_keep
+
+#: more threads than this gain nothing, and cost a decoder's memory each
+_MOST_THREADS = 8
+
+OnSurvey = Callable[[Survey], None]
+
+
+def shoot(
+    source: str | os.PathLike[str] | ByteSource,
+    output: str | os.PathLike[str] | Sink,
+    config: SnapshotConfig | None = None,
+    *,
+    threads: int | None = None,
+    on_survey: OnSurvey | None = None,
+    on_shot: OnShot | None = None,
+) -> Report:
+    """Make the pictures (and the track) of a video, and report on every one.
+
+    `source` is a path or a ByteSource, `output` a template such as `thumbs/{Count}.jpg`,
+    `sheet-{TileCount}.png` or `thumbs/movie.vtt`, or a Sink. `threads` share the shots; default: one for each
+    processor. `on_survey` and `on_shot` tell of progress (from any thread).
+
+    Returns a Report whose `ok` is False when shots are missing beyond AllowMissing; the pictures that could
+    be made are kept. Raises ConfigError, SourceError, MediaError (no picture can be made) or SinkError.
+    """
+    config = config or SnapshotConfig()
+    sink = output if not isinstance(output, str | os.PathLike) else FolderSink(os.fspath(Path(output)), config)
+    opened = open_source(source)
+    stats = Stats()
+    try:
+        started = time.perf_counter()
+        survey, reader = survey_and_keep(opened, config)
+        try:
+            kind = "sheet" if config.makes_sheets else "still"
+            files = -(-survey.planned // survey.sheet.cells) if survey.sheet else survey.planned
+            demand_room(sink.names, kind, files)
+            stats.add(Stats(reader.bytes_read, reader.reads, reader.packets_read, reader.packets_decoded))
+            stats.spend("survey", time.perf_counter() - started)
+            if on_survey is not None:
+                on_survey(survey)
+            rendered = [
+                render(
+                    survey,
+                    stretch,
+                    opened,
+                    sink,
+                    threads=threads or default_threads(),
+                    readers=[reader],
+                    on_shot=on_shot,
+                )
+                for stretch in survey.stretches
+            ]
+        finally:
+            reader.close()
+        report = finish(survey, rendered, sink, stats)
+        report.stats.seconds["wall"] = time.perf_counter() - started
+        return report
+    finally:
+        if opened is not source:
+            opened.close()
+
+
+def default_threads() -> int:
+    """One thread for each processor that this process may use."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, _MOST_THREADS)

@@ -1,0 +1,193 @@
+"""A sink is where outputs go: a folder, memory, a job's bucket.
+
+The three steps name an output by its kind and index only; the sink derives the name. Worked example:
+
+    sink = FolderSink("out/{Count}.jpg")
+    sink.put(Item("still", 1, width_px=160, height_px=90), jpeg)    # writes out/00001.jpg
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from stillframe.errors import ConfigError, SinkError
+from stillframe.media.config import SnapshotConfig
+
+OutputKind = Literal["still", "sheet", "track"]
+PictureFormat = Literal["jpeg", "png"]
+
+_SUFFIXES: dict[str, PictureFormat] = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One file to write: what it is, counted from 1; sizes in pixels, 0 for a track."""
+
+    kind: OutputKind
+    index: int
+    width_px: int = 0
+    height_px: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One file that was written."""
+
+    kind: OutputKind
+    index: int
+    name: str
+    size_bytes: int
+    width_px: int = 0
+    height_px: int = 0
+
+
+class Sink(Protocol):
+    """Where outputs go. Safe to use from several threads at once."""
+
+    @property
+    def names(self) -> Names:
+        """How this sink names its outputs."""
+
+    def put(self, item: Item, data: bytes) -> Output:
+        """Write one output whole or not at all. Raises SinkError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names of the outputs from a template such as `thumbs/{Count}.jpg` or `thumbs/movie.vtt`.
+
+    `{Count}` numbers stills and `{TileCount}` sheets, with five digits from 00001. The pictures of a track
+    `a/x.vtt` lie in the folder `a/x`.
+    """
+
+    template: str
+    track: bool = False
+
+    @property
+    def picture_format(self) -> PictureFormat:
+        """How pictures are encoded, by the template's suffix; a track's are JPEG."""
+        return "jpeg" if self.track else _SUFFIXES[Path(self.template).suffix.lower()]
+
+    def of(self, kind: OutputKind, index: int) -> str:
+        """The name of one output."""
+        if kind == "track":
+            return self.template
+        number = f"{index:05d}"
+        if self.track:
+            return f"{self.template[:-4]}/snapshot-{'tile-' if kind == 'sheet' else ''}{number}.jpg"
+        return self.template.replace("{Count}" if kind == "still" else "{TileCount}", number)
+
+    def beside_track(self, kind: OutputKind, index: int) -> str:
+        """The name of a picture relative to the folder of its track."""
+        return self.of(kind, index)[len(self.template) - len(self.template.rpartition("/")[2]) :]
+
+
+def names_for(template: str, config: SnapshotConfig) -> Names:
+    """The names that a template gives for a config. Raises ConfigError when it cannot hold the outputs."""
+    if not template or "\0" in template:
+        raise ConfigError("Output", template, "a file name")
+    file_name = template.rpartition("/")[2]
+    if config.type == "WebVtt":
+        if not file_name.lower().endswith(".vtt") or len(file_name) == 4:
+            raise ConfigError("Output", template, "a name that ends in .vtt, for Type WebVtt")
+        return Names(template, track=True)
+    if Path(file_name).suffix.lower() not in _SUFFIXES:
+        raise ConfigError("Output", template, f"a name that ends in {', '.join(_SUFFIXES)}")
+    foreign = {"Normal": "{TileCount}", "Sprite": "{Count}"}[config.type]
+    if foreign in template:
+        right = "{Count}" if foreign == "{TileCount}" else "{TileCount}"
+        raise ConfigError("Output", template, f"a name with {right}, for Type {config.type}, not {foreign}")
+    return Names(template)
+
+
+def demand_placeholder(names: Names, config: SnapshotConfig) -> None:
+    """Refuse a template without a placeholder where several files may come: the service's rule, by syntax."""
+    several_stills = (config.count or 1) > 1 or (config.count is None and config.step_ms > 0)
+    if config.type == "Sprite" and "{TileCount}" not in names.template:
+        raise ConfigError("Output", names.template, "a name with {TileCount}, for Type Sprite")
+    if config.type == "Normal" and several_stills and "{Count}" not in names.template:
+        raise ConfigError("Output", names.template, "a name with {Count}, since several snapshots were asked")
+
+
+def demand_room(names: Names, kind: OutputKind, number_of_files: int) -> None:
+    """Refuse a template without a placeholder when, as is now known, several files come of it."""
+    placeholder = "{Count}" if kind == "still" else "{TileCount}"
+    if number_of_files > 1 and not names.track and placeholder not in names.template:
+        raise ConfigError(
+            "Output", names.template, f"a name with {placeholder}, since {number_of_files} files come of it"
+        )
+
+
+class FolderSink:
+    """Files on disk, each written to a temporary name beside it and then renamed.
+
+    Folders that the placeholders or a track make are created, and so is the template's own folder when only
+    that last one is missing; a longer missing path is taken for a typing mistake.
+    """
+
+    def __init__(self, template: str, config: SnapshotConfig) -> None:
+        self.names = names_for(template, config)
+        fixed = Path(re.split(r"[{]", template, maxsplit=1)[0] + "x").parent
+        self._make_folder(fixed, grandparent_must_exist=True)
+
+    def put(self, item: Item, data: bytes) -> Output:
+        name = self.names.of(item.kind, item.index)
+        path = Path(name)
+        self._make_folder(path.parent)
+        temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+            temporary.replace(path)
+        except OSError as error:
+            raise SinkError(name, _reason(error)) from error
+        finally:
+            # after the rename there is nothing to remove; after a failure, or Ctrl-C, nothing partial stays
+            temporary.unlink(missing_ok=True)
+        return Output(item.kind, item.index, name, len(data), item.width_px, item.height_px)
+
+    def _make_folder(self, folder: Path, *, grandparent_must_exist: bool = False) -> None:
+        try:
+            if not folder.is_dir():
+                folder.mkdir(parents=not grandparent_must_exist, exist_ok=True)
+        except FileNotFoundError as error:
+            raise SinkError(str(folder), f"the folder {folder.parent} does not exist") from error
+        except FileExistsError as error:
+            raise SinkError(str(folder), "is a file, not a folder") from error
+        except OSError as error:
+            raise SinkError(str(folder), _reason(error)) from error
+        if grandparent_must_exist and not os.access(folder, os.W_OK | os.X_OK):
+            raise SinkError(str(folder), "the folder is not writable")
+
+
+class MemorySink:
+    """Outputs kept in memory, by name: for tests and small jobs."""
+
+    def __init__(self, template: str = "{Count}.png", config: SnapshotConfig | None = None) -> None:
+        self.names = names_for(template, config or SnapshotConfig())
+        self.files: dict[str, bytes] = {}
+
+    def put(self, item: Item, data: bytes) -> Output:
+        name = self.names.of(item.kind, item.index)
+        self.files[name] = data
+        return Output(item.kind, item.index, name, len(data), item.width_px, item.height_px)
+
+
+def _reason(error: OSError) -> str:
+    known = {
+        errno.ENOSPC: "no space left on the disk",
+        errno.EDQUOT: "the disk quota is used up",
+        errno.EACCES: "permission denied",
+        errno.EPERM: "permission denied",
+        errno.EROFS: "the file system is read-only",
+        errno.ENAMETOOLONG: "the name is too long",
+        errno.ENOTDIR: "a part of the path is a file, not a folder",
+        errno.EISDIR: "is a folder",
+    }
+    return known.get(error.errno or 0, error.strerror or str(error))

@@ -1,0 +1,172 @@
+"""A source is the video to read: a size, an identity and a way to read byte ranges.
+
+`ByteSource` is the port; a file and a block of memory are here, object storage has its own. Worked example:
+
+    with FileSource("movie.mp4") as source:
+        source.size, source.identity
+        source.read_at(0, 16)          # the first 16 bytes
+        reader = SourceFile(source)    # its face towards libav: read, seek, tell
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from stillframe.errors import SourceError
+
+
+class ByteSource(Protocol):
+    """Random access to the bytes of one video. Safe to use from several threads at once."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in messages."""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+
+    @property
+    def identity(self) -> str:
+        """Changes when the content changes (an ETag, or a file's inode, size and modification time)."""
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Up to `length` bytes from `offset`; fewer only at the end. Raises SourceError."""
+
+    def prefetch(self, extents: Sequence[tuple[int, int]]) -> None:
+        """A hint: these (offset, length) ranges will be read soon."""
+
+    def close(self) -> None:
+        """Give back what the source holds."""
+
+
+class FileSource:
+    """A regular file on disk."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.name = os.fspath(path)
+        try:
+            # O_NONBLOCK: opening a named pipe must not wait for a writer that never comes
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
+        except (OSError, ValueError) as error:
+            raise SourceError(self.name, _reason(error)) from error
+        facts = os.fstat(self._descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            os.close(self._descriptor)
+            kind = "a folder" if stat.S_ISDIR(facts.st_mode) else "not a regular file"
+            raise SourceError(self.name, f"is {kind}")
+        self.size = facts.st_size
+        self.identity = f"{facts.st_dev:x}-{facts.st_ino:x}-{facts.st_size:x}-{facts.st_mtime_ns:x}"
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        try:
+            data = os.pread(self._descriptor, length, offset)
+            # a signal or a network file system may cut a read short
+            while data and len(data) < length and offset + len(data) < self.size:
+                more = os.pread(self._descriptor, length - len(data), offset + len(data))
+                if not more:
+                    break
+                data += more
+        except OSError as error:
+            raise SourceError(self.name, f"reading at byte {offset} failed: {_reason(error)}") from error
+        return data
+
+    def prefetch(self, extents: Sequence[tuple[int, int]]) -> None:
+        if hasattr(os, "posix_fadvise"):
+            for offset, length in extents:
+                os.posix_fadvise(self._descriptor, offset, length, os.POSIX_FADV_WILLNEED)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class MemorySource:
+    """A video that lies in memory."""
+
+    def __init__(self, data: bytes, name: str = "<memory>") -> None:
+        self.name = name
+        self.size = len(data)
+        self.identity = hashlib.sha256(data).hexdigest()
+        self._data = data
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        return self._data[offset : offset + length]
+
+    def prefetch(self, extents: Sequence[tuple[int, int]]) -> None:
+        """Nothing to do: it is all here."""
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class SourceFile:
+    """A source's face towards libav: a file object that counts what is read.
+
+    It has no `name` on purpose: libav takes a name as a hint that it may open other things beside it.
+    """
+
+    def __init__(self, source: ByteSource) -> None:
+        self._source = source
+        self._position = 0
+        self.bytes_read = 0
+        self.reads = 0
+        #: what went wrong in a read; libav swallows exceptions on its way back, so it is kept here
+        self.error: SourceError | None = None
+
+    def read(self, length: int) -> bytes:
+        length = min(length, self._source.size - self._position)
+        if length <= 0:
+            return b""
+        try:
+            data = self._source.read_at(self._position, length)
+        except SourceError as error:
+            self.error = error
+            raise
+        self._position += len(data)
+        self.bytes_read += len(data)
+        self.reads += 1
+        return data
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._source.size}.get(whence)
+        if base is None or base + offset < 0:
+            raise ValueError(f"cannot seek to {offset} (whence {whence})")
+        self._position = base + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+
+def open_source(source: str | os.PathLike[str] | ByteSource) -> ByteSource:
+    """A source from a path, or the source itself."""
+    if isinstance(source, str | Path | os.PathLike):
+        return FileSource(source)
+    return source
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, PermissionError):
+        return "permission denied"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[0].lower() + error.strerror[1:]
+    return str(error)

@@ -1,0 +1,241 @@
+"""The first step: what is in the source, which shots there are, how large, and how the work is cut up.
+
+A `Survey` is plain data: the steps that follow may run in other processes (see `to_json`, `from_json`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from stillframe.errors import PastTheEnd
+from stillframe.media.boxes import SampleTable
+from stillframe.media.config import SINGLE_SHOT_BLACK_LEVEL, SnapshotConfig
+from stillframe.media.decode import FrameTaker
+from stillframe.media.geometry import Placement, SheetGeometry, cell_size, place, sheet_geometry, still_size
+from stillframe.media.plan import Aim, Stretch, anchor_of, costs_of, nearest_keyframe, stretches
+from stillframe.media.probe import Probe, open_and_probe
+from stillframe.media.reader import VideoReader
+from stillframe.media.shotlist import ShotList, shot_list
+from stillframe.media.source import ByteSource
+
+#: a replacement is looked for this far around a single shot, and never farther than the most
+_SINGLE_REACH_MS = 500
+_MOST_REACH_MS = 10_000
+#: a single exact shot may lie behind the end by one frame, but not by more than this
+_CLAMP_MS = 500
+
+Fate = Literal["planned", "dropped", "skipped", "missing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One requested moment. `position` numbers the planned ones from 0: the still's or the cell's place.
+
+    `moment`, `keyframe` and `anchor` are ticks (see `plan.Aim`); `extent` is the (offset, length) in the
+    source that its frame needs, where the container tells.
+    """
+
+    index: int
+    requested_ms: int
+    moment: int
+    fate: Fate = "planned"
+    position: int | None = None
+    keyframe: int | None = None
+    anchor: int | None = None
+    black_level: int | None = None
+    extent: tuple[int, int] | None = None
+    reason: str | None = None
+
+    @property
+    def aim(self) -> Aim:
+        """The shot as the planner sees it."""
+        return Aim(self.index, self.moment, self.keyframe, self.anchor)
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Everything that rendering needs to know, and nothing that changes."""
+
+    config: SnapshotConfig
+    probe: Probe
+    shots: tuple[Shot, ...]
+    step_ms: int
+    runs_to_end: bool
+    placement: Placement
+    sheet: SheetGeometry | None
+    stretches: tuple[Stretch, ...]
+
+    @property
+    def planned(self) -> int:
+        """How many pictures there will be."""
+        return sum(shot.position is not None for shot in self.shots)
+
+    def to_json(self) -> bytes:
+        """The survey as JSON."""
+        return msgspec.json.encode(self)
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Survey:
+        """A survey from its JSON. Raises msgspec.ValidationError for anything else."""
+        return msgspec.json.decode(data, type=cls)
+
+
+def survey(source: ByteSource, config: SnapshotConfig) -> Survey:
+    """Survey a source. Raises MediaError, SourceError, or ConfigError when the config cannot fit the video."""
+    found, reader = survey_and_keep(source, config)
+    reader.close()
+    return found
+
+
+def survey_and_keep(source: ByteSource, config: SnapshotConfig) -> tuple[Survey, VideoReader]:
+    """As `survey`, and the open reader, for rendering in the same process."""
+    reader, table, probe = open_and_probe(source)
+    try:
+        return _survey(config, probe, reader, table), reader
+    except BaseException:
+        reader.close()
+        raise
+
+
+def _survey(
+    config: SnapshotConfig, probe: Probe, reader: VideoReader, table: SampleTable | None
+) -> Survey:
+    asked = shot_list(config, probe.duration_ms)
+    _refuse_past_the_end(config, probe, asked)
+    shots = [
+        _aimed(Shot(index, time_ms, probe.ticks_of(time_ms)), config, probe, asked)
+        for index, time_ms in enumerate(asked.requested_ms)
+    ]
+    if config.frame_type == "intra" and config.keyframe_miss == "skip" and not probe.keyframes_pts:
+        shots = _skip_by_looking(shots, config, probe, asked, reader)
+    shots += [
+        Shot(len(shots) + k, time_ms, probe.ticks_of(time_ms), "dropped", reason="behind the end of the video")
+        for k, time_ms in enumerate(asked.dropped_ms)
+    ]
+    shots = _numbered(shots, config, table)
+    width, height = probe.display_width_px, probe.display_height_px
+    size = cell_size if config.makes_sheets else still_size
+    sheet = sheet_geometry(config, width, height) if config.makes_sheets else None
+    return Survey(
+        config=config,
+        probe=probe,
+        shots=tuple(shots),
+        step_ms=int(asked.step_ms),
+        runs_to_end=asked.runs_to_end,
+        placement=place(*size(config, width, height), config.fit, width, height),
+        sheet=sheet,
+        stretches=tuple(
+            stretches(
+                [shot.aim for shot in shots if shot.position is not None],
+                sheet.cells if sheet else 1,
+                costs_of(probe.codec, probe.width_px * probe.height_px),
+                probe.frame_ticks,
+                float(1 / reader.time_base),
+            )
+        ),
+    )
+
+
+def _refuse_past_the_end(config: SnapshotConfig, probe: Probe, asked: ShotList) -> None:
+    duration_s = probe.duration_ms / 1000
+    if not asked.requested_ms:
+        raise PastTheEnd(
+            probe.source,
+            f"Time {config.time} ms lies at or behind the end of the video ({duration_s:.3f} s): "
+            "no shot is left",
+        )
+    if asked.single and config.frame_type == "normal":
+        frame_ms = probe.ms_of(probe.first_pts + probe.frame_ticks)
+        if config.time > probe.duration_ms + min(frame_ms, _CLAMP_MS):
+            raise PastTheEnd(
+                probe.source,
+                f"Time {config.time} ms lies behind the end of the video ({duration_s:.3f} s); "
+                "FrameType intra would take the nearest keyframe",
+            )
+
+
+def replacement_reach_ms(step_ms: int) -> int:
+    """How far from its moment a shot may take a replacement: half its interval, 10 s at most; 0.5 s if single."""
+    return min(step_ms // 2, _MOST_REACH_MS) if step_ms else _SINGLE_REACH_MS
+
+
+def keyframe_reach_ms(config: SnapshotConfig, step_ms: int) -> int | None:
+    """How far from its moment an intra shot may take a keyframe: half its interval; None is any distance."""
+    return None if not step_ms or config.keyframe_miss == "nearest" else step_ms // 2
+
+
+def _aimed(shot: Shot, config: SnapshotConfig, probe: Probe, asked: ShotList) -> Shot:
+    """Choose the keyframe and the anchor, where the container tells; see to data that was cut off."""
+    step_ms = int(asked.step_ms)
+    if config.frame_type == "intra" and probe.keyframes_pts:
+        reach_ms = keyframe_reach_ms(config, step_ms)
+        reach = None if reach_ms is None else probe.ticks_of(reach_ms) - probe.first_pts
+        keyframe = nearest_keyframe(probe.keyframes_pts, shot.moment, reach)
+        if keyframe is not None:
+            return replace(shot, keyframe=keyframe)
+        if config.keyframe_miss == "skip":
+            return replace(shot, fate="skipped", reason="no keyframe within half an interval")
+    if shot.moment >= probe.available_end_pts and probe.available_end_pts < probe.end_pts:
+        # as near to the moment as there is data
+        away = shot.moment - (probe.available_end_pts - 1)
+        if away > probe.ticks_of(replacement_reach_ms(step_ms)) - probe.first_pts:
+            return replace(shot, fate="missing", reason="the file was cut off before this moment")
+        moment = probe.available_end_pts - 1
+        reason = "the file was cut off before this moment; its last picture stands for it"
+        return replace(shot, moment=moment, anchor=anchor_of(probe.keyframes_pts, moment), reason=reason)
+    return replace(shot, anchor=anchor_of(probe.keyframes_pts, shot.moment))
+
+
+def _skip_by_looking(
+    shots: list[Shot], config: SnapshotConfig, probe: Probe, asked: ShotList, reader: VideoReader
+) -> list[Shot]:
+    """KeyframeMiss skip without an index: look for each shot's keyframe now, since skipped shots have no place."""
+    taker = FrameTaker(reader, probe.first_pts)
+    reach_ms = keyframe_reach_ms(config, int(asked.step_ms))
+    reach = None if reach_ms is None else probe.ticks_of(reach_ms) - probe.first_pts
+    found = []
+    for shot in shots:
+        keyframe = taker.find_keyframe(shot.moment, reach)
+        if keyframe is None:
+            found.append(replace(shot, fate="skipped", reason="no keyframe within half an interval"))
+        else:
+            found.append(replace(shot, keyframe=keyframe, fate="planned"))
+    return found
+
+
+def _numbered(shots: list[Shot], config: SnapshotConfig, table: SampleTable | None) -> list[Shot]:
+    """Give the shots that get a picture their places; a missing one keeps its place, so that names stay."""
+    numbered, position = [], 0
+    for shot in shots:
+        if shot.fate not in ("planned", "missing"):
+            numbered.append(shot)
+            continue
+        level = _black_level(config, position, single=len(shots) == 1)
+        extent = _extent(shot, table) if table is not None and shot.fate == "planned" else None
+        numbered.append(replace(shot, position=position, black_level=level, extent=extent))
+        position += 1
+    return numbered
+
+
+def _black_level(config: SnapshotConfig, position: int, *, single: bool) -> int | None:
+    """The BlackLevel that applies to a shot; None leaves it as it is."""
+    if config.black_scope == "every" or (single and config.time == 0):
+        return config.black_level or SINGLE_SHOT_BLACK_LEVEL
+    return config.black_level if config.time == 0 and position == 0 else None
+
+
+def _extent(shot: Shot, table: SampleTable) -> tuple[int, int]:
+    """The bytes from the keyframe to the frame of a shot, by the sample table."""
+    if shot.keyframe is not None:
+        sample = int(np.flatnonzero(table.pts == shot.keyframe)[0])
+        return int(table.offset[sample]), int(table.size[sample])
+    shown = np.flatnonzero(table.pts <= max(shot.moment, int(table.pts.min())))
+    last = int(shown[np.argmax(table.pts[shown])])
+    keys = np.flatnonzero(table.keyframe[: last + 1] & (table.pts[: last + 1] <= table.pts[last]))
+    first = int(keys[-1]) if len(keys) else 0
+    offset = int(table.offset[first : last + 1].min())
+    return offset, int((table.offset[first : last + 1] + table.size[first : last + 1]).max()) - offset
