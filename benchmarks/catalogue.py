@@ -16,7 +16,7 @@ FRAMES_PER_SECOND = 25
 
 @dataclass(frozen=True, slots=True)
 class LongFile:
-    """One video of the benchmark: 25 frames a second, keyframes exactly at the multiples of its GOP length."""
+    """One video of the benchmark: 25 frames a second, a keyframe every `gop_frames` and nowhere else."""
 
     gop_frames: int
     minutes: int

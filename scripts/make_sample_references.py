@@ -116,6 +116,13 @@ MATRICES = {
     "bt2020nc": "bt2020",
     "bt2020c": "bt2020",
 }
+#: where the colour samples lie, in 1/256 of a pixel; unlike newer ones, ffmpeg 5.1 must be told
+CHROMA_POSITIONS = {
+    "left": ":in_h_chr_pos=0:in_v_chr_pos=128",
+    "center": ":in_h_chr_pos=128:in_v_chr_pos=128",
+    "topleft": ":in_h_chr_pos=0:in_v_chr_pos=0",
+    "unspecified": "",
+}
 HDR_TRANSFERS = ("smpte2084", "arib-std-b67")
 SCALE_FLAGS = "bicubic+accurate_rnd+full_chroma_int"
 
@@ -131,6 +138,7 @@ class Frame:
     pix_fmt: str
     matrix: str | None
     full_range: bool
+    chroma_location: str
     transfer: str | None
     pixel_aspect: Fraction
     interlaced: bool
@@ -144,8 +152,8 @@ class Frame:
         """Width and height with square pixels: the side that is too short is stretched."""
         aspect = self.pixel_aspect
         if aspect > 1:
-            return round(self.width * aspect), self.height
-        return self.width, round(self.height / aspect)
+            return math.floor(self.width * aspect + Fraction(1, 2)), self.height
+        return self.width, math.floor(self.height / aspect + Fraction(1, 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,12 +290,17 @@ def _is_dark(picture: RgbPicture) -> bool:
 
 
 def _with_default_sample(rows: list[SampleRow]) -> list[SampleRow]:
-    """Mark the smallest file that makes pictures and the smallest that is refused of every folder."""
+    """Mark the quickest sample that makes pictures and the quickest that is refused of every folder."""
     smallest: dict[tuple[str, str], SampleRow] = {}
-    for row in sorted(rows, key=lambda row: ((MEDIA / row.file).stat().st_size, row.file)):
+    for row in sorted(rows, key=_cost):
         smallest.setdefault((row.folder, row.outcome), row)
     chosen = {row.file for row in smallest.values()}
     return [replace(row, runs_by_default=row.file in chosen) for row in rows]
+
+
+def _cost(row: SampleRow) -> tuple[int, int, str]:
+    pixels = (row.width_px or 0) * (row.height_px or 0) * len(row.moments_ms)
+    return pixels, (MEDIA / row.file).stat().st_size, row.file
 
 
 def _probe(file: str) -> Video:
@@ -296,7 +309,7 @@ def _probe(file: str) -> Video:
     wanted = (
         "stream=index,time_base:stream_disposition=attached_pic:stream_side_data=displaymatrix,rotation:"
         "frame=pts,best_effort_timestamp,width,height,pix_fmt,color_space,color_range,"
-        "color_transfer,sample_aspect_ratio,interlaced_frame"
+        "color_transfer,chroma_location,sample_aspect_ratio,interlaced_frame"
     )
     found = _ffprobe(
         file, "-select_streams", _stream(file), "-show_streams", "-show_frames", "-show_entries", wanted
@@ -324,6 +337,7 @@ def _frame(frame: dict[str, Any]) -> Frame:
         pix_fmt=frame["pix_fmt"],
         matrix=MATRICES.get(frame.get("color_space", "")),
         full_range=frame.get("color_range") == "pc" or frame["pix_fmt"].startswith("yuvj"),
+        chroma_location=frame.get("chroma_location", "unspecified"),
         transfer=frame.get("color_transfer"),
         pixel_aspect=aspect or Fraction(1),
         interlaced=bool(int(frame["interlaced_frame"])),
@@ -356,7 +370,10 @@ def _probe_packets(file: str) -> Video:
 
 def _pictures(file: str, video: Video, frames: Sequence[Frame]) -> list[RgbPicture]:
     """The very frames in full size: decoded from the start by ffmpeg, converted as our rules say."""
-    kinds = {(frame.matrix, frame.full_range, frame.interlaced, frame.pix_fmt) for frame in frames}
+    kinds = {
+        (frame.pix_fmt, frame.matrix, frame.full_range, frame.chroma_location, frame.interlaced)
+        for frame in frames
+    }
     if len(kinds) != 1:
         raise SystemExit(f"{file}: the frames are of different kinds: {kinds}")
     width, height = video.frames[0].square_size
@@ -383,6 +400,7 @@ def _conversion(frame: Frame, width: int, height: int) -> str:
     if not frame.is_rgb:
         matrix = frame.matrix or ("bt709" if frame.height >= 720 else "bt601")
         scale += f":in_color_matrix={matrix}:in_range={'full' if frame.full_range else 'limited'}"
+        scale += CHROMA_POSITIONS[frame.chroma_location]
     return f"{scale},format=rgba"
 
 

@@ -3,8 +3,9 @@
 //     node parse_track.mjs FILE.vtt...
 //
 // Prints a JSON list: for each file what each player reads, {cues: [{start, end, url, x, y, w, h}]} in seconds and
-// pixels, or {error}. The code that runs is the players' own, as published; only what a browser would give them is
-// stubbed. The track is taken to lie at TRACK_URL, so that each player's way of resolving addresses shows.
+// pixels (null where there is no number), or {error}. The code that runs is the players' own, as published; only what
+// a browser would give them is stubbed. The track is taken to lie at TRACK_URL, so that each player's way of resolving
+// addresses shows.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -107,7 +108,9 @@ async function readWithPlyr(text) {
   const preview = new PreviewThumbnails(player);
   await preview.getThumbnail(TRACK_URL);
   const [{ frames, urlPrefix }] = preview.thumbnails;
-  return frames.map(({ startTime, endTime, text, x, y, w, h }) => cue(startTime, endTime, urlPrefix + text, x, y, w, h));
+  return frames.map((frame) =>
+    cue(frame.startTime, frame.endTime, urlPrefix + frame.text, frame.x, frame.y, frame.w, frame.h),
+  );
 }
 
 /** The loader is a private class of a large bundle: its own region of the file is run, with signals stubbed. */
@@ -196,7 +199,7 @@ function fromVidstackImage({ startTime, endTime, url, coords, width, height }) {
 
 /** What a player leaves relative, the browser resolves against the page. */
 function cue(start, end, url, ...region) {
-  const [x, y, w, h] = region.map(Number);
+  const [x, y, w, h] = [0, 1, 2, 3].map((side) => Number(region[side]));
   return { start, end, url: new URL(url, PAGE_URL).href, x, y, w, h };
 }
 

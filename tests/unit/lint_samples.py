@@ -67,6 +67,7 @@ SAMPLES = [
     _changed("header", 1, "WEBVTT", "WebVTT"),
     _changed("header", 1, "WEBVTT", "WEBVTTX"),
     _changed("header", 1, "WEBVTT\n\n", ""),
+    _changed("header", 1, "WEBVTT", "\n\nWEBVTT", also=("stray-text",)),
     _changed("header-lines", 2, "WEBVTT\n", "WEBVTT\nKind: metadata\n"),
     Sample("crlf", 1, GOOD.replace("\n", "\r\n").encode()),
     _changed("crowded", 2, "WEBVTT\n\n", "WEBVTT\n"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import ast
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -14,86 +14,15 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
-import simplejpeg
 from av.filter import Graph
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 
+import stillframe.testing
 from stillframe.testing import Clip, Unreadable, barcode, boxes_edit, videos
 
 Picture = npt.NDArray[Any]
 STSD = "moov/trak/mdia/minf/stbl/stsd"
-
-
-class TestBarcode:
-    @pytest.mark.parametrize(("width", "height"), [(96, 54), (54, 96), (48, 27), (192, 108), (321, 241)])
-    def test_survives_a_small_jpeg_cell(self, width: int, height: int) -> None:
-        for number in (0, 1, 255, 256, 0x5555, 0xAAAA, 0xFFFF, *range(7, 65_536, 997)):
-            jpeg = simplejpeg.encode_jpeg(
-                barcode.draw(number, width, height), quality=85, colorsubsampling="420"
-            )
-            assert barcode.read(simplejpeg.decode_jpeg(jpeg)) == number
-
-    def test_two_pictures_blended_are_refused(self) -> None:
-        numbers = range(0, 65_536, 331)
-        for first, second in zip(numbers, numbers[1:], strict=False):
-            blend = (barcode.draw(first).astype(np.uint16) + barcode.draw(second)) // 2
-            with pytest.raises(Unreadable, match="grey|marker"):
-                barcode.read(blend.astype(np.uint8))
-
-    @pytest.mark.parametrize("level", [0, 20, 128, 255])
-    def test_a_flat_picture_carries_no_number(self, level: int) -> None:
-        with pytest.raises(Unreadable, match="marker"):
-            barcode.read(np.full((108, 192, 3), level, np.uint8))
-
-    def test_one_wrong_block_is_noticed(self) -> None:
-        picture = barcode.draw(1234)
-        rows, columns = barcode.panel(192, 108)
-        height, width = (rows.stop - rows.start) // 4, (columns.stop - columns.start) // 8
-        for row in (1, 2, 3):
-            for column in range(8):
-                hurt = picture.copy()
-                top, left = rows.start + row * height, columns.start + column * width
-                block = hurt[top : top + height, left : left + width]
-                block[:] = 255 - block
-                with pytest.raises(Unreadable, match="check does not agree"):
-                    barcode.read(hurt)
-
-    @pytest.mark.parametrize("shift_px", [18, 36, 54])
-    def test_a_shifted_picture_is_refused(self, shift_px: int) -> None:
-        with pytest.raises(Unreadable):
-            barcode.read(np.roll(barcode.draw(4711), shift_px, axis=1))
-
-    @pytest.mark.parametrize("lies", list(barcode.Orientation))
-    def test_orientation_is_told(self, lies: barcode.Orientation) -> None:
-        upright = barcode.draw(4711)
-        picture = np.rot90(
-            upright[:, ::-1] if lies.mirrored_first else upright, -lies.clockwise_degrees // 90
-        )
-        assert barcode.orientation(picture) == (4711, lies)
-        if lies is not barcode.Orientation.UPRIGHT:
-            with pytest.raises(Unreadable):
-                barcode.read(picture)
-
-    def test_neighbours_have_backgrounds_far_apart(self) -> None:
-        colours = [np.array(barcode.background(number), int) for number in range(24)]
-        assert len({tuple(colour) for colour in colours}) == 12
-        assert min(abs(a - b).max() for a, b in zip(colours, colours[1:], strict=False)) > 60
-
-    def test_a_sheet_is_read_cell_by_cell(self) -> None:
-        sheet = np.zeros((2 * 54 + 3 + 2 * 5, 3 * 96 + 2 * 3 + 2 * 5, 3), np.uint8)
-        for index, number in enumerate((10, 20, 30, 40)):
-            top, left = 5 + index // 3 * 57, 5 + index % 3 * 99
-            sheet[top : top + 54, left : left + 96] = barcode.draw(number, 96, 54)
-        assert barcode.read_sheet(sheet, 3, 96, 54, padding_px=3, margin_px=5) == [10, 20, 30, 40, None, None]
-        with pytest.raises(ValueError, match="304x121 px; 3 columns take 308 px"):
-            barcode.read_sheet(sheet, 3, 96, 54, padding_px=5, margin_px=5)
-
-    def test_what_cannot_be_drawn_says_why(self) -> None:
-        with pytest.raises(ValueError, match="number is 65536, must be 0 to 65535"):
-            barcode.draw(65_536)
-        with pytest.raises(ValueError, match="16x9 is too small"):
-            barcode.draw(1, 16, 9)
 
 
 class TestClip:
@@ -139,20 +68,24 @@ def test_every_picture_is_where_the_clip_says(recipe: Callable[[Path], Clip], tm
         assert abs(clip.duration_ms - 40 * len(clip.numbers)) <= 1
 
 
-@pytest.mark.parametrize("recipe", videos.REFUSED.values(), ids=videos.REFUSED.keys())
-def test_refused_files_give_no_picture_of_a_video(recipe: Callable[[Path], Clip], tmp_path: Path) -> None:
-    clip = recipe(tmp_path)
+@pytest.mark.parametrize("name", videos.REFUSED)
+def test_refused_files_give_no_picture_of_a_video(name: str, tmp_path: Path) -> None:
+    clip = videos.REFUSED[name](tmp_path)
     assert list(tmp_path.iterdir()) == [clip.path]
     assert (clip.numbers, clip.duration_ms) == ((), 0)
     numbers = set()
     try:
         with av.open(str(clip.path)) as container:
-            for frame in container.decode(*container.streams.video):
-                numbers.add(number_in(frame.to_ndarray(format="rgb24")))
+            if container.streams.video:
+                numbers = {
+                    number_in(frame.to_ndarray(format="rgb24", threads=1))
+                    for frame in container.decode(video=0)
+                }
     except av.FFmpegError:
-        pass
-    # A JPEG and a cover picture can be read, and are no moment of a video.
-    assert numbers <= {None, 1, videos.COVER_NUMBER}
+        assert name not in ("cover only", "jpeg")
+    # Stills can be decoded, and are no moment of a video. Encrypted video decodes, to pictures without a number.
+    stills = {"cover only": {videos.COVER_NUMBER}, "jpeg": {1}}
+    assert numbers == stills.get(name, {None} if name.startswith("encrypted") else set())
 
 
 class TestCodecs:
@@ -171,14 +104,11 @@ class TestCodecs:
         assert 21 in kinds  # CRA_NUT
         assert kinds & {8, 9}  # RASL_N, RASL_R
 
-    def test_vp9_hides_pictures(self, tmp_path: Path) -> None:
-        def hidden(clip: Clip) -> int:
-            with av.open(str(clip.path)) as container:
-                # A superframe ends with its index, whose first and last byte are 110xxxxx.
-                return sum(bytes(p)[-1] >> 5 == 0b110 for p in container.demux(video=0) if p.size)
-
-        assert hidden(videos.vp9_hidden_frames(tmp_path)) > 0
-        assert hidden(videos.vp9_webm(tmp_path)) == 0
+    def test_av1_hides_pictures(self, tmp_path: Path) -> None:
+        with av.open(str(videos.av1_mp4(tmp_path).path)) as container:
+            pictures = [obu_kinds(bytes(p)).count(6) for p in container.demux(video=0) if p.size]
+        assert max(pictures) > 1
+        assert 0 in pictures  # only shows what was decoded before
 
     def test_the_same_call_makes_the_same_bytes(self, tmp_path: Path) -> None:
         first = videos.h264_pyramid(tmp_path / "a").path.read_bytes()
@@ -196,7 +126,7 @@ class TestContainers:
         with av.open(str(clip.path), options={"correct_ts_overflow": "0"}) as container:
             pts = [packet.pts for packet in container.demux(video=0) if packet.pts is not None]
         assert pts[0] == 2**33 - 90_000
-        assert min(pts) == 0
+        assert min(pts) < 90_000
         assert clip.pts_s[0] == -1
 
     def test_vfr_times(self, tmp_path: Path) -> None:
@@ -240,7 +170,7 @@ class TestLooks:
     def test_turned_pictures_are_stored_turned(self, tmp_path: Path, degrees: int, mirrored: bool) -> None:
         clip = videos.rotated(tmp_path, degrees, mirrored)
         first = next(frames(clip))
-        number, lies = barcode.orientation(first.to_ndarray(format="rgb24"))
+        number, lies = barcode.orientation(first.to_ndarray(format="rgb24", threads=1))
         assert number == 0
         assert lies is not barcode.Orientation.UPRIGHT
         assert (clip.width_px, clip.height_px) == ((108, 192) if degrees in (90, 270) else (192, 108))
@@ -259,7 +189,7 @@ class TestLooks:
         clip = videos.interlaced(tmp_path, field_order)
         for frame in frames(clip):
             assert frame.interlaced_frame
-            assert number_in(frame.to_ndarray(format="rgb24")) is None
+            assert number_in(frame.to_ndarray(format="rgb24", threads=1)) is None
 
     @pytest.mark.parametrize(
         ("recipe", "colorspace", "full_range"),
@@ -326,8 +256,11 @@ class TestLooks:
         assert clip.black_numbers == tuple(range(50))
         assert 50 not in clip.keyframe_numbers
         for number, frame in zip(clip.numbers, frames(clip), strict=True):
-            assert (frame.to_ndarray(format="rgb24").max() <= 20) == (number < 50)
-        assert max(f.to_ndarray(format="rgb24").max() for f in frames(videos.all_black(tmp_path))) <= 20
+            assert (frame.to_ndarray(format="rgb24", threads=1).max() <= 20) == (number < 50)
+        assert (
+            max(f.to_ndarray(format="rgb24", threads=1).max() for f in frames(videos.all_black(tmp_path)))
+            <= 20
+        )
 
     @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p"])
     def test_odd_sizes(self, tmp_path: Path, pix_fmt: Any) -> None:
@@ -343,13 +276,16 @@ class TestStreams:
             assert cover.index == 0
             assert cover.disposition == Disposition.attached_pic
             assert video.disposition != Disposition.attached_pic
-            assert number_in(next(container.decode(cover)).to_ndarray(format="rgb24")) == videos.COVER_NUMBER
+            assert (
+                number_in(next(container.decode(cover)).to_ndarray(format="rgb24", threads=1))
+                == videos.COVER_NUMBER
+            )
 
     def test_both_videos_are_there(self, tmp_path: Path) -> None:
         clip = videos.two_videos(tmp_path)
         with av.open(str(clip.path)) as container:
             first, second = container.streams.video
-            numbers = [number_in(f.to_ndarray(format="rgb24")) for f in container.decode(second)]
+            numbers = [number_in(f.to_ndarray(format="rgb24", threads=1)) for f in container.decode(second)]
             assert (first.width, second.width) == (192, 256)
         assert numbers == list(range(1000, 1050))
 
@@ -368,18 +304,18 @@ class TestDamage:
         numbers: list[int | None] = []
         try:
             for frame in frames(clip):
-                numbers.append(number_in(frame.to_ndarray(format="rgb24")))
+                numbers.append(number_in(frame.to_ndarray(format="rgb24", threads=1)))
         except av.FFmpegError:
             assert suffix == "mp4"
         # A decoder holds pictures back, so that PyAV has not shown all of them when the broken packet comes.
         readable = min(len(numbers), len(clip.numbers))
         assert numbers[:readable] == list(clip.numbers[:readable])
-        assert 20 <= readable
+        assert readable >= 20
         assert len(clip.numbers) < 35
 
     def test_flipped_bits_hurt_only_what_comes_after_the_first_gop(self, tmp_path: Path) -> None:
         clip = videos.bit_flipped(tmp_path)
-        numbers = [number_in(frame.to_ndarray(format="rgb24")) for frame in frames(clip)]
+        numbers = [number_in(frame.to_ndarray(format="rgb24", threads=1)) for frame in frames(clip)]
         assert numbers[:12] == list(range(12))
         assert numbers[12:] != list(range(12, 50))
 
@@ -397,7 +333,9 @@ class TestDamage:
     @pytest.mark.parametrize(("encv", "senc"), [(True, False), (False, True), (True, True)])
     def test_encrypted_video_decodes_to_garbage(self, tmp_path: Path, encv: bool, senc: bool) -> None:
         clip = videos.encrypted(tmp_path, encv=encv, senc=senc)
-        assert [number_in(frame.to_ndarray(format="rgb24")) for frame in frames(clip)] == [None] * 50
+        assert [number_in(frame.to_ndarray(format="rgb24", threads=1)) for frame in frames(clip)] == [
+            None
+        ] * 50
         data = clip.path.read_bytes()
         if encv:
             assert boxes_edit.body(data, f"{STSD}/encv/sinf/schm")[4:8] == b"cenc"
@@ -419,36 +357,6 @@ class TestDamage:
         assert b"m=video 4242 " in videos.disguised(tmp_path, "sdp", port=4242).path.read_bytes()
 
 
-class TestBoxesEdit:
-    def test_chunks_follow_what_is_put_before_them(self, tmp_path: Path) -> None:
-        clip = videos.moov_front(tmp_path)
-        data = clip.path.read_bytes()
-        longer = boxes_edit.insert(data, "moov", boxes_edit.box("free", bytes(1000)), before="trak")
-        assert len(longer) == len(data) + 1008
-        assert boxes_edit.find(longer, "moov").end == boxes_edit.find(data, "moov").end + 1008
-        clip.path.write_bytes(longer)
-        assert list(shown(clip)) == list(zip(clip.numbers, clip.pts_s, strict=True))
-        assert boxes_edit.remove(longer, "moov/free") == data
-
-    def test_boxes_of_one_kind_are_counted(self) -> None:
-        data = boxes_edit.box("moov", boxes_edit.box("trak", b"one") + boxes_edit.box("trak", b"two"))
-        assert boxes_edit.body(data, "moov/trak[1]") == b"two"
-        assert boxes_edit.rename(data, "moov/trak[1]", "free")[-7:-3] == b"free"
-        with pytest.raises(KeyError, match=r"no trak\[2\] in moov/trak\[2\]"):
-            boxes_edit.find(data, "moov/trak[2]")
-
-    def test_large_and_open_sizes(self) -> None:
-        large = b"\x00\x00\x00\x01mdat" + (20).to_bytes(8) + b"data"
-        rest = b"\x00\x00\x00\x00free" + b"until the end"
-        first, second = boxes_edit.children(large + rest)
-        assert (first.kind, first.content, first.end) == ("mdat", 16, 20)
-        assert (second.kind, second.end) == ("free", len(large + rest))
-
-    def test_a_patch_must_fit(self) -> None:
-        with pytest.raises(ValueError, match="4 bytes at 1 do not fit in free, which has 4"):
-            boxes_edit.patch(boxes_edit.box("free", b"1234"), "free", 1, b"1234")
-
-
 def test_a_turn_must_be_a_quarter(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="rotation is 45"):
         videos.make(tmp_path / "x.mp4", rotation=45)
@@ -461,19 +369,21 @@ def test_the_number_of_pictures_is_checked(tmp_path: Path) -> None:
 
 
 def test_users_need_only_av_and_numpy() -> None:
-    script = (
-        "import sys; before = set(sys.modules); import stillframe.testing;"
-        "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) <= {"av", "numpy", "stillframe", "_cython_3_2_4"}
+    imported = set()
+    for path in Path(stillframe.testing.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add((node.module or "").split(".")[0])
+    assert imported - sys.stdlib_module_names == {"av", "numpy", "stillframe"}
 
 
 def shown(clip: Clip) -> Iterator[tuple[int | None, Fraction]]:
     """The numbers and times of all pictures as a player shows them: deinterlaced, and upright."""
     matrix_undone = re.fullmatch(r"rotated_(\d+)(_mirrored)?\.mp4", clip.path.name)
     for frame in deinterlaced(frames(clip)) if "interlaced" in clip.path.name else frames(clip):
-        rgb = frame.to_ndarray(format="rgb24")
+        rgb = frame.to_ndarray(format="rgb24", threads=1)
         if matrix_undone:
             rgb = rgb[:, ::-1] if matrix_undone[2] else rgb
             rgb = np.rot90(rgb, -int(matrix_undone[1]) // 90)
@@ -521,6 +431,24 @@ def number_in(rgb: Picture) -> int | None:
         return barcode.read(rgb)
     except Unreadable:
         return None
+
+
+def obu_kinds(packet: bytes) -> list[int]:
+    """The kinds of the units in an AV1 packet, 6 is a picture (AV1 specification, 5.3)."""
+    kinds = []
+    at = 0
+    while at < len(packet):
+        header = packet[at]
+        kinds.append(header >> 3 & 15)
+        at += 2 if header & 4 else 1
+        size = shift = 0
+        more = True
+        while more:
+            size |= (packet[at] & 127) << shift
+            more = packet[at] > 127
+            shift, at = shift + 7, at + 1
+        at += size
+    return kinds
 
 
 def leading_pictures(clip: Clip) -> list[int]:

@@ -57,8 +57,11 @@ class Reach:
 class FrameTaker:
     """Takes frames out of one reader."""
 
-    def __init__(self, reader: VideoReader, first_pts: int) -> None:
+    def __init__(self, reader: VideoReader, first_pts: int, *, interlaced: bool = False) -> None:
         self._reader = reader
+        #: a frame may come in two packets, one for each field, with a time of its own for each
+        self._fields = interlaced
+        self._can_skip_nonref = reader.can_skip_nonref and not interlaced
         self._first_pts = first_pts
         self._ticks = int(1 / reader.time_base) or 1
         #: frames that came out damaged, by the moment they were for
@@ -170,6 +173,8 @@ class FrameTaker:
                 shown += self._feed(packet, fed, skip_nonref=time_of(packet) not in wanted)
                 if time_of(packet) == target:
                     break
+            if self._fields and held and target in times:
+                shown += self._feed(held.popleft(), fed)
             yield from self._assign(shown, waiting)
         shown += reader.drain()
         yield from self._assign(shown, waiting)
@@ -183,7 +188,7 @@ class FrameTaker:
         time = _shown_time(packet)
         if time is not None:
             fed.append(time)
-        return self._reader.feed(packet, skip_nonref=skip_nonref and self._reader.can_skip_nonref)
+        return self._reader.feed(packet, skip_nonref=skip_nonref and self._can_skip_nonref)
 
     def _assign(
         self, shown: list[VideoFrame], waiting: dict[int, int]
@@ -192,6 +197,9 @@ class FrameTaker:
         by_time = {frame.pts: frame for frame in shown}
         for position, target in list(waiting.items()):
             frame = by_time.get(target)
+            if frame is None and self._fields:
+                # the time of a second field: its frame has the time of the first
+                frame = next((shot for shot in shown if _lasts_until(shot, target)), None)
             if frame is None:
                 continue
             if frame.is_corrupt:
@@ -271,7 +279,10 @@ class FrameTaker:
             packet = self._next()
         if packet is None or packet.is_discard:
             return None
-        frames = self._reader.feed(packet) + self._reader.drain()
+        frames = self._reader.feed(packet)
+        if self._fields and (second := self._next()) is not None:
+            frames += self._reader.feed(second)
+        frames += self._reader.drain()
         self._reader.flush()
         return next((frame for frame in frames if frame.pts == wanted), None)
 
@@ -369,6 +380,10 @@ def _last_at(times: Sequence[int], moment: int, otherwise: int) -> int:
     """The last of the sorted times that is not later than a moment."""
     position = bisect_right(times, moment)
     return times[position - 1] if position else otherwise
+
+
+def _lasts_until(frame: VideoFrame, time: int) -> bool:
+    return frame.pts is not None and frame.pts < time <= frame.pts + (frame.duration or 0)
 
 
 def _is_after(packet: Packet[VideoStream], moment: int) -> bool:

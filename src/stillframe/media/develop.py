@@ -6,15 +6,13 @@ Scaling comes before conversion, so that a 160 px cell of a 4K film costs a cell
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
-from av.filter import Graph
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from stillframe.media.colour import Colour, colour_of, hdr_peak_nits, hdr_to_sdr, sdr_2020_to_709
+from stillframe.media.deinterlace import deinterlaced
 from stillframe.media.geometry import Box, Placement
 from stillframe.media.orientation import orientation_of
 
@@ -34,19 +32,18 @@ class Developer:
         self._background = background
         self._scaler = VideoReformatter()
         self._converter = VideoReformatter()
-        self._deinterlacers: dict[tuple[int, int, str], Callable[[VideoFrame], VideoFrame]] = {}
 
     def develop(self, frame: VideoFrame) -> Picture:
         """The finished picture of a frame, as large as the placement's canvas."""
         orientation = orientation_of(frame)
         # the tags are read first: filters and scalers do not keep all of them
         colour, peak = colour_of(frame), hdr_peak_nits(frame)
-        if frame.interlaced_frame:
-            frame = self._deinterlace(frame)
         picture_box = self._placement.picture
         width, height = picture_box.width, picture_box.height
         if orientation.transpose:
             width, height = height, width
+        if frame.interlaced_frame:
+            frame = deinterlaced(frame, height)
         picture = self._rgb(frame, width, height, colour, peak)
         upright = orientation.upright(picture)
         return np.ascontiguousarray(self._place(upright))
@@ -106,13 +103,6 @@ class Developer:
         mixed = pixels[:, :, :3] * alpha + background * (255 - alpha)
         return ((mixed + 127) // 255).astype(np.uint8)
 
-    def _deinterlace(self, frame: VideoFrame) -> VideoFrame:
-        """Make a frame of one field of it; only that frame is looked at, so a lone shot needs no neighbours."""
-        key = (frame.width, frame.height, frame.format.name)
-        if key not in self._deinterlacers:
-            self._deinterlacers[key] = _spatial_deinterlacer(frame)
-        return self._deinterlacers[key](frame)
-
     def _place(self, picture: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
         canvas, box = self._placement.canvas, self._placement.picture
         if (box.x, box.y, box.width, box.height) == (0, 0, canvas.width, canvas.height):
@@ -131,40 +121,6 @@ def _visible(box: Box, canvas: Box) -> tuple[tuple[slice, slice], tuple[slice, s
     on_canvas = (slice(top, bottom), slice(left, right))
     of_picture = (slice(top - box.y, bottom - box.y), slice(left - box.x, right - box.x))
     return on_canvas, of_picture
-
-
-def _spatial_deinterlacer(like: VideoFrame) -> Callable[[VideoFrame], VideoFrame]:
-    graph = Graph()
-    first = graph.add_buffer(
-        width=like.width, height=like.height, format=like.format.name, time_base=like.time_base
-    )
-    # estdif works on the lines of one frame; yadif and bwdif without neighbours leave still combs standing
-    filtered = graph.add("estdif", "mode=frame:deint=all")
-    last = graph.add("buffersink")
-    first.link_to(filtered)
-    filtered.link_to(last)
-    graph.configure()
-    tick = 0
-
-    def deinterlace(frame: VideoFrame) -> VideoFrame:
-        nonlocal tick
-        # the filter holds one frame back; the same one pushed twice comes out, with times that ascend
-        saved = frame.pts
-        for _ in range(2):
-            frame.pts = tick
-            tick += 1
-            graph.push(frame)
-        frame.pts = saved
-        out = None
-        while True:
-            try:
-                out = graph.pull()
-            except (BlockingIOError, EOFError):
-                break
-        assert isinstance(out, VideoFrame)
-        return out
-
-    return deinterlace
 
 
 def _planar(bits: int, *, alpha: bool) -> str:

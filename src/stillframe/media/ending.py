@@ -18,7 +18,7 @@ from stillframe.media.boxes import Mp4Facts, SampleTable
 from stillframe.media.reader import VideoReader, time_of
 from stillframe.media.source import ByteSource
 
-#: how far a stream may end before the announced end and still count as reaching it, seconds
+#: how far sound may end before the announced end and still count as reaching it, seconds
 _REACH_S = 1
 _BACK_OFFS_S = (3, 15, 60)
 _DEFAULT_FRAME_S = Fraction(1, 25)
@@ -66,11 +66,11 @@ def _read_end(
     announced = _announced(reader, first_pts)
     last, last_duration, others_end_s = _read_tail(reader, announced, first_pts)
     measured = max(last if last is not None else first_pts, first_pts) + (last_duration or frame_ticks)
-    reach = _REACH_S * ticks_a_second
-    if announced is None or measured >= announced - reach:
+    if announced is None or measured >= announced - 2 * frame_ticks:
         return VideoEnd(measured, measured, frame_ticks)
     others_reach = others_end_s is not None and others_end_s >= announced * reader.time_base - _REACH_S
-    if others_reach or not _cut_off(reader.source, reader.container.format.name, boxes):
+    near = measured >= announced - _REACH_S * ticks_a_second
+    if others_reach or not _cut_off(reader.source, reader.container.format.name, boxes, near=near):
         return VideoEnd(measured, measured, frame_ticks)
     return VideoEnd(
         announced, measured, frame_ticks, ("the file was cut off: the end of its data is missing",)
@@ -139,7 +139,7 @@ def _frame_ticks(reader: VideoReader, first_duration: int) -> int:
     return max(int(seconds / reader.time_base), 1)
 
 
-def _cut_off(source: ByteSource, container: str, boxes: Mp4Facts | None) -> bool:
+def _cut_off(source: ByteSource, container: str, boxes: Mp4Facts | None, *, near: bool) -> bool:
     """Whether the outermost box, segment or chunk promises more bytes than the file has."""
     if boxes is not None:
         return boxes.cut_off
@@ -150,7 +150,7 @@ def _cut_off(source: ByteSource, container: str, boxes: Mp4Facts | None) -> bool
         (length,) = struct.unpack_from("<I", head, 4)
         return bool(8 + length > source.size)
     # where the container does not tell, a video that ends early and alone counts as cut off
-    return container in ("flv", "asf")
+    return container in ("flv", "asf") and not near
 
 
 def _matroska_cut_off(head: bytes, size: int) -> bool:

@@ -165,7 +165,7 @@ class _Worker:
 
     def _take(self, run: tuple[Aim, ...]) -> None:
         reader = self._open()
-        taker = FrameTaker(reader, self._work.survey.probe.first_pts)
+        taker = self._taker(reader)
         before = _counters(reader)
         decoding = time.perf_counter()
         for taken in self._frames(taker, run):
@@ -211,7 +211,7 @@ class _Worker:
         # a reader of its own: the run that the shot belongs to goes on where it was
         reader = VideoReader(self._source, survey.probe.stream_index)
         try:
-            taker = FrameTaker(reader, survey.probe.first_pts)
+            taker = self._taker(reader)
             end = shot.moment + self._ticks(span_ms)
             for frame in taker.candidates(shot.moment, end, self._ticks(STEP_MS)):
                 if not is_black(frame, level, threshold):
@@ -227,6 +227,10 @@ class _Worker:
     def _ticks(self, time_ms: int) -> int:
         probe = self._work.survey.probe
         return probe.ticks_of(time_ms) - probe.first_pts
+
+    def _taker(self, reader: VideoReader) -> FrameTaker:
+        probe = self._work.survey.probe
+        return FrameTaker(reader, probe.first_pts, interlaced=probe.interlaced)
 
     def _open(self) -> VideoReader:
         if self._reader is None:

@@ -127,14 +127,14 @@ def demand_room(names: Names, kind: OutputKind, number_of_files: int) -> None:
 class FolderSink:
     """Files on disk, each written to a temporary name beside it and then renamed.
 
-    Folders that the placeholders or a track make are created, and so is the template's own folder when only
-    that last one is missing; a longer missing path is taken for a typing mistake.
+    Folders that the placeholders or a track make are created, and so is the `base` folder when only that last
+    one is missing; a longer missing path is taken for a typing mistake. `base` is what stands before the
+    template's first placeholder.
     """
 
-    def __init__(self, template: str, config: SnapshotConfig) -> None:
+    def __init__(self, template: str, config: SnapshotConfig, base: str | None = None) -> None:
         self.names = names_for(template, config)
-        fixed = Path(re.split(r"[{]", template, maxsplit=1)[0] + "x").parent
-        self._make_folder(fixed, grandparent_must_exist=True)
+        self._make_folder(Path(base if base is not None else base_folder(template)), grandparent_must_exist=True)
 
     def put(self, item: Item, data: bytes) -> Output:
         name = self.names.of(item.kind, item.index)
@@ -164,6 +164,11 @@ class FolderSink:
             raise SinkError(str(folder), _reason(error)) from error
         if grandparent_must_exist and not os.access(folder, os.W_OK | os.X_OK):
             raise SinkError(str(folder), "the folder is not writable")
+
+
+def base_folder(template: str) -> str:
+    """The folder that a template names before its first placeholder."""
+    return str(Path(re.split(r"\{(?:Name|Count|TileCount)\}", template, maxsplit=1)[0] + "x").parent)
 
 
 class MemorySink:

@@ -194,7 +194,7 @@ def _skip_by_looking(
     shots: list[Shot], config: SnapshotConfig, probe: Probe, asked: ShotList, reader: VideoReader
 ) -> list[Shot]:
     """KeyframeMiss skip without an index: look for each shot's keyframe now, since skipped shots have no place."""
-    taker = FrameTaker(reader, probe.first_pts)
+    taker = FrameTaker(reader, probe.first_pts, interlaced=probe.interlaced)
     reach_ms = keyframe_reach_ms(config, int(asked.step_ms))
     reach = None if reach_ms is None else probe.ticks_of(reach_ms) - probe.first_pts
     found = []

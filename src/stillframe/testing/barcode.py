@@ -6,8 +6,8 @@
 The code lies in the middle three quarters of the picture, eight blocks wide and four high::
 
     W W B W B B W B     a fixed row: says which way is up, and what white and black have become
-    n n n n n n n n     the number's upper eight bits, white is 1
-    n n n n n n n n     its lower eight bits
+    n n n n n n n n     the number's upper eight bits, every other one inverted, so that none is all black
+    n n n n n n n n     its lower eight bits, likewise
     c c c c c c c c     a CRC-8 of the number
 
 Around it lies a flat colour that depends on the number (:func:`background`). The number survives scaling (to
@@ -28,10 +28,12 @@ __all__ = ["Orientation", "Unreadable", "background", "draw", "orientation", "pa
 
 Picture = npt.NDArray[np.uint8]
 
-LARGEST = 0xFFFF
+# Among larger numbers there are four that look the same upside down.
+LARGEST = 0x3FFF
 _COLUMNS, _ROWS = 8, 4
 _MARGIN = 1 / 8
 _MARKER = (1, 1, 0, 1, 0, 0, 1, 0)
+_INVERTED = 0xAAAA
 _BACKGROUND_COUNT = 12
 # A block counts as white or black only in the outer thirds between the marker's black and white.
 _CLEAR_WHITE, _CLEAR_BLACK = 0.67, 0.33
@@ -65,9 +67,9 @@ class Orientation(Enum):
 
 
 def draw(number: int, width_px: int = 192, height_px: int = 108) -> Picture:
-    """Draw ``number`` (0 to 65,535) into a new ``height_px`` x ``width_px`` x 3 picture, RGB, full range.
+    """Draw ``number`` (0 to 16,383) into a new ``height_px`` x ``width_px`` x 3 picture, RGB, full range.
 
-    Raises ValueError when the number does not fit in 16 bits or the picture is too small for the blocks.
+    Raises ValueError when the number does not fit in 14 bits or the picture is too small for the blocks.
     """
     if not 0 <= number <= LARGEST:
         raise ValueError(f"number is {number}, must be 0 to {LARGEST}")
@@ -77,20 +79,18 @@ def draw(number: int, width_px: int = 192, height_px: int = 108) -> Picture:
         )
     picture = np.empty((height_px, width_px, 3), np.uint8)
     picture[:] = background(number)
-    rows, columns = _edges(height_px, _ROWS), _edges(width_px, _COLUMNS)
-    for row, bits in enumerate(_rows(number)):
-        for column, bit in enumerate(bits):
-            block = picture[
-                round(rows[row]) : round(rows[row + 1]), round(columns[column]) : round(columns[column + 1])
-            ]
-            block[:] = 255 * bit
+    blocks = 255 * np.array(_rows(number), np.uint8)
+    rows, columns = (
+        np.diff(_edges(length, count)) for length, count in ((height_px, _ROWS), (width_px, _COLUMNS))
+    )
+    picture[panel(width_px, height_px)] = blocks.repeat(rows, axis=0).repeat(columns, axis=1)[:, :, None]
     return picture
 
 
 def panel(width_px: int, height_px: int) -> tuple[slice, slice]:
     """The rows and columns that the blocks take; all else is background."""
     rows, columns = _edges(height_px, _ROWS), _edges(width_px, _COLUMNS)
-    return slice(round(rows[0]), round(rows[-1])), slice(round(columns[0]), round(columns[-1]))
+    return slice(rows[0], rows[-1]), slice(columns[0], columns[-1])
 
 
 def read(rgb: Picture) -> int:
@@ -113,8 +113,8 @@ def read(rgb: Picture) -> int:
             raise Unreadable(f"block {index} is grey ({level:.0%} of white): blended or blurred pictures?")
     bits = (relative > 0.5).astype(np.uint8)
     upper, lower, check = (int(byte) for byte in np.packbits(bits))
-    number = upper << 8 | lower
-    if check != _crc8(number):
+    number = (upper << 8 | lower) ^ _INVERTED
+    if check != _crc8(number) or number > LARGEST:
         raise Unreadable(f"the blocks say {number}, and the check does not agree")
     return number
 
@@ -177,7 +177,8 @@ def background(number: int) -> tuple[int, int, int]:
 
 
 def _rows(number: int) -> list[tuple[int, ...]]:
-    return [_MARKER, *(_bits(byte) for byte in (number >> 8, number & 0xFF, _crc8(number)))]
+    written = number ^ _INVERTED
+    return [_MARKER, *(_bits(byte) for byte in (written >> 8, written & 0xFF, _crc8(number)))]
 
 
 def _bits(byte: int) -> tuple[int, ...]:
@@ -194,24 +195,20 @@ def _crc8(number: int) -> int:
     return remainder
 
 
-def _edges(length_px: int, blocks: int) -> npt.NDArray[np.float64]:
-    return np.linspace(length_px * _MARGIN, length_px * (1 - _MARGIN), blocks + 1)
+def _edges(length_px: int, blocks: int) -> list[int]:
+    inside = 1 - 2 * _MARGIN
+    return [round(length_px * (_MARGIN + inside * index / blocks)) for index in range(blocks + 1)]
 
 
 def _block_levels(rgb: Picture) -> npt.NDArray[np.float64]:
     """The mean brightness of the inner half of each block, 4 x 8, of 255."""
-    brightness = rgb.mean(axis=2)
     rows, columns = _inner_halves(rgb.shape[0], _ROWS), _inner_halves(rgb.shape[1], _COLUMNS)
-    return np.array(
-        [[brightness[top:bottom, left:right].mean() for left, right in columns] for top, bottom in rows]
-    )
+    return np.array([[rgb[row, column].mean() for column in columns] for row in rows])
 
 
-def _inner_halves(length_px: int, blocks: int) -> list[tuple[int, int]]:
-    edges = _edges(length_px, blocks)
-    quarter = (edges[1] - edges[0]) / 4
-    spans = []
-    for start, end in pairwise(edges):
-        first = round(start + quarter)
-        spans.append((first, max(first + 1, round(end - quarter))))
-    return spans
+def _inner_halves(length_px: int, blocks: int) -> list[slice]:
+    halves = []
+    for start, end in pairwise(_edges(length_px, blocks)):
+        first = start + round((end - start) / 4)
+        halves.append(slice(first, max(first + 1, end - round((end - start) / 4))))
+    return halves

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from stillframe.errors import SourceError
@@ -52,10 +53,11 @@ def lint(data: bytes, *, resolve: Resolve | None = None) -> list[Finding]:
     """Return what is wrong with a track, in the order of its lines. Never raises on any `data`.
 
     `resolve` maps the path of a relative image URL (percent-decoded, without query and fragment) to
-    (width_px, height_px), or to None when there is no such image; without it images are not looked at.
+    (width_px, height_px), or to None when there is no such image, and is asked once for each; without it
+    images are not looked at.
     """
     is_empty = not data.strip()
-    subject = Subject(read(b"" if is_empty else data), is_empty, resolve)
+    subject = Subject(read(b"" if is_empty else data), is_empty, resolve and cache(resolve))
     findings: list[Finding] = []
     for rule in RULES:
         findings.extend(_findings(rule, subject))

@@ -63,7 +63,7 @@ def _xywh_unit(subject: Subject) -> Breaches:
 
 @_table.rule("xywh-numbers", "error", ALL)
 def _xywh_numbers(subject: Subject) -> Breaches:
-    """The region is four whole numbers the last two at least 1."""
+    """The region is four whole numbers, the last two at least 1."""
     for image in _images(subject):
         if image.region is None or re.match(r"(?:pixel|percent):", image.region):
             continue
@@ -207,18 +207,15 @@ def _rectangles(subject: Subject) -> Iterator[tuple[Payload, Rectangle]]:
 
 
 def _sized(subject: Subject) -> Iterator[tuple[Payload, tuple[int, int] | None]]:
-    """The images that can be asked for, relative ones, with their sizes; each is asked for once."""
+    """The images that can be asked for, relative ones, with their sizes."""
     if subject.resolve is None:
         return
-    sizes: dict[str, tuple[int, int] | None] = {}
     for image in _images(subject):
         if _is_absolute(image.url) or image.url.startswith("/") or not image.url.strip():
             continue
-        if image.url not in sizes:
-            path = re.split(r"[?#]", image.url, maxsplit=1)[0]
-            # As `webvtt.write` does it: the bytes of a name that is not UTF-8 come back as they were.
-            sizes[image.url] = subject.resolve(unquote(path, errors="surrogateescape"))
-        yield image, sizes[image.url]
+        path = re.split(r"[?#]", image.url, maxsplit=1)[0]
+        # As `webvtt.write` does it: the bytes of a name that is not UTF-8 come back as they were.
+        yield image, subject.resolve(unquote(path, errors="surrogateescape"))
 
 
 def _is_absolute(url: str) -> bool:

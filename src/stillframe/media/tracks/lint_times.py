@@ -182,7 +182,7 @@ def _end_before_start(subject: Subject) -> Breaches:
             yield cue.line, f"the cue ends at {cue.end}, but starts at {cue.start}"
 
 
-@_table.rule("first-start", "warning", (VIDEOJS, PLYR, VIDSTACK, ARTPLAYER, FLUID, JW))
+@_table.rule("first-start", "warning", (VIDEOJS, PLYR, VIDSTACK, ARTPLAYER, FLUID))
 def _first_start(subject: Subject) -> Breaches:
     """Before the first cue there is no preview."""
     for cue, start_ms, _ in _timed(subject):
@@ -210,7 +210,7 @@ def _overlap(subject: Subject) -> Breaches:
             )
 
 
-@_table.rule("gap", "warning", (VIDEOJS, PLYR, VIDSTACK, ARTPLAYER, MEDIA_CHROME, FLUID, JW))
+@_table.rule("gap", "warning", (VIDEOJS, PLYR, VIDSTACK, ARTPLAYER, MEDIA_CHROME, FLUID))
 def _gap(subject: Subject) -> Breaches:
     """Between two cues there is no preview."""
     for (before, _, before_end_ms), (cue, start_ms, _) in pairwise(_timed(subject)):

@@ -30,7 +30,6 @@ from stillframe.testing.videos.codecs import (
     mpeg4_avi,
     prores_mov,
     vp8_webm,
-    vp9_hidden_frames,
     vp9_webm,
 )
 from stillframe.testing.videos.colours import (
@@ -162,7 +161,6 @@ __all__ = [
     "two_videos",
     "vfr",
     "vp8_webm",
-    "vp9_hidden_frames",
     "vp9_webm",
     "webm_live",
     "with_audio",

@@ -23,7 +23,6 @@ from stillframe.testing.videos.codecs import (
     mpeg4_avi,
     prores_mov,
     vp8_webm,
-    vp9_hidden_frames,
     vp9_webm,
 )
 from stillframe.testing.videos.containers import (
@@ -91,7 +90,6 @@ PLAYABLE: Mapping[str, Recipe] = {
     "hevc open gop ts": partial(hevc_open_gop, suffix="ts"),
     "vp8": vp8_webm,
     "vp9": vp9_webm,
-    "vp9 hidden frames": vp9_hidden_frames,
     "av1": av1_mp4,
     "mpeg2 ts": mpeg2_ts,
     "mpeg2 ps": mpeg2_ps,

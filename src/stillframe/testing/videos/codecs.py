@@ -23,7 +23,6 @@ __all__ = [
     "mpeg4_avi",
     "prores_mov",
     "vp8_webm",
-    "vp9_hidden_frames",
     "vp9_webm",
 ]
 
@@ -58,14 +57,8 @@ def vp9_webm(folder: Path) -> Clip:
     return make(folder / "vp9.webm", codec="libvpx-vp9")
 
 
-def vp9_hidden_frames(folder: Path) -> Clip:
-    """VP9 in WebM with reference pictures that are never shown (packets that hold two pictures)."""
-    hidden = {"deadline": "good", "cpu-used": "5", "auto-alt-ref": "1", "lag-in-frames": "16"}
-    return make(folder / "vp9_hidden_frames.webm", codec="libvpx-vp9", codec_options=hidden)
-
-
 def av1_mp4(folder: Path) -> Clip:
-    """AV1 in MP4."""
+    """AV1 in MP4, with pictures that are decoded long before they are shown (several in one packet)."""
     return make(folder / "av1.mp4", codec="libsvtav1")
 
 

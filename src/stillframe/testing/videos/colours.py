@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Colorspace, Interpolation
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 __all__ = ["BT601", "BT709", "BT2020_HLG", "BT2020_PQ", "UNTAGGED_BT601", "UNTAGGED_BT709", "Colour"]
 
 _UNSPECIFIED = 2
+_CAREFUL = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +46,30 @@ class Colour:
         target.colorspace, target.color_range = self.matrix, int(self.range)
         target.color_primaries, target.color_trc = self.primaries, self.transfer
 
-    def convert(self, picture: npt.NDArray[Any], pix_fmt: str) -> VideoFrame:
-        """A frame in ``pix_fmt`` from RGB, RGBA, or an array that already is in ``pix_fmt``."""
-        if picture.dtype != np.uint8 or picture.ndim != 3:
-            frame = VideoFrame.from_ndarray(picture, format=pix_fmt)
+    def converter(self, pix_fmt: str) -> Callable[[npt.NDArray[Any]], VideoFrame]:
+        """What makes frames in ``pix_fmt`` from RGB, RGBA, or arrays that already are in ``pix_fmt``."""
+        reformatter = VideoReformatter()
+        is_rgb = VideoFrame(16, 16, pix_fmt).format.is_rgb
+
+        def convert(picture: npt.NDArray[Any]) -> VideoFrame:
+            if picture.dtype != np.uint8 or picture.ndim != 3:
+                frame = VideoFrame.from_ndarray(picture, format=pix_fmt)
+            else:
+                rgb = VideoFrame.from_ndarray(picture, format="rgb24" if picture.shape[2] == 3 else "rgba")
+                if is_rgb:
+                    return reformatter.reformat(rgb, format=pix_fmt, threads=1)
+                frame = reformatter.reformat(
+                    rgb,
+                    format=pix_fmt,
+                    dst_colorspace=self.pixels,
+                    dst_color_range=ColorRange.JPEG if self.full_range else ColorRange.MPEG,
+                    interpolation=_CAREFUL,
+                    threads=1,
+                )
             self.tag(frame)
             return frame
-        rgb = VideoFrame.from_ndarray(picture, format="rgb24" if picture.shape[2] == 3 else "rgba")
-        if VideoFrame(16, 16, pix_fmt).format.is_rgb:
-            return rgb.reformat(format=pix_fmt)
-        frame = rgb.reformat(
-            format=pix_fmt,
-            dst_colorspace=self.pixels,
-            dst_color_range=ColorRange.JPEG if self.full_range else ColorRange.MPEG,
-            interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP,
-        )
-        self.tag(frame)
-        return frame
+
+        return convert
 
 
 BT601 = Colour(Colorspace.ITU601, False, 6, 6, 6, ColorRange.MPEG)

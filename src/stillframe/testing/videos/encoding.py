@@ -107,12 +107,13 @@ def make(
         colour.tag(context)
         if rotation or mirrored:
             stream.set_display_matrix(_display_matrix(rotation, mirrored, width, height))
+        convert = colour.converter(pix_fmt)
         tone = add_tone(container, audio) if audio else None
         fields = _FieldMarker(field_order) if field_order else None
         for number, time_s in zip(numbers, times_s, strict=True):
             size = (height, width) if sideways else (width, height)
             picture = _woven(draw, number, *size, field_order) if field_order else draw(number, *size)
-            frame = colour.convert(_laid_down(picture, rotation, mirrored), pix_fmt)
+            frame = convert(_laid_down(picture, rotation, mirrored))
             frame.pts, frame.time_base = round(time_s / time_base), time_base
             container.mux(stream.encode(fields.marked(frame) if fields else frame))
         container.mux(stream.encode(None))

@@ -21,7 +21,7 @@ from stillframe.testing.videos.tone import add_tone, encode_tone
 
 __all__ = ["COVER_NUMBER", "audio_only", "cover_first", "cover_only", "jpeg", "two_videos"]
 
-COVER_NUMBER = 60_000
+COVER_NUMBER = 16_000
 """The number on cover pictures, which no moment of a video has."""
 
 

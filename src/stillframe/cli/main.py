@@ -1,0 +1,74 @@
+"""The command `stillframe`: its commands, and how errors become one line and an exit code.
+
+Nothing here imports av or numpy: `stillframe --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from stillframe import __version__
+from stillframe.cli import lint, probe, snap
+from stillframe.errors import StillframeError
+
+#: EX_USAGE of sysexits.h; 1 to 63 say how many files failed
+USAGE_EXIT = 64
+INTERRUPTED_EXIT = 130
+
+_EPILOG = """Exit codes: 0 all is well; 1 to 63 so many files failed (63: or more); 64 wrong usage; 130 interrupted."""
+
+app = typer.Typer(
+    name="stillframe",
+    help="Exact, fast stills, sprite sheets and thumbnail tracks out of video.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(name="snap", epilog=snap.EXAMPLES, no_args_is_help=True)(snap.snap)
+app.command(name="probe", epilog=probe.EXAMPLES, no_args_is_help=True)(probe.probe)
+app.command(name="lint", epilog=lint.EXAMPLES, no_args_is_help=True)(lint.lint)
+
+
+def main() -> NoReturn:
+    """Run the command line and exit."""
+    try:
+        result = app(standalone_mode=False)
+        code = result if isinstance(result, int) else 0
+        sys.stdout.flush()
+    except typer.TyperException as error:
+        # usage errors show themselves together with the command's usage line
+        getattr(error, "show", lambda: print(f"stillframe: {error}", file=sys.stderr))()
+        code = USAGE_EXIT
+    except StillframeError as error:
+        print(f"stillframe: {error}", file=sys.stderr)
+        code = 1
+    except (KeyboardInterrupt, typer.Abort):
+        print("stillframe: interrupted", file=sys.stderr)
+        code = INTERRUPTED_EXIT
+    except BrokenPipeError:
+        # the reader of our output has gone (`| head`); that is no error of ours
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"stillframe {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """The options of the command itself."""

@@ -1,0 +1,85 @@
+"""`stillframe probe`: what is in a video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stillframe.errors import StillframeError
+
+if TYPE_CHECKING:
+    from stillframe.media.probe import Probe
+
+EXAMPLES = """Examples:
+
+stillframe probe movie.mkv
+
+stillframe probe movie.mkv --json | jq .duration_ms
+"""
+
+
+def probe(
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT", help="Videos to look into.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each video.")] = False,
+) -> int:
+    """Tell what is in a video: its streams, its real duration, size, rotation, colour and keyframes."""
+    import sys
+
+    from stillframe.media.probe import probe as look_into
+    from stillframe.media.source import FileSource
+
+    failed = 0
+    for path in inputs:
+        try:
+            with FileSource(path) as source:
+                found = look_into(source)
+        except StillframeError as error:
+            print(f"stillframe: {error}", file=sys.stderr)
+            failed += 1
+            continue
+        print(_json(found) if as_json else _text(found))
+    return min(failed, 63)
+
+
+def _json(found: Probe) -> str:
+    import msgspec
+
+    facts = msgspec.to_builtins(found)
+    keyframes_ms = [found.ms_of(pts) for pts in found.keyframes_pts]
+    return msgspec.json.encode({**facts, "duration_ms": found.duration_ms, "keyframes_ms": keyframes_ms}).decode()
+
+
+def _text(found: Probe) -> str:
+    streams = ", ".join(
+        f"{stream.type} {stream.codec}{' (chosen)' if stream.chosen else ''}"
+        f"{' (cover picture)' if stream.attached_picture else ''}"
+        for stream in found.streams
+    )
+    turn = f"turned {found.rotation}°" if found.rotation else "upright"
+    if found.mirrored:
+        turn += ", mirrored"
+    rows = [
+        ("container", f"{found.container}, {found.size_bytes:,} bytes"),
+        ("streams", streams),
+        ("duration", f"{found.duration_ms / 1000:.3f} s from the first picture"),
+        ("picture", f"{found.width_px}x{found.height_px} {found.codec} {found.pixel_format}, {turn}"),
+        (
+            "shown as",
+            f"{found.display_width_px}x{found.display_height_px} square pixels"
+            f" (pixel aspect {found.sample_aspect[0]}:{found.sample_aspect[1]})"
+            f"{', interlaced' if found.interlaced else ''}",
+        ),
+        (
+            "colour",
+            f"{_KINDS[found.colour.kind]}, {'full' if found.colour.full_range else 'limited'} range; tags: "
+            + ", ".join(f"{name} {value}" for name, value in found.colour_tags.items()),
+        ),
+        ("keyframes", f"{len(found.keyframes_pts)} listed" if found.keyframes_pts else "no index: looked for as needed"),
+        *(("note", note) for note in found.notes),
+    ]
+    return "\n".join([found.source, *(f"  {name:10}{text}" for name, text in rows)])
+
+
+_KINDS = {"sdr": "SDR", "sdr-2020": "SDR with BT.2020 primaries", "pq": "HDR (PQ)", "hlg": "HDR (HLG)"}
