@@ -116,7 +116,7 @@ MATRICES = {
     "bt2020nc": "bt2020",
     "bt2020c": "bt2020",
 }
-#: where the colour samples lie, in 1/256 of a pixel; unlike newer ones, ffmpeg 5.1 must be told
+#: where the colour samples of 4:2:0 lie, in 1/256 of a pixel; unlike newer ones, ffmpeg 5.1 must be told
 CHROMA_POSITIONS = {
     "left": ":in_h_chr_pos=0:in_v_chr_pos=128",
     "center": ":in_h_chr_pos=128:in_v_chr_pos=128",
@@ -359,12 +359,9 @@ def _probe_packets(file: str) -> Video:
     """The displayed pts of a codec that ffprobe cannot decode: those of its packets, in order."""
     found = _ffprobe(file, "-select_streams", "v:0", "-show_streams", "-show_packets")
     stream = found["streams"][0]
-    frames = tuple(
-        Frame(
-            pts, True, stream["width"], stream["height"], "yuv420p10le", None, False, None, Fraction(1), False
-        )
-        for pts in sorted(packet["pts"] for packet in found["packets"] if "D" not in packet["flags"])
-    )
+    times = sorted(packet["pts"] for packet in found["packets"] if "D" not in packet["flags"])
+    like_all = {"width": stream["width"], "height": stream["height"], "pix_fmt": "yuv420p10le"}
+    frames = tuple(_frame({"pts": pts, "interlaced_frame": 0, **like_all}) for pts in times)
     return Video(stream["index"], Fraction(stream["time_base"]), 0, frames)
 
 
@@ -400,7 +397,7 @@ def _conversion(frame: Frame, width: int, height: int) -> str:
     if not frame.is_rgb:
         matrix = frame.matrix or ("bt709" if frame.height >= 720 else "bt601")
         scale += f":in_color_matrix={matrix}:in_range={'full' if frame.full_range else 'limited'}"
-        scale += CHROMA_POSITIONS[frame.chroma_location]
+        scale += CHROMA_POSITIONS[frame.chroma_location] if "420" in frame.pix_fmt else ""
     return f"{scale},format=rgba"
 
 

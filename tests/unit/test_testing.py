@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import struct
 import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -83,7 +84,7 @@ def test_refused_files_give_no_picture_of_a_video(name: str, tmp_path: Path) -> 
                 }
     except av.FFmpegError:
         assert name not in ("cover only", "jpeg")
-    # Stills can be decoded, and are no moment of a video. Encrypted video decodes, to pictures without a number.
+    # Stills can be decoded, and are no moment of a video; encrypted video decodes to pictures without one.
     stills = {"cover only": {videos.COVER_NUMBER}, "jpeg": {1}}
     assert numbers == stills.get(name, {None} if name.startswith("encrypted") else set())
 
@@ -130,7 +131,11 @@ class TestContainers:
         assert clip.pts_s[0] == -1
 
     def test_vfr_times(self, tmp_path: Path) -> None:
-        assert tuple(s * 1000 for s in videos.vfr(tmp_path).pts_s) == videos.VFR_PTS_MS
+        clip = videos.vfr(tmp_path)
+        assert tuple(s * 1000 for s in clip.pts_s) == videos.VFR_PTS_MS
+        with av.open(str(clip.path)) as container:
+            stream = container.streams.video[0]
+            assert stream.duration * stream.time_base < clip.pts_s[-1]
         assert tuple(s * 1000 for s in videos.vfr(tmp_path, "mkv").pts_s) == videos.VFR_PTS_MS
 
     @pytest.mark.parametrize("recipe", [videos.mkv_without_cues, videos.webm_live])
@@ -231,6 +236,15 @@ class TestLooks:
         luma = np.frombuffer(frame.planes[0], np.uint16).reshape(frame.height, -1)[4, : frame.width]
         codes = luma.reshape(len(videos.RAMP_CODES), -1)[:, 4:-4]
         assert np.abs(codes.astype(int) - np.array(videos.RAMP_CODES)[:, None]).max() <= 4
+
+    def test_the_light_level_is_written(self, tmp_path: Path) -> None:
+        frame = next(frames(videos.hdr_ramp(tmp_path, max_cll=4000)))
+        data = {
+            item.type.name: bytes(item)
+            for item in map(frame.side_data.__getitem__, range(len(frame.side_data)))
+        }
+        assert struct.unpack("<II", data["CONTENT_LIGHT_LEVEL"]) == (4000, 1000)
+        assert len(next(frames(videos.hdr_ramp(tmp_path))).side_data) < len(data)
 
     def test_transparency(self, tmp_path: Path) -> None:
         clip = videos.transparent_webm(tmp_path)

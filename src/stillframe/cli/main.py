@@ -43,7 +43,8 @@ def main() -> NoReturn:
         sys.stdout.flush()
     except typer.TyperException as error:
         # usage errors show themselves together with the command's usage line
-        getattr(error, "show", lambda: print(f"stillframe: {error}", file=sys.stderr))()
+        if hasattr(error, "show"):
+            error.show()
         code = USAGE_EXIT
     except StillframeError as error:
         print(f"stillframe: {error}", file=sys.stderr)

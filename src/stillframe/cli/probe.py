@@ -21,7 +21,9 @@ stillframe probe movie.mkv --json | jq .duration_ms
 
 
 def probe(
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT", help="Videos to look into.", show_default=False)],
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="INPUT", help="Videos to look into.", show_default=False)
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each video.")] = False,
 ) -> int:
     """Tell what is in a video: its streams, its real duration, size, rotation, colour and keyframes."""
@@ -48,7 +50,9 @@ def _json(found: Probe) -> str:
 
     facts = msgspec.to_builtins(found)
     keyframes_ms = [found.ms_of(pts) for pts in found.keyframes_pts]
-    return msgspec.json.encode({**facts, "duration_ms": found.duration_ms, "keyframes_ms": keyframes_ms}).decode()
+    return msgspec.json.encode(
+        {**facts, "duration_ms": found.duration_ms, "keyframes_ms": keyframes_ms}
+    ).decode()
 
 
 def _text(found: Probe) -> str:
@@ -76,7 +80,10 @@ def _text(found: Probe) -> str:
             f"{_KINDS[found.colour.kind]}, {'full' if found.colour.full_range else 'limited'} range; tags: "
             + ", ".join(f"{name} {value}" for name, value in found.colour_tags.items()),
         ),
-        ("keyframes", f"{len(found.keyframes_pts)} listed" if found.keyframes_pts else "no index: looked for as needed"),
+        (
+            "keyframes",
+            f"{len(found.keyframes_pts)} listed" if found.keyframes_pts else "no index: looked for as needed",
+        ),
         *(("note", note) for note in found.notes),
     ]
     return "\n".join([found.source, *(f"  {name:10}{text}" for name, text in rows)])

@@ -41,6 +41,7 @@ stillframe snap *.mp4 -o 'out/{Name}.vtt' --config track.json --jobs 2
 """
 MOST_FAILURES = 63
 
+
 def _number(path: str, flag: str, help_text: str, panel: str | None = None) -> Any:
     low, high = RANGES[path]
     return typer.Option(
@@ -49,7 +50,9 @@ def _number(path: str, flag: str, help_text: str, panel: str | None = None) -> A
 
 
 def snap(
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT", help="Videos to read.", show_default=False)],
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="INPUT", help="Videos to read.", show_default=False)
+    ],
     output: Annotated[
         str,
         typer.Option(
@@ -61,7 +64,12 @@ def snap(
             show_default=False,
         ),
     ],
-    type: Annotated[SnapshotType | None, typer.Option(metavar="Normal|Sprite|WebVtt", help="What to make. (default: Normal)", case_sensitive=False)] = None,
+    type: Annotated[
+        SnapshotType | None,
+        typer.Option(
+            metavar="Normal|Sprite|WebVtt", help="What to make. (default: Normal)", case_sensitive=False
+        ),
+    ] = None,
     count: Annotated[int | None, _number("Count", "--count", "How many shots.")] = None,
     interval: Annotated[
         int | None,
@@ -69,28 +77,48 @@ def snap(
     ] = None,
     time: Annotated[
         int | None,
-        typer.Option(parser=milliseconds, metavar="TIME", help="The first shot: 12.5s, 1500ms, 1:02:03. (default: 0)"),
+        typer.Option(
+            parser=milliseconds, metavar="TIME", help="The first shot: 12.5s, 1500ms, 1:02:03. (default: 0)"
+        ),
     ] = None,
     frame_type: Annotated[
         FrameType | None,
-        typer.Option(help="Keyframes near the moments (fast), or the exact frames. (default: intra)", case_sensitive=False),
+        typer.Option(
+            help="Keyframes near the moments (fast), or the exact frames. (default: intra)",
+            case_sensitive=False,
+        ),
     ] = None,
     width: Annotated[int | None, _number("Width", "--width", "Pixels; alone, it keeps the aspect.")] = None,
-    height: Annotated[int | None, _number("Height", "--height", "Pixels; alone, it keeps the aspect.")] = None,
+    height: Annotated[
+        int | None, _number("Height", "--height", "Pixels; alone, it keeps the aspect.")
+    ] = None,
     fit: Annotated[
         Fit | None,
-        typer.Option(help="What to do when width and height change the aspect. (default: stretch)", case_sensitive=False),
+        typer.Option(
+            help="What to do when width and height change the aspect. (default: stretch)",
+            case_sensitive=False,
+        ),
     ] = None,
-    quality: Annotated[int | None, _number("Quality", "--quality", "JPEG quality, 1-100. (default: 85)")] = None,
+    quality: Annotated[
+        int | None, _number("Quality", "--quality", "JPEG quality, 1-100. (default: 85)")
+    ] = None,
     tiled: Annotated[
         bool | None,
-        typer.Option("--tiled/--single", help="WebVtt: sprite sheets, or one picture for each shot.", show_default=False),
+        typer.Option(
+            "--tiled/--single",
+            help="WebVtt: sprite sheets, or one picture for each shot.",
+            show_default=False,
+        ),
     ] = None,
     columns: Annotated[
-        int | None, _number("SpriteSnapshotConfig.Columns", "--columns", "Cells in a line. (default: 10)", "Sprite sheet")
+        int | None,
+        _number(
+            "SpriteSnapshotConfig.Columns", "--columns", "Cells in a line. (default: 10)", "Sprite sheet"
+        ),
     ] = None,
     lines: Annotated[
-        int | None, _number("SpriteSnapshotConfig.Lines", "--lines", "Lines of cells. (default: 10)", "Sprite sheet")
+        int | None,
+        _number("SpriteSnapshotConfig.Lines", "--lines", "Lines of cells. (default: 10)", "Sprite sheet"),
     ] = None,
     cell_width: Annotated[
         int | None, _number("SpriteSnapshotConfig.CellWidth", "--cell-width", "Pixels.", "Sprite sheet")
@@ -99,34 +127,61 @@ def snap(
         int | None, _number("SpriteSnapshotConfig.CellHeight", "--cell-height", "Pixels.", "Sprite sheet")
     ] = None,
     padding: Annotated[
-        int | None, _number("SpriteSnapshotConfig.Padding", "--padding", "Pixels between cells.", "Sprite sheet")
+        int | None,
+        _number("SpriteSnapshotConfig.Padding", "--padding", "Pixels between cells.", "Sprite sheet"),
     ] = None,
     margin: Annotated[
-        int | None, _number("SpriteSnapshotConfig.Margin", "--margin", "Pixels around the sheet.", "Sprite sheet")
+        int | None,
+        _number("SpriteSnapshotConfig.Margin", "--margin", "Pixels around the sheet.", "Sprite sheet"),
     ] = None,
     color: Annotated[
         str | None,
-        typer.Option(help="Background: a CSS name or #RRGGBB. (default: black)", rich_help_panel="Sprite sheet"),
+        typer.Option(
+            help="Background: a CSS name or #RRGGBB. (default: black)", rich_help_panel="Sprite sheet"
+        ),
     ] = None,
     black_level: Annotated[
         int | None,
-        _number("BlackLevel", "--black-level", "Pass over a picture with so many percent of black pixels.", "Choice of frames"),
+        _number(
+            "BlackLevel",
+            "--black-level",
+            "Pass over a picture with so many percent of black pixels.",
+            "Choice of frames",
+        ),
     ] = None,
     pixel_black_threshold: Annotated[
         int | None,
-        _number("PixelBlackThreshold", "--pixel-black-threshold", "Luma below which a pixel is black. (default: 30)", "Choice of frames"),
+        _number(
+            "PixelBlackThreshold",
+            "--pixel-black-threshold",
+            "Luma below which a pixel is black. (default: 30)",
+            "Choice of frames",
+        ),
     ] = None,
     black_scope: Annotated[
         BlackScope | None,
-        typer.Option(help="Which shots the black filter looks at. (default: first)", case_sensitive=False, rich_help_panel="Choice of frames"),
+        typer.Option(
+            help="Which shots the black filter looks at. (default: first)",
+            case_sensitive=False,
+            rich_help_panel="Choice of frames",
+        ),
     ] = None,
     keyframe_miss: Annotated[
         KeyframeMiss | None,
-        typer.Option(help="Where no keyframe is near. (default: exact)", case_sensitive=False, rich_help_panel="Choice of frames"),
+        typer.Option(
+            help="Where no keyframe is near. (default: exact)",
+            case_sensitive=False,
+            rich_help_panel="Choice of frames",
+        ),
     ] = None,
     allow_missing: Annotated[
         int | None,
-        _number("AllowMissing", "--allow-missing", "Percent of shots that may be missing in a success. (default: 0)", "Choice of frames"),
+        _number(
+            "AllowMissing",
+            "--allow-missing",
+            "Percent of shots that may be missing in a success. (default: 0)",
+            "Choice of frames",
+        ),
     ] = None,
     config: Annotated[
         Path | None,
@@ -136,7 +191,8 @@ def snap(
         ),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Threads that share one video. (default: one a processor)")
+        int | None,
+        typer.Option(min=1, max=64, help="Threads that share one video. (default: one a processor)"),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Videos at the same time.")] = 1,
     as_json: Annotated[
@@ -199,10 +255,18 @@ def _shoot_all(
 
     share = threads or max(default_threads() // jobs, 1)
     if jobs == 1 or len(targets) == 1:
-        return sum(not _shoot_one(*target, config, progress, threads or default_threads()) for target in targets)
+        return sum(
+            not _shoot_one(source, template, config, progress, threads or default_threads())
+            for source, template in targets
+        )
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            return sum(not done for done in pool.map(lambda t: _shoot_one(*t, config, progress, share), targets))
+            return sum(
+                not done
+                for done in pool.map(
+                    lambda target: _shoot_one(target[0], target[1], config, progress, share), targets
+                )
+            )
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -257,5 +321,5 @@ def _config_file(path: Path | None) -> dict[str, Any]:
     except (json.JSONDecodeError, RecursionError) as error:
         raise typer.BadParameter(f"--config {path}: is no JSON: {error}") from error
     if not isinstance(wire, dict):
-        raise typer.BadParameter(f"--config {path}: must be a JSON object, such as {{\"Type\": \"Sprite\"}}")
+        raise typer.BadParameter(f'--config {path}: must be a JSON object, such as {{"Type": "Sprite"}}')
     return wire

@@ -309,7 +309,8 @@ def _offsets(found: dict[bytes, memoryview], sizes: Int64s) -> Int64s | None:
     bytes_before = np.cumsum(sizes) - sizes
     chunk_of_sample = np.repeat(np.arange(len(chunks)), samples_per_chunk)
     within = bytes_before - bytes_before[first_of_chunk[chunk_of_sample]]
-    return chunks[chunk_of_sample] + within
+    offsets: Int64s = chunks[chunk_of_sample] + within
+    return offsets
 
 
 def _uint32s(box: memoryview, count_at: int, *, per_entry: int) -> Int64s:

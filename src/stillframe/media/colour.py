@@ -11,15 +11,18 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 
+from stillframe.media.frame_data import side_data
+
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
+Entry = TypeVar("Entry", np.float32, np.uint8)
 Kind = Literal["sdr", "sdr-2020", "pq", "hlg"]
 
 # code points of ITU-T H.273
@@ -53,7 +56,7 @@ class Colour:
 def colour_of(frame: VideoFrame, height_px: int | None = None) -> Colour:
     """What the tags of a decoded frame mean. `height_px` is the frame's own height when it was scaled already."""
     trc, matrix, primaries = int(frame.color_trc), int(frame.colorspace), int(frame.color_primaries)
-    side = {item.type.name for item in _side_data(frame)}
+    side = side_data(frame).keys()
     kind: Kind = "sdr"
     untagged = trc in _UNSPECIFIED
     if trc == _TRC_PQ:
@@ -83,14 +86,13 @@ def colour_of(frame: VideoFrame, height_px: int | None = None) -> Colour:
 def hdr_peak_nits(frame: VideoFrame) -> float:
     """How bright a PQ picture was graded to be: MaxCLL, else the mastering display, else 1000; 400 to 4000."""
     brightest, display = 0.0, 0.0
-    for item in _side_data(frame):
-        data = bytes(item)
-        if item.type.name == "CONTENT_LIGHT_LEVEL" and len(data) >= 4:
-            brightest = float(struct.unpack_from("=I", data)[0])
-        elif item.type.name == "MASTERING_DISPLAY_METADATA" and len(data) >= 88:
-            fields = struct.unpack_from("=22i", data)
-            if fields[21] and fields[19]:
-                display = fields[18] / fields[19]
+    side = side_data(frame)
+    if len(light_level := side.get("CONTENT_LIGHT_LEVEL", b"")) >= 4:
+        brightest = float(struct.unpack_from("=I", light_level)[0])
+    if len(mastering := side.get("MASTERING_DISPLAY_METADATA", b"")) >= 88:
+        fields = struct.unpack_from("=22i", mastering)
+        if fields[21] and fields[19]:
+            display = fields[18] / fields[19]
     return min(max(brightest or display or 1000.0, 400.0), 4000.0)
 
 
@@ -156,7 +158,7 @@ def _to_display_709(light: Floats) -> Bytes:
     return np.ascontiguousarray(out.transpose(1, 2, 0))
 
 
-def _look_up(table: npt.NDArray[np.generic], values: Floats) -> npt.NDArray[np.generic]:
+def _look_up(table: npt.NDArray[Entry], values: Floats) -> npt.NDArray[Entry]:
     index = (np.clip(values, 0, 1) * np.float32(_TABLE - 1) + np.float32(0.5)).astype(np.int32)
     return table.take(index)
 
@@ -197,8 +199,3 @@ def _hable(x: npt.NDArray[np.float64] | np.float64) -> npt.NDArray[np.float64]:
 @cache
 def _display_codes() -> Bytes:
     return np.round(255 * (_steps() ** 2) ** (1 / 2.4)).astype(np.uint8)
-
-
-def _side_data(frame: VideoFrame) -> list[object]:
-    side = frame.side_data
-    return [side[k] for k in range(len(side))]

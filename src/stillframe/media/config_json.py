@@ -75,7 +75,9 @@ def _values(wire: Mapping[str, Any], known: Mapping[str, str], prefix: str) -> d
     values: dict[str, Any] = {}
     for key, value in wire.items():
         if key not in known:
-            raise ConfigError(f"{prefix}{key}", value, f"left out: there is no such parameter{_hint(key, known)}")
+            raise ConfigError(
+                f"{prefix}{key}", value, f"left out: there is no such parameter{_hint(key, known)}"
+            )
         if value is None or prefix + key == _NESTED:
             continue
         values[known[key]] = _typed(prefix + key, value)

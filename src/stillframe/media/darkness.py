@@ -10,6 +10,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 
 from stillframe.media.colour import colour_of
+from stillframe.media.frame_data import plane
 
 #: how long a non-black picture is looked for, and how far apart the frames are that are looked at
 SEARCH_MS = 5_000
@@ -28,8 +29,6 @@ def dark_share(frame: VideoFrame, pixel_threshold: int) -> float:
         frame = frame.reformat(format="gray", dst_color_range=ColorRange.JPEG, threads=1)
         full_range = True
     bits = frame.format.components[0].bits
-    plane = frame.planes[0]
-    rows = np.frombuffer(plane, np.uint8 if bits <= 8 else np.dtype("<u2")).reshape(frame.height, -1)
     # the threshold in the plane's own numbers, so that no pixel is converted
     limit = pixel_threshold if full_range else 16 + pixel_threshold * 219 / 255
-    return float(np.mean(rows[:, : frame.width] < limit * (1 << (max(bits, 8) - 8))))
+    return float(np.mean(plane(frame) < limit * (1 << (max(bits, 8) - 8))))

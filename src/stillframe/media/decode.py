@@ -133,9 +133,7 @@ class FrameTaker:
                 yield frame
                 following = max(following, frame.pts) + step
 
-    def _pass(
-        self, moments: Sequence[int], start: int
-    ) -> Iterator[tuple[int, int, VideoFrame | None]]:
+    def _pass(self, moments: Sequence[int], start: int) -> Iterator[tuple[int, int, VideoFrame | None]]:
         """Decode once from the keyframe at or before `start`: (position of the moment, expected time, frame).
 
         Moments whose frame did not come are given last, without one.
@@ -297,7 +295,8 @@ class FrameTaker:
         start = aim.anchor if aim.anchor is not None else aim.moment
         for seconds in _RETRY_S:
             earlier = max(start - seconds * self._ticks, self._first_pts)
-            for _, expected, frame in self._pass([aim.moment], earlier):
+            for _, target, frame in self._pass([aim.moment], earlier):
+                expected = target
                 if frame is not None:
                     return self._taken(aim, frame)
             if earlier == self._first_pts:
@@ -310,7 +309,9 @@ class FrameTaker:
                 # the packet that was expected holds no picture to show (an alternate reference frame)
                 return self._taken(aim, frame)
             shift_ms = float((frame.pts - aim.moment) * self._reader.time_base) * 1000
-            reason = f"the frame there is damaged; the nearest good one, {shift_ms:+.0f} ms away, stands for it"
+            reason = (
+                f"the frame there is damaged; the nearest good one, {shift_ms:+.0f} ms away, stands for it"
+            )
             return self._taken(aim, frame, "replaced", reason)
         if expected in self._damaged:
             reason = "the frame there is damaged, and there is no good one near it"

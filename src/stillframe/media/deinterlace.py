@@ -25,7 +25,7 @@ def _filtered(frame: VideoFrame, name: str, arguments: str) -> VideoFrame:
     """The first picture that a filter gives. A graph is made for each frame: filters look back at others."""
     graph = Graph()
     source = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format.name, time_base=frame.time_base
+        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
     )
     chosen = graph.add(name, arguments)
     sink = graph.add("buffersink")

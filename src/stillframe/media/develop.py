@@ -13,6 +13,7 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from stillframe.media.colour import Colour, colour_of, hdr_peak_nits, hdr_to_sdr, sdr_2020_to_709
 from stillframe.media.deinterlace import deinterlaced
+from stillframe.media.frame_data import plane
 from stillframe.media.geometry import Box, Placement
 from stillframe.media.orientation import orientation_of
 
@@ -48,18 +49,16 @@ class Developer:
         upright = orientation.upright(picture)
         return np.ascontiguousarray(self._place(upright))
 
-    def _rgb(
-        self, frame: VideoFrame, width: int, height: int, colour: Colour, peak_nits: float
-    ) -> npt.NDArray[np.uint8]:
+    def _rgb(self, frame: VideoFrame, width: int, height: int, colour: Colour, peak_nits: float) -> Picture:
         form = frame.format
         has_alpha = any(component.is_alpha for component in form.components) or form.has_palette
         if form.is_rgb or form.has_palette:
             small = self._scale(frame, width, height, "rgba" if has_alpha else "rgb24", colour)
-            return self._over_background(_packed(small))
+            return self._over_background(plane(small))
         bits = form.components[0].bits
         if colour.kind in ("pq", "hlg") and bits >= 8:
             small = self._scale(frame, width, height, _planar(bits, alpha=False), colour)
-            return hdr_to_sdr(_planes(small, bits), bits, colour, peak_nits)
+            return hdr_to_sdr(_planes(small), bits, colour, peak_nits)
         full_j = form.name.startswith("yuvj")
         between = "yuvj444p" if full_j else _planar(bits, alpha=has_alpha)
         if (frame.width, frame.height) != (width, height):
@@ -73,29 +72,31 @@ class Developer:
             interpolation=Interpolation.BICUBIC | _PRECISE,
             threads=1,
         )
-        pixels = self._over_background(_packed(rgb))
+        pixels = self._over_background(plane(rgb))
         return sdr_2020_to_709(pixels) if colour.kind == "sdr-2020" else pixels
 
     def _scale(self, frame: VideoFrame, width: int, height: int, form: str, colour: Colour) -> VideoFrame:
         reduction = min(frame.width / width, frame.height / height)
         method = Interpolation.AREA if reduction >= _AREA_FROM else Interpolation.BICUBIC
         color_range = ColorRange.JPEG if colour.full_range else ColorRange.MPEG
-        same = {"src_colorspace": colour.matrix, "dst_colorspace": colour.matrix}
-        if frame.format.is_rgb or frame.format.has_palette:
-            same, color_range = {}, ColorRange.JPEG
+        is_rgb = frame.format.is_rgb or frame.format.has_palette
+        matrix = None if is_rgb else colour.matrix
+        if is_rgb:
+            color_range = ColorRange.JPEG
         return self._scaler.reformat(
             frame,
             width=width,
             height=height,
             format=form,
+            src_colorspace=matrix,
+            dst_colorspace=matrix,
             src_color_range=color_range,
             dst_color_range=color_range,
             interpolation=method | _PRECISE,
             threads=1,
-            **same,
         )
 
-    def _over_background(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    def _over_background(self, pixels: Picture) -> Picture:
         if pixels.shape[2] == 3:
             return pixels
         alpha = pixels[:, :, 3:].astype(np.uint16)
@@ -103,7 +104,7 @@ class Developer:
         mixed = pixels[:, :, :3] * alpha + background * (255 - alpha)
         return ((mixed + 127) // 255).astype(np.uint8)
 
-    def _place(self, picture: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    def _place(self, picture: Picture) -> Picture:
         canvas, box = self._placement.canvas, self._placement.picture
         if (box.x, box.y, box.width, box.height) == (0, 0, canvas.width, canvas.height):
             return picture
@@ -132,18 +133,5 @@ def _planar(bits: int, *, alpha: bool) -> str:
     return f"{name}{next(depth for depth in known if depth >= bits)}le"
 
 
-def _planes(frame: VideoFrame, bits: int) -> npt.NDArray[np.uint16]:
-    kind = np.uint8 if bits == 8 else np.dtype("<u2")
-    return np.stack(
-        [
-            np.frombuffer(plane, kind).reshape(frame.height, -1)[:, : frame.width].astype(np.uint16)
-            for plane in frame.planes[:3]
-        ]
-    )
-
-
-def _packed(frame: VideoFrame) -> npt.NDArray[np.uint8]:
-    channels = len(frame.format.components)
-    plane = frame.planes[0]
-    rows = np.frombuffer(plane, np.uint8).reshape(frame.height, plane.line_size)
-    return rows[:, : frame.width * channels].reshape(frame.height, frame.width, channels)
+def _planes(frame: VideoFrame) -> npt.NDArray[np.uint16]:
+    return np.stack([plane(frame, index).astype(np.uint16) for index in range(3)])

@@ -55,12 +55,12 @@ def _table_end(table: SampleTable, file_size: int, first_pts: int) -> VideoEnd:
     if not lost.any():
         return VideoEnd(announced, announced, frame_ticks)
     available = max(int(table.pts[lost].min()), first_pts + 1)
-    return VideoEnd(announced, available, frame_ticks, ("the file was cut off: the end of its data is missing",))
+    return VideoEnd(
+        announced, available, frame_ticks, ("the file was cut off: the end of its data is missing",)
+    )
 
 
-def _read_end(
-    reader: VideoReader, boxes: Mp4Facts | None, first_pts: int, first_duration: int
-) -> VideoEnd:
+def _read_end(reader: VideoReader, boxes: Mp4Facts | None, first_pts: int, first_duration: int) -> VideoEnd:
     ticks_a_second = 1 / reader.time_base
     frame_ticks = _frame_ticks(reader, first_duration)
     announced = _announced(reader, first_pts)

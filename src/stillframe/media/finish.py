@@ -8,7 +8,7 @@ from stillframe.errors import MediaError
 from stillframe.media.geometry import Box
 from stillframe.media.render import Rendered
 from stillframe.media.report import Report, ShotReport, Stats
-from stillframe.media.sink import Item, Output, Sink
+from stillframe.media.sink import Item, Sink
 from stillframe.media.survey import Survey
 from stillframe.media.tracks import webvtt
 
@@ -113,5 +113,7 @@ def _what_is_missing(missing: Sequence[ShotReport], planned: int) -> str:
 def _nothing(shots: Sequence[ShotReport]) -> str:
     if all(shot.status == "skipped" for shot in shots):
         return "no picture can be made: no shot has a keyframe near it (KeyframeMiss is skip)"
-    reason = next((shot.reason for shot in shots if shot.status == "missing" and shot.reason), "no shot is left")
+    reason = next(
+        (shot.reason for shot in shots if shot.status == "missing" and shot.reason), "no shot is left"
+    )
     return f"no picture can be made: {reason}"

@@ -103,7 +103,9 @@ def sheet_geometry(config: SnapshotConfig, display_width: int, display_height: i
         lines = _most_lines(config, width, height, columns)
         if lines:
             return SheetGeometry(width, height, columns, lines, grid.padding, grid.margin)
-    allowed = f"small enough for a sheet of at most {MAX_SIDE_PX} px a side and {MAX_SHEET_PIXELS >> 20} Mi pixels"
+    allowed = (
+        f"small enough for a sheet of at most {MAX_SIDE_PX} px a side and {MAX_SHEET_PIXELS >> 20} Mi pixels"
+    )
     raise ConfigError("SpriteSnapshotConfig.CellWidth x CellHeight", f"{width}x{height}", allowed)
 
 
@@ -116,9 +118,7 @@ def _most_lines(config: SnapshotConfig, width: int, height: int, columns: int) -
     return max(min(grid.lines, (most_height - 2 * grid.margin + grid.padding) // (height + grid.padding)), 0)
 
 
-def _complete(
-    width: int | None, height: int | None, like_width: int, like_height: int
-) -> tuple[int, int]:
+def _complete(width: int | None, height: int | None, like_width: int, like_height: int) -> tuple[int, int]:
     if width is None and height is None:
         return like_width, like_height
     if height is None:

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
 
+from stillframe.media.frame_data import side_data
+
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
@@ -33,7 +35,7 @@ class Orientation:
         """Whether the picture is also flipped left to right, after the turn."""
         return self.transpose ^ self.flip_x ^ self.flip_y
 
-    def upright(self, plane: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    def upright(self, plane: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """A plane or picture (height x width [x channels]) put upright."""
         if self.transpose:
             plane = plane.swapaxes(0, 1)
@@ -46,13 +48,11 @@ class Orientation:
 
 def orientation_of(frame: VideoFrame) -> Orientation:
     """The orientation that a decoded frame's display matrix asks for, to the nearest quarter turn."""
-    side = frame.side_data
-    for k in range(len(side)):
-        if side[k].type.name == "DISPLAYMATRIX":
-            data = bytes(side[k])
-            if len(data) >= 36:
-                return from_matrix(*struct.unpack_from("=9i", data)[0:2], *struct.unpack_from("=9i", data)[3:5])
-    return Orientation()
+    data = side_data(frame).get("DISPLAYMATRIX", b"")
+    if len(data) < 36:
+        return Orientation()
+    matrix = struct.unpack_from("=9i", data)
+    return from_matrix(matrix[0], matrix[1], matrix[3], matrix[4])
 
 
 def from_matrix(a: int, b: int, c: int, d: int) -> Orientation:

@@ -90,7 +90,7 @@ class Probe:
 
 def probe(source: ByteSource) -> Probe:
     """Look into a source. Raises MediaError when there is no video that can be shown, SourceError when unreadable."""
-    reader, table, found = open_and_probe(source)
+    reader, _, found = open_and_probe(source)
     reader.close()
     return found
 
@@ -113,7 +113,7 @@ def _look(
 ) -> tuple[SampleTable | None, Probe]:
     notes: list[str] = []
     packets_seen, first = _first_picture(source, reader)
-    first_pts = first.pts if first.pts is not None else (packets_seen[0][0] if packets_seen else 0)
+    first_pts = first.pts if first.pts is not None else packets_seen[0][0] or 0
     table = _trusted_table(reader, boxes, packets_seen)
     end = find_end(reader, table, boxes, first_pts, first.duration or 0)
     notes += end.notes
@@ -213,7 +213,9 @@ def _trusted_table(
         return None
     number = min(len(seen), len(table.pts))
     # libav may know more keyframes than stss lists; a listed one must be one, though
-    for (pts, is_keyframe), true_pts, listed in zip(seen, table.pts[:number], table.keyframe[:number], strict=False):
+    for (pts, is_keyframe), true_pts, listed in zip(
+        seen, table.pts[:number], table.keyframe[:number], strict=False
+    ):
         if pts != int(true_pts) or (listed and not is_keyframe):
             return None
     return table
@@ -254,6 +256,3 @@ def _stream_facts(reader: VideoReader) -> tuple[StreamFacts, ...]:
         )
         for stream in reader.container.streams
     )
-
-
-

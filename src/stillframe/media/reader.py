@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import av
 import av.error
@@ -53,6 +54,8 @@ class VideoReader:
         self.frames_decoded = 0
         self.decode_errors = 0
         self._file = SourceFile(source)
+        self._broken_reads = 0
+        self._skipping = False
         self.container = self._open()
         try:
             self._choose_and_prepare(stream_index)
@@ -72,8 +75,7 @@ class VideoReader:
 
     def seek(self, pts: int) -> bool:
         """Go to a keyframe at or before `pts`, as the container understands it; False when it cannot."""
-        self._packets = None
-        self._broken_reads = 0
+        self._restart()
         try:
             self.container.seek(pts, stream=self.stream, backward=True)
         except (av.error.FFmpegError, OverflowError):
@@ -95,14 +97,13 @@ class VideoReader:
     def next_packet(self) -> Packet[VideoStream] | None:
         """The next packet of the video in decode order; None at the end, or where nothing more can be read."""
         while self._broken_reads < _MAX_BROKEN_READS:
-            if self._packets is None:
-                self._packets = self.container.demux(self.stream)
             try:
                 packet = next(self._packets, None)
             except av.error.FFmpegError:
                 self._raise_source_error()
-                self._packets = None
-                self._broken_reads += 1
+                broken = self._broken_reads + 1
+                self._restart()
+                self._broken_reads = broken
                 continue
             if packet is None or (packet.size == 0 and packet.pts is None):
                 return None
@@ -131,12 +132,11 @@ class VideoReader:
 
     def close(self) -> None:
         """Close the container; the source stays open."""
-        self._packets = None
         self.container.close()
 
     def _open(self) -> InputContainer:
         try:
-            return av.open(
+            container = av.open(
                 self._file,
                 options={
                     "format_whitelist": DEMUXERS,
@@ -146,12 +146,16 @@ class VideoReader:
                 buffer_size=_BUFFER_BYTES,
                 metadata_errors="replace",
             )
+            assert isinstance(container, InputContainer)
+            return container
         except (av.error.FFmpegError, ValueError) as error:
             self._raise_source_error()
             if isinstance(error, av.error.MemoryError):
                 raise
             raise MediaError(
-                self.source.name, "damaged", "cannot be opened as a video: the file is damaged or of no known kind"
+                self.source.name,
+                "damaged",
+                "cannot be opened as a video: the file is damaged or of no known kind",
             ) from error
 
     def _choose_and_prepare(self, index: int | None) -> None:
@@ -164,7 +168,11 @@ class VideoReader:
         self.can_skip_nonref = self.codec_name in ("h264", "hevc")
         self._context = self._decoder()
         self._skipping = False
-        self._packets: Iterator[Packet[VideoStream]] | None = None
+        self._restart()
+
+    def _restart(self) -> None:
+        """Demux on from where the container is."""
+        self._packets: Iterator[Packet[VideoStream]] = self.container.demux(self.stream)
         self._broken_reads = 0
 
     def _choose(self, index: int | None) -> VideoStream:
@@ -224,7 +232,7 @@ class VideoReader:
             raise error
 
 
-def time_of(packet: Packet[VideoStream]) -> int | None:
+def time_of(packet: Packet[Any]) -> int | None:
     """When a packet's picture is shown, in stream ticks; its decode time when the container says no more."""
     return packet.pts if packet.pts is not None else packet.dts
 

@@ -187,7 +187,9 @@ class _Worker:
 
     def _frames(self, taker: FrameTaker, run: tuple[Aim, ...]) -> Iterator[Taken]:
         if self._looks_for_keyframes and run[0].keyframe is None:
-            found = [replace(aim, keyframe=taker.find_keyframe(aim.moment, self._reach.keyframe)) for aim in run]
+            found = [
+                replace(aim, keyframe=taker.find_keyframe(aim.moment, self._reach.keyframe)) for aim in run
+            ]
             for aim in found:
                 if aim.keyframe is not None:
                     yield from taker.keyframe([aim], self._reach)
@@ -207,7 +209,9 @@ class _Worker:
         assert level is not None
         if not is_black(taken.frame, level, threshold):
             return taken
-        span_ms = min(SEARCH_MS, survey.step_ms) if config.black_scope == "every" and survey.step_ms else SEARCH_MS
+        span_ms = (
+            min(SEARCH_MS, survey.step_ms) if config.black_scope == "every" and survey.step_ms else SEARCH_MS
+        )
         # a reader of its own: the run that the shot belongs to goes on where it was
         reader = VideoReader(self._source, survey.probe.stream_index)
         try:

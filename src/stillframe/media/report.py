@@ -44,7 +44,14 @@ class Stats:
 
     def add(self, other: Stats) -> None:
         """Take another thread's or step's numbers in."""
-        for name in ("bytes_read", "reads", "packets_read", "packets_decoded", "frames_decoded", "decode_errors"):
+        for name in (
+            "bytes_read",
+            "reads",
+            "packets_read",
+            "packets_decoded",
+            "frames_decoded",
+            "decode_errors",
+        ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for stage, seconds in other.seconds.items():
             self.spend(stage, seconds)

@@ -1,6 +1,6 @@
 """Survey, render and finish in a row, in one process: the library's and the command's way.
 
-    report = shoot("movie.mp4", "thumbs/{Count}.jpg", SnapshotConfig(count=5))
+report = shoot("movie.mp4", "thumbs/{Count}.jpg", SnapshotConfig(count=5))
 """
 
 from __future__ import annotations
@@ -43,16 +43,17 @@ def shoot(
     be made are kept. Raises ConfigError, SourceError, MediaError (no picture can be made) or SinkError.
     """
     config = config or SnapshotConfig()
-    sink = output if not isinstance(output, str | os.PathLike) else FolderSink(os.fspath(Path(output)), config)
+    sink = (
+        output if not isinstance(output, str | os.PathLike) else FolderSink(os.fspath(Path(output)), config)
+    )
     opened = open_source(source)
     stats = Stats()
     try:
         started = time.perf_counter()
         survey, reader = survey_and_keep(opened, config)
         try:
-            kind = "sheet" if config.makes_sheets else "still"
             files = -(-survey.planned // survey.sheet.cells) if survey.sheet else survey.planned
-            demand_room(sink.names, kind, files)
+            demand_room(sink.names, "sheet" if survey.sheet else "still", files)
             stats.add(Stats(reader.bytes_read, reader.reads, reader.packets_read, reader.packets_decoded))
             stats.spend("survey", time.perf_counter() - started)
             if on_survey is not None:

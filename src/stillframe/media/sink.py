@@ -134,7 +134,9 @@ class FolderSink:
 
     def __init__(self, template: str, config: SnapshotConfig, base: str | None = None) -> None:
         self.names = names_for(template, config)
-        self._make_folder(Path(base if base is not None else base_folder(template)), grandparent_must_exist=True)
+        self._make_folder(
+            Path(base if base is not None else base_folder(template)), grandparent_must_exist=True
+        )
 
     def put(self, item: Item, data: bytes) -> Output:
         name = self.names.of(item.kind, item.index)

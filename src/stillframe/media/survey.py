@@ -101,9 +101,7 @@ def survey_and_keep(source: ByteSource, config: SnapshotConfig) -> tuple[Survey,
         raise
 
 
-def _survey(
-    config: SnapshotConfig, probe: Probe, reader: VideoReader, table: SampleTable | None
-) -> Survey:
+def _survey(config: SnapshotConfig, probe: Probe, reader: VideoReader, table: SampleTable | None) -> Survey:
     asked = shot_list(config, probe.duration_ms)
     _refuse_past_the_end(config, probe, asked)
     shots = [
@@ -113,7 +111,9 @@ def _survey(
     if config.frame_type == "intra" and config.keyframe_miss == "skip" and not probe.keyframes_pts:
         shots = _skip_by_looking(shots, config, probe, asked, reader)
     shots += [
-        Shot(len(shots) + k, time_ms, probe.ticks_of(time_ms), "dropped", reason="behind the end of the video")
+        Shot(
+            len(shots) + k, time_ms, probe.ticks_of(time_ms), "dropped", reason="behind the end of the video"
+        )
         for k, time_ms in enumerate(asked.dropped_ms)
     ]
     shots = _numbered(shots, config, table)

@@ -36,7 +36,7 @@ def truncated(folder: Path, share: float = 0.6, suffix: Literal["mp4", "mkv", "t
     """The first ``share`` of a file whose index, in front, still announces all 50 pictures.
 
     What is returned is about the pictures from the first on that are still whole, and ends before the first
-    lost one.
+    lost one; its duration is still that of the whole.
     """
     front = {"movflags": "faststart"} if suffix == "mp4" else {}
     clip = make(folder / f"truncated.{suffix}", bframes=2, container_options=front)

@@ -74,8 +74,8 @@ def make(
     With ``field_order`` the second field of picture n already shows n + 1, and only a deinterlaced picture is
     readable. ``draw(number, width_px, height_px)`` returns RGB, RGBA, or any array that
     ``VideoFrame.from_ndarray`` takes for ``pix_fmt``. ``audio`` adds a tone in the codec named.
-    ``codec_options`` and ``container_options`` are libav's. ``seekable=False`` writes as if into a pipe:
-    nothing can be patched in later.
+    ``codec_options`` and ``container_options`` are libav's (``x265-params`` and its kin add to ours).
+    ``seekable=False`` writes as if into a pipe: nothing can be patched in later.
 
     Raises av.FFmpegError when libav cannot write this, and ValueError for a rotation that is no quarter turn.
     """
@@ -94,11 +94,10 @@ def make(
         # It writes a page about itself to stderr otherwise, and libav gives no other way to stop that.
         os.environ.setdefault("SVT_LOG", "1")
     options = options_for(codec, gop=gop, bframes=bframes, open_gop=open_gop, field_order=field_order)
+    for key, value in (codec_options or {}).items():
+        options[key] = f"{options[key]}:{value}" if key.endswith("-params") and key in options else value
     with _open(path, container_format, dict(container_options or {}), seekable) as container:
-        stream = cast(
-            VideoStream,
-            container.add_stream(codec, rate=Fraction(fps), options=options | dict(codec_options or {})),
-        )
+        stream = cast(VideoStream, container.add_stream(codec, rate=Fraction(fps), options=options))
         context = stream.codec_context
         context.width, context.height, context.pix_fmt, context.time_base = width, height, pix_fmt, time_base
         context.sample_aspect_ratio = Fraction(sar)

@@ -35,7 +35,7 @@ def facts_of(path: Path, numbers: Sequence[int], size_px: tuple[int, int], *, st
         )
     last_pts, _, last_duration = times[-1]
     # Around a wrap libav has no duration: the last picture stays as long as the one before it.
-    end = last_pts + (last_duration or last_pts - times[-2][0])
+    end = last_pts + (last_duration or last_pts - times[-2:][0][0])
     return Clip(
         path=path,
         numbers=tuple(numbers),

@@ -110,19 +110,22 @@ def colour_bars(folder: Path, height: int = 480, tagged: bool = False) -> Clip:
     )
 
 
-def hdr_ramp(folder: Path, transfer: Literal["pq", "hlg"] = "pq") -> Clip:
-    """Grey steps above and below the number, HEVC in 10 bits, BT.2020, tagged PQ or HLG; see RAMP_CODES."""
-    colour = BT2020_PQ if transfer == "pq" else BT2020_HLG
+def hdr_ramp(folder: Path, transfer: Literal["pq", "hlg"] = "pq", max_cll: int | None = None) -> Clip:
+    """Grey steps above and below the number, HEVC in 10 bits, BT.2020, tagged PQ or HLG; see RAMP_CODES.
+
+    ``max_cll`` writes the content light level, in nits; without it there is no HDR metadata but the tags.
+    """
+    light = {"x265-params": f"max-cll={max_cll},{max_cll // 4}"} if max_cll else {}
     return make(
-        folder / f"hdr_{transfer}.mp4",
+        folder / f"hdr_{transfer}{f'_{max_cll}' if max_cll else ''}.mp4",
         codec="libx265",
         frames=10,
         width=208,
         height=112,
         pix_fmt="yuv420p10le",
         draw=_ramp,
-        colour=colour,
-        codec_options=_FINE,
+        colour=BT2020_PQ if transfer == "pq" else BT2020_HLG,
+        codec_options=_FINE | light,
     )
 
 
