@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -28,6 +27,8 @@ def lint(
 
     The pictures beside the track are looked at, too. Warnings alone are no failure.
     """
+    import json
+
     from stillframe.media.tracks.lint import lint_file
 
     failed = 0

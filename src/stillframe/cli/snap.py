@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -259,6 +257,8 @@ def _shoot_all(
             not _shoot_one(source, template, config, progress, threads or default_threads())
             for source, template in targets
         )
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(jobs) as pool:
         try:
             return sum(
@@ -312,6 +312,8 @@ def _targets(inputs: list[Path], output: str) -> list[tuple[Path, str]]:
 def _config_file(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
+    import json
+
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -95,6 +94,9 @@ def _typed(path: str, value: object) -> object:
 
 
 def _hint(key: str, known: Mapping[str, str]) -> str:
+    # only needed for an error, and slow to import
+    import difflib
+
     lower = {name.lower(): name for name in known}
     close = difflib.get_close_matches(str(key)[:64].lower(), lower, n=1)
     return f" (did you mean {lower[close[0]]}?)" if close else ""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 
 
@@ -25,5 +26,10 @@ def plane(frame: VideoFrame, index: int = 0) -> npt.NDArray[Any]:
 
 def side_data(frame: VideoFrame) -> dict[str, bytes]:
     """The frame's side data by libav's name for its kind (DISPLAYMATRIX, CONTENT_LIGHT_LEVEL, ...)."""
-    side: Any = frame.side_data
+    try:
+        # not `frame.side_data`: that makes a cycle, and each frame's megabytes wait for the garbage collector
+        side: Any = SideDataContainer(frame)
+    except ValueError:
+        # a kind that PyAV has no name for hides the others
+        return {}
     return {side[k].type.name: bytes(side[k]) for k in range(len(side))}

@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -142,7 +141,7 @@ class FolderSink:
         name = self.names.of(item.kind, item.index)
         path = Path(name)
         self._make_folder(path.parent)
-        temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
+        temporary = path.with_name(f".{path.name[:100]}.{os.urandom(4).hex()}.part")
         try:
             with temporary.open("xb") as file:
                 file.write(data)

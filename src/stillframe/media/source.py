@@ -10,11 +10,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import stat
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -103,8 +103,14 @@ class MemorySource:
     def __init__(self, data: bytes, name: str = "<memory>") -> None:
         self.name = name
         self.size = len(data)
-        self.identity = hashlib.sha256(data).hexdigest()
         self._data = data
+
+    @cached_property
+    def identity(self) -> str:
+        """The SHA-256 of the data, in hex digits."""
+        import hashlib
+
+        return hashlib.sha256(self._data).hexdigest()
 
     def read_at(self, offset: int, length: int) -> bytes:
         return self._data[offset : offset + length]

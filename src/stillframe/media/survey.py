@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import msgspec
 import numpy as np
 
 from stillframe.errors import PastTheEnd
@@ -76,11 +75,15 @@ class Survey:
 
     def to_json(self) -> bytes:
         """The survey as JSON."""
+        import msgspec
+
         return msgspec.json.encode(self)
 
     @classmethod
     def from_json(cls, data: bytes) -> Survey:
         """A survey from its JSON. Raises msgspec.ValidationError for anything else."""
+        import msgspec
+
         return msgspec.json.decode(data, type=cls)
 
 
