@@ -66,6 +66,8 @@ class FrameTaker:
         self._ticks = int(1 / reader.time_base) or 1
         #: frames that came out damaged, by the moment they were for
         self._damaged: dict[int, VideoFrame] = {}
+        #: for moments whose own frame has not come (yet), the frame that lasts up to them
+        self._of_first_field: dict[int, VideoFrame | None] = {}
         #: of the keyframe packets that were read last: not every decoder marks its frames
         self._keyframe_times: deque[int] = deque(maxlen=64)
         #: the container gives no presentation times: only the frames themselves tell
@@ -178,7 +180,8 @@ class FrameTaker:
         yield from self._assign(shown, waiting)
         reader.flush()
         for position, target in waiting.items():
-            yield position, target, None
+            yield position, target, self._of_first_field.pop(position, None)
+        self._of_first_field.clear()
 
     def _feed(
         self, packet: Packet[VideoStream], fed: deque[int], *, skip_nonref: bool = False
@@ -195,10 +198,11 @@ class FrameTaker:
         by_time = {frame.pts: frame for frame in shown}
         for position, target in list(waiting.items()):
             frame = by_time.get(target)
-            if frame is None and self._fields:
-                # the time of a second field: its frame has the time of the first
-                frame = next((shot for shot in shown if _lasts_until(shot, target)), None)
             if frame is None:
+                if self._fields:
+                    # it may be the time of a second field: its frame has the time of the first
+                    first = next((shot for shot in shown if _lasts_until(shot, target)), None)
+                    self._of_first_field[position] = first or self._of_first_field.get(position)
                 continue
             if frame.is_corrupt:
                 self._damaged[target] = frame

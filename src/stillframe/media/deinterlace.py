@@ -6,8 +6,13 @@ neighbours take the picture for a still one, and leave the combs standing.)
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from av.filter import Graph
 from av.video.frame import VideoFrame
+
+#: the filters used here do not look at times
+_ANY_TIME_BASE = Fraction(1, 1000)
 
 
 def deinterlaced(frame: VideoFrame, height_px: int) -> VideoFrame:
@@ -25,7 +30,10 @@ def _filtered(frame: VideoFrame, name: str, arguments: str) -> VideoFrame:
     """The first picture that a filter gives. A graph is made for each frame: filters look back at others."""
     graph = Graph()
     source = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
+        width=frame.width,
+        height=frame.height,
+        format=frame.format,
+        time_base=frame.time_base or _ANY_TIME_BASE,
     )
     chosen = graph.add(name, arguments)
     sink = graph.add("buffersink")
