@@ -32,8 +32,8 @@ class Result:
 
     @property
     def others(self) -> float:
-        """Share of the machine that other work had in the worst run, 0 to 1."""
-        return max(usage.others for usage in self.runs)
+        """Median share of the machine that other work had, 0 to 1."""
+        return median(usage.others for usage in self.runs)
 
 
 Results = Mapping[str, Result]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import time
@@ -11,10 +12,10 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from goals import Result
+from goals import Goal, Result
 from rows import Row, Setup
 
-NOISE = 0.05  # above this share of the machine, other work is mentioned
+NOISE = 0.10  # a verdict over runs in which other work had more of the machine than this says so
 
 Measured = Sequence[tuple[Row, dict[str, Result]]]
 
@@ -29,34 +30,29 @@ def as_markdown(measured: Measured, setup: Setup, rounds: int) -> str:
 def _goals_table(measured: Measured) -> str:
     lines = ["| work | goal | measured | |", "|---|---|---|---|"]
     for row, results in measured:
-        for goal in row.goals:
-            verdict = goal.judge(results)
-            outcome = (
-                "not measured | -" if verdict is None else f"{verdict.measured} | {_yes_or_no(verdict.met)}"
-            )
-            lines.append(f"| {row.title} | {goal.text} | {outcome} |")
+        lines += [f"| {row.title} | {goal.text} | {_outcome(goal, results)} |" for goal in row.goals]
     return "\n".join(lines)
 
 
-def _yes_or_no(met: bool) -> str:
-    return "met" if met else "**not met**"
+def _outcome(goal: Goal, results: dict[str, Result]) -> str:
+    verdict = goal.judge(results)
+    if verdict is None:
+        return "not measured | "
+    busy = any(results[name].others > NOISE for name in goal.contestants)
+    return (
+        f"{verdict.measured} | {'met' if verdict.met else '**not met**'}{' (machine busy)' if busy else ''}"
+    )
 
 
 def _row_table(row: Row, results: dict[str, Result]) -> str:
-    lines = [
-        f"### {row.title}",
-        "",
-        "| contestant | wall s | CPU s | peak MiB | wall to Stillframe's | runs |",
-    ]
-    lines.append("|---|---:|---:|---:|---:|---:|")
+    lines = [f"### {row.title}", ""]
+    lines += ["| contestant | wall s | CPU s | peak MiB | wall to Stillframe's | other load | runs |"]
+    lines += ["|---|---:|---:|---:|---:|---:|---:|"]
     reference = results.get(row.contestants[0].name)
     for name, result in results.items():
         ratio = f"{result.wall_s / reference.wall_s:.2f}" if reference else "-"
         numbers = (f"{result.wall_s:.2f}", f"{result.cpu_s:.2f}", f"{result.peak_mib:.0f}", ratio)
-        lines.append(f"| {name} | {' | '.join(numbers)} | {len(result.runs)} |")
-    noise = max((result.others for result in results.values()), default=0.0)
-    if noise > NOISE:
-        lines += ["", f"Other work on the machine had up to {noise:.0%} of its cores during these runs."]
+        lines.append(f"| {name} | {' | '.join(numbers)} | {result.others:.0%} | {len(result.runs)} |")
     return "\n".join(lines)
 
 
@@ -64,14 +60,14 @@ def _conditions(setup: Setup, rounds: int) -> str:
     machine = f"{os.cpu_count()} cores of {_processor()}, {_memory_gib():.0f} GiB"
     lines = [
         f"Measured on {time.strftime('%Y-%m-%d')}: {machine}; load average {os.getloadavg()[0]:.1f} at the end.",
-        f"Medians of {rounds} rounds, the contestants in turns (fewer where the column says so); peak memory is",
-        "the largest process's in the worst run. Every run is a new process; the videos are in the page cache.",
+        f"Medians of {rounds} runs (or as many as the column says), the contestants in turns; peak memory is the",
+        "largest process's in the worst run. Every run is a new process; the videos are in the page cache.",
+        "Other load: the share of all cores that other work on the machine had meanwhile.",
         f"{setup.threads} threads; where a process is started for each shot, {setup.threads} at a time.",
         "Versions: " + ", ".join(_versions(setup)) + ".",
     ]
-    if missing := [
-        tool for tool in ("ffmpeg", "ffmpegthumbnailer", setup.vcsi) if shutil.which(tool) is None
-    ]:
+    peers = ("ffmpeg", "ffmpegthumbnailer", setup.vcsi)
+    if missing := [tool for tool in peers if shutil.which(tool) is None]:
         lines.append(f"Left out, because not installed: {', '.join(missing)}.")
     return "\n".join(lines)
 
@@ -99,5 +95,6 @@ def _versions(setup: Setup) -> list[str]:
     for tool, option in (("ffmpeg", "-version"), ("ffmpegthumbnailer", "-v"), (setup.vcsi, "--version")):
         if shutil.which(tool):
             said = subprocess.run([tool, option], capture_output=True, text=True, check=False).stdout
-            found.append(said.splitlines()[0].partition(" Copyright")[0] if said else tool)
+            number = re.search(r"\d+\.\d\S*", said)
+            found.append(f"{Path(tool).name} {number.group() if number else '(version unknown)'}")
     return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sysconfig
@@ -32,6 +33,11 @@ class Done:
     code: int
     out: str
     err: str
+
+    @property
+    def complaints(self) -> str:
+        """Standard error without the lines that tell, every few seconds, how far long work has come."""
+        return re.sub(r"^.*: \d+ of \d+ shots\n", "", self.err, flags=re.MULTILINE)
 
     @property
     def objects(self) -> list[dict[str, Any]]:
@@ -76,7 +82,7 @@ def rgb(path: Path) -> npt.NDArray[np.uint8]:
 
 def demand_one_line(done: Done, *words: str) -> None:
     """The command told what is wrong in one line on standard error, and in no traceback."""
-    lines = done.err.splitlines()
+    lines = done.complaints.splitlines()
     assert len(lines) == 1, done.err
     for word in ("stillframe: ", *words):
         assert word in lines[0]

@@ -40,7 +40,7 @@ class SampleRow:
     #: moments after the first displayed picture, in ms, and the pts of the frame on screen then
     moments_ms: tuple[int, ...]
     expected_pts: tuple[int, ...]
-    #: the last frame of the video, checked by its pts alone
+    #: the last good frame of the video, checked by its pts alone
     last_ms: int | None
     last_pts: int | None
     #: a moment before the announced end whose picture the damaged file does not hold

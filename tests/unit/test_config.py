@@ -177,7 +177,7 @@ def test_the_defaults() -> None:
 
 @pytest.mark.parametrize("value", [None, 0, 1, "true", "True"])
 def test_is_spt_frag_is_a_boolean(value: Any) -> None:
-    with pytest.raises(ConfigError, match="IsSptFrag is .*, but must be true or false"):
+    with pytest.raises(ConfigError, match="must be true or false"):
         SnapshotConfig(is_spt_frag=value)
 
 
@@ -262,8 +262,10 @@ def test_colours_in_any_case(color: str, rgb: tuple[int, int, int]) -> None:
         "#fff",
         "rgb(0,0,0)",
         "#١٢٣٤٥٦",
-    ]
-    + [None, 0, ["black"]],
+        None,
+        0,
+        ["black"],
+    ],
 )
 def test_any_other_colour_is_refused(color: Any) -> None:
     with pytest.raises(ConfigError, match="#RRGGBB") as caught:

@@ -156,8 +156,11 @@ def test_lenient_numbers(value: object) -> None:
         42.5,
         float("nan"),
         float("inf"),
-    ]
-    + [True, [42], {}, "9" * 5000],
+        True,
+        [42],
+        {},
+        "9" * 5000,
+    ],
     ids=lambda value: repr(value)[:20],
 )
 def test_what_is_no_number_is_refused(path: str, value: object) -> None:
@@ -169,8 +172,16 @@ def test_what_is_no_number_is_refused(path: str, value: object) -> None:
 
 @pytest.mark.parametrize(
     ("value", "read"),
-    [(True, True), ("true", True), ("True", True), ("TRUE", True), ("tRuE", True)]
-    + [(False, False), ("false", False), ("False", False), ("FALSE", False)],
+    [
+        (True, True),
+        ("true", True),
+        ("True", True),
+        ("tRuE", True),
+        (False, False),
+        ("false", False),
+        ("False", False),
+        ("FALSE", False),
+    ],
 )
 def test_booleans_in_any_case(value: object, read: bool) -> None:
     assert parse({"IsSptFrag": value}).is_spt_frag is read

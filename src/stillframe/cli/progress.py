@@ -200,7 +200,9 @@ def summary(report: Report) -> list[str]:
     where = pictures[0].name if len(pictures) == 1 else f"{pictures[0].name} … {pictures[-1].name}"
     if track is not None:
         made, where = f"a track and {made}", track.name
-    share = f"{report.stats.bytes_read / max(report.size_bytes, 1):.0%}"
     seconds = report.stats.seconds.get("wall", 0.0)
-    head = f"{report.source}: {made} in {seconds:.2f} s, {share} of the file read: {where}"
+    # a small file is read more than once, by each thread; of a large one the share is what matters
+    read = report.stats.bytes_read / max(report.size_bytes, 1)
+    share = f", {read:.1%} of the file read" if read < 1 else ""
+    head = f"{report.source}: {made} in {seconds:.2f} s{share}: {where}"
     return [head, *(f"  note: {note}" for note in report.notes)]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ _HEAD_BYTES = 64 << 10
 _MAX_TOP_LEVEL_BOXES = 2_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SampleTable:
     """The samples of one track in decode order. Times are ticks of `timescale`, `pts` as libav counts them."""
 
@@ -39,6 +40,30 @@ class SampleTable:
     keyframe: npt.NDArray[np.bool_]
     offset: Int64s
     size: Int64s
+
+    def extent(self, moment: int, *, alone: bool = False) -> tuple[int, int]:
+        """The (offset, length) in the file of the sample shown at a time, with all from its keyframe on or `alone`."""
+        last = self._shown_at(moment)
+        first = last
+        while not alone and first > 0 and not (self.keyframe[first] and self.pts[first] <= self.pts[last]):
+            first -= 1
+        offsets, sizes = self.offset[first : last + 1], self.size[first : last + 1]
+        start = int(offsets.min())
+        return start, int((offsets + sizes).max()) - start
+
+    @cached_property
+    def shown_order(self) -> Int64s:
+        """The samples in the order in which they are shown."""
+        return np.argsort(self.pts, kind="stable")
+
+    @cached_property
+    def shown_order_pts(self) -> Int64s:
+        """Their times, which ascend."""
+        return self.pts[self.shown_order]
+
+    def _shown_at(self, moment: int) -> int:
+        position = int(np.searchsorted(self.shown_order_pts, moment, "right")) - 1
+        return int(self.shown_order[max(position, 0)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ def side_data(frame: VideoFrame) -> dict[str, bytes]:
     """The frame's side data by libav's name for its kind (DISPLAYMATRIX, CONTENT_LIGHT_LEVEL, ...)."""
     try:
         # not `frame.side_data`: that makes a cycle, and each frame's megabytes wait for the garbage collector
-        side: Any = SideDataContainer(frame)
+        container: Any = SideDataContainer
+        side = container(frame)
     except ValueError:
         # a kind that PyAV has no name for hides the others
         return {}

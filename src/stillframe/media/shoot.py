@@ -12,6 +12,7 @@ from pathlib import Path
 
 from stillframe.media.config import SnapshotConfig
 from stillframe.media.finish import finish
+from stillframe.media.reader import ReaderAhead, VideoReader
 from stillframe.media.render import OnShot, render
 from stillframe.media.report import Report, Stats
 from stillframe.media.sink import FolderSink, Sink, demand_room
@@ -46,32 +47,42 @@ def shoot(
     sink = (
         output if not isinstance(output, str | os.PathLike) else FolderSink(os.fspath(Path(output)), config)
     )
+    threads = threads or default_threads()
     opened = open_source(source)
     stats = Stats()
     try:
         started = time.perf_counter()
-        survey, reader = survey_and_keep(opened, config)
+        # the second thread's container is opened while the first one is surveyed
+        ahead = ReaderAhead(opened) if threads > 1 and config.count != 1 else None
+        readers: list[VideoReader] = []
         try:
+            survey, reader = survey_and_keep(opened, config)
+            readers.append(reader)
             files = -(-survey.planned // survey.sheet.cells) if survey.sheet else survey.planned
             demand_room(sink.names, "sheet" if survey.sheet else "still", files)
             stats.add(Stats(reader.bytes_read, reader.reads, reader.packets_read, reader.packets_decoded))
             stats.spend("survey", time.perf_counter() - started)
             if on_survey is not None:
                 on_survey(survey)
+            if ahead is not None and survey.planned > 1:
+                readers.append(ahead.get())
             rendered = [
                 render(
                     survey,
                     stretch,
                     opened,
                     sink,
-                    threads=threads or default_threads(),
-                    readers=[reader],
+                    threads=threads,
+                    readers=readers,
                     on_shot=on_shot,
                 )
                 for stretch in survey.stretches
             ]
         finally:
-            reader.close()
+            if ahead is not None:
+                ahead.close()
+            if readers:
+                readers[0].close()
         report = finish(survey, rendered, sink, stats)
         report.stats.seconds["wall"] = time.perf_counter() - started
         return report

@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
-
 from stillframe.errors import PastTheEnd
 from stillframe.media.boxes import SampleTable
 from stillframe.media.config import SINGLE_SHOT_BLACK_LEVEL, SnapshotConfig
@@ -218,7 +216,13 @@ def _numbered(shots: list[Shot], config: SnapshotConfig, table: SampleTable | No
             numbered.append(shot)
             continue
         level = _black_level(config, position, single=len(shots) == 1)
-        extent = _extent(shot, table) if table is not None and shot.fate == "planned" else None
+        extent = None
+        if table is not None and shot.fate == "planned":
+            extent = (
+                table.extent(shot.moment)
+                if shot.keyframe is None
+                else table.extent(shot.keyframe, alone=True)
+            )
         numbered.append(replace(shot, position=position, black_level=level, extent=extent))
         position += 1
     return numbered
@@ -229,16 +233,3 @@ def _black_level(config: SnapshotConfig, position: int, *, single: bool) -> int 
     if config.black_scope == "every" or (single and config.time == 0):
         return config.black_level or SINGLE_SHOT_BLACK_LEVEL
     return config.black_level if config.time == 0 and position == 0 else None
-
-
-def _extent(shot: Shot, table: SampleTable) -> tuple[int, int]:
-    """The bytes from the keyframe to the frame of a shot, by the sample table."""
-    if shot.keyframe is not None:
-        sample = int(np.flatnonzero(table.pts == shot.keyframe)[0])
-        return int(table.offset[sample]), int(table.size[sample])
-    shown = np.flatnonzero(table.pts <= max(shot.moment, int(table.pts.min())))
-    last = int(shown[np.argmax(table.pts[shown])])
-    keys = np.flatnonzero(table.keyframe[: last + 1] & (table.pts[: last + 1] <= table.pts[last]))
-    first = int(keys[-1]) if len(keys) else 0
-    offset = int(table.offset[first : last + 1].min())
-    return offset, int((table.offset[first : last + 1] + table.size[first : last + 1]).max()) - offset

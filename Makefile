@@ -1,0 +1,52 @@
+# Everything runs in .venv, which these targets make by themselves. `make help` lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+TESTS ?= -n auto
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all players check format bench picture clean
+
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+demo: .venv/base ## Draw a short film and make a sprite sheet and a WebVTT track of it
+	$(BIN)/python scripts/demo.py demo-output
+
+test: .venv/dev ## Run the tests (the full tables have a fixed sample here)
+	$(BIN)/python -m pytest $(TESTS)
+
+test-all: .venv/dev ## Run the tests with the full tables of media and faults
+	$(BIN)/python -m pytest $(TESTS) -m "not players"
+
+players: .venv/dev ## Read our tracks with the parsers of real players (needs node and npm)
+	cd tests/players && npm ci --no-audit --no-fund --silent
+	$(BIN)/python -m pytest -m players
+
+check: .venv/dev ## Format, lint, types and layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+format: .venv/dev ## Put the code into its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/dev ## Measure speed and memory against the floor and the peers (about 25 minutes, 4 GiB of disk)
+	$(BIN)/python benchmarks/run.py --markdown docs/performance-table.md
+
+picture: .venv/base ## Make the README's picture anew
+	$(BIN)/python scripts/demo.py demo-output --picture docs/images/sheet.jpg
+
+clean: ## Remove what the other targets have made
+	rm -rf .venv demo-output benchmarks/.cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+.venv/base: pyproject.toml requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Stillframe needs Python 3.11 or newer; run: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable .
+	@touch $@
+
+.venv/dev: .venv/base
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[dev]'
+	@touch $@
