@@ -162,7 +162,12 @@ def test_quiet_prints_errors_only(folder: Path) -> None:
 
 
 def test_options_go_over_the_config_file(folder: Path) -> None:
-    config = {"Type": "Sprite", "Interval": 5, "Width": 96, "SpriteSnapshotConfig": {"Columns": 5, "Lines": 1}}
+    config = {
+        "Type": "Sprite",
+        "Interval": 5,
+        "Width": 96,
+        "SpriteSnapshotConfig": {"Columns": 5, "Lines": 1},
+    }
     done = run("snap movie.mp4 -o '{TileCount}.png' --config - --lines 2", folder, stdin=json.dumps(config))
     assert line_of(done)["made"] == "1 sheet of 480x108"
     assert barcode.read_sheet(rgb(folder / "00001.png"), 5, 96, 54)[:5] == [0, 25, 50, 75, 100]
@@ -193,7 +198,11 @@ def test_options_go_over_the_config_file(folder: Path) -> None:
         ("snap movie.mp4 -o x.jpg --config -", '{"Colums": 3}', "there is no such parameter"),
         ("snap movie.mp4 -o x.jpg --config -", '{"Count": "many"}', "Count is 'many', but must be"),
         ("snap movie.mp4 -o x.jpg --config gone.json", "", "--config gone.json"),
-        ("snap movie.mp4 movie.mp4 -o '{Count}.jpg'", "", "movie.mp4 and movie.mp4 would write the same files"),
+        (
+            "snap movie.mp4 movie.mp4 -o '{Count}.jpg'",
+            "",
+            "movie.mp4 and movie.mp4 would write the same files",
+        ),
         ("snap movie.mp4 other/movie.mkv -o '{Name}.jpg'", "", "other/movie.mkv would write the same files"),
         ("probe", "", "Usage: stillframe probe"),
         ("lint", "", "Usage: stillframe lint"),
@@ -225,7 +234,12 @@ def test_probe_tells_what_is_in_a_video(folder: Path) -> None:
     assert facts["picture"] == "192x108 h264 yuv420p, upright"
     assert facts["keyframes"] == "25 listed"
     (found,) = run("probe movie.mp4 --json", folder).objects
-    assert (found["codec"], found["width_px"], found["height_px"], found["duration_ms"]) == ("h264", 192, 108, 25_000)
+    assert (found["codec"], found["width_px"], found["height_px"], found["duration_ms"]) == (
+        "h264",
+        192,
+        108,
+        25_000,
+    )
     assert found["keyframes_ms"] == list(range(0, 25_000, 1000))
     assert [stream["type"] for stream in found["streams"]] == ["video", "audio"]
     both = run("probe movie.mp4 gone.mp4 --json", folder)

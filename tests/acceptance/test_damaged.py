@@ -98,7 +98,10 @@ def test_flipped_bits_are_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
 def test_ten_hours_are_not_believed(tmp_path: Path, suffix: Literal["mp4", "mkv"]) -> None:
     clip = videos.claims_ten_hours(tmp_path, suffix)
-    done = run(["snap", clip.path.name, "-o", "out/{Count}.png", "--count", "4", "--frame-type", "normal", "--json"], tmp_path)
+    done = run(
+        ["snap", clip.path.name, "-o", "out/{Count}.png", "--count", "4", "--frame-type", "normal", "--json"],
+        tmp_path,
+    )
     (report,) = done.objects
     assert (done.code, report["duration_ms"]) == (0, 2000)
     assert [shot["requested_ms"] for shot in report["shots"]] == [0, 500, 1000, 1500]
@@ -143,7 +146,9 @@ CONTRADICTIONS = {"container and frame": _container_says_hdr, "frame": _pq_in_bt
 
 
 @pytest.mark.parametrize("make", CONTRADICTIONS.values(), ids=CONTRADICTIONS)
-def test_colour_tags_that_contradict_each_other_are_noted(tmp_path: Path, make: Callable[[Path], Clip]) -> None:
+def test_colour_tags_that_contradict_each_other_are_noted(
+    tmp_path: Path, make: Callable[[Path], Clip]
+) -> None:
     clip = make(tmp_path)
     done, report = shot_exactly(clip)
     assert done.code == 0

@@ -23,7 +23,7 @@ NAMES = (
     "[red]rich[red]",
     "what? #1 & 100%",
     "  spaces  ",
-    "quo'te \"d\"",
+    'quo\'te "d"',
     "back\\slash",
 )
 

@@ -23,10 +23,14 @@ LONG_WORK = ["snap", "movie.mp4", "-o", "{Count}.png", "--interval", "500ms", "-
 def test_a_terminal_shows_a_bar_and_then_what_was_made(folder: Path) -> None:
     code, shown = _on_a_terminal(LONG_WORK, folder)
     assert code == 0
-    counts = [int(count) for count in re.findall(r"movie\.mp4 .*?(\d+)/50 shots (?:\d+:\d\d:\d\d|-:--:--)", shown)]
+    counts = [
+        int(count) for count in re.findall(r"movie\.mp4 .*?(\d+)/50 shots (?:\d+:\d\d:\d\d|-:--:--)", shown)
+    ]
     assert len(set(counts)) > 2, shown
     assert counts == sorted(counts)
-    summary = r"movie\.mp4: 50 stills of 640x360 in \d+\.\d\d s, \d+% of the file read: 00001\.png … 00050\.png\r\n"
+    summary = (
+        r"movie\.mp4: 50 stills of 640x360 in \d+\.\d\d s, \d+% of the file read: 00001\.png … 00050\.png\r\n"
+    )
     assert re.search(summary, shown), shown
 
 

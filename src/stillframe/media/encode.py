@@ -18,11 +18,16 @@ def encode(picture: Picture, form: PictureFormat, quality: int) -> bytes:
     """The file's bytes. `quality` is 1 to 100, for JPEG only; PNG is lossless."""
     if form == "png":
         return _png(picture)
-    subsampling = "444" if quality >= _FULL_COLOUR_FROM else "420"
+    subsampling = "444" if keeps_full_colour(form, quality) else "420"
     data: bytes = simplejpeg.encode_jpeg(
         picture, quality=quality, colorspace="RGB", colorsubsampling=subsampling
     )
     return data
+
+
+def keeps_full_colour(form: PictureFormat, quality: int) -> bool:
+    """Whether colour is written for every pixel, or for every four (JPEG's 4:2:0)."""
+    return form == "png" or quality >= _FULL_COLOUR_FROM
 
 
 def _png(picture: Picture) -> bytes:

@@ -18,7 +18,7 @@ from stillframe.media.config import rgb_of
 from stillframe.media.darkness import SEARCH_MS, STEP_MS, is_black
 from stillframe.media.decode import FrameTaker, Reach, Taken
 from stillframe.media.develop import Developer, Picture
-from stillframe.media.encode import encode
+from stillframe.media.encode import encode, keeps_full_colour
 from stillframe.media.plan import Aim, Stretch, coalesce, runs
 from stillframe.media.reader import VideoReader
 from stillframe.media.report import ShotReport, Stats
@@ -80,6 +80,7 @@ class _Work:
     def __init__(self, survey: Survey, shots: Sequence[Shot], sink: Sink, on_shot: OnShot | None) -> None:
         self.survey = survey
         self.shots = {shot.index: shot for shot in shots}
+        self.picture_format = sink.names.picture_format
         self.color = rgb_of(survey.config.sprite_snapshot_config.color)
         self.reports: list[ShotReport] = []
         self.outputs: list[Output] = []
@@ -118,7 +119,7 @@ class _Work:
     def _write(self, kind: str, index: int, picture: Picture, stats: Stats) -> None:
         height, width, _ = picture.shape
         with _stage(stats, "encode"):
-            data = encode(picture, self._sink.names.picture_format, self.survey.config.quality)
+            data = encode(picture, self.picture_format, self.survey.config.quality)
         with _stage(stats, "write"):
             output = self._sink.put(Item("sheet" if kind == "sheet" else "still", index, width, height), data)
         with self._lock:
@@ -140,7 +141,8 @@ class _Worker:
         self._owns_reader = reader is None
         survey = work.survey
         config, probe = survey.config, survey.probe
-        self._developer = Developer(survey.placement, work.color)
+        full_colour = keeps_full_colour(work.picture_format, config.quality)
+        self._developer = Developer(survey.placement, work.color, full_colour=full_colour)
         keyframe_reach = keyframe_reach_ms(config, survey.step_ms)
         self._reach = Reach(
             replacement=self._ticks(replacement_reach_ms(survey.step_ms)),
