@@ -284,10 +284,9 @@ def test_contain_puts_bars_into_the_cells(clip: Clip) -> None:
     assert barcode.read_sheet(sheet[21:75], 2, 96, 54) == [0, 125]
 
 
-def test_skipped_and_dropped_shots_take_no_cell(clip: Clip) -> None:
+def test_a_skipped_shot_takes_no_cell(clip: Clip) -> None:
     grid = SpriteSnapshotConfig(columns=3, lines=1)
 
-    # keyframes lie 0.48 s apart; 9.9, 10.2 … s: two of the three skipped or dropped
     taken = take(
         clip,
         "{TileCount}.png",

@@ -12,6 +12,7 @@ import pytest
 from typer.main import get_command
 
 from stillframe.cli.main import app
+from stillframe.errors import ConfigError
 from stillframe.media.config import CHOICES, RANGES, SnapshotConfig, SpriteSnapshotConfig, wire_name
 from stillframe.media.config_json import parse
 from stillframe.media.geometry import place, sheet_geometry
@@ -124,6 +125,14 @@ def test_the_options_of_the_table_exist(row: dict[str, str]) -> None:
 
     assert set(options) <= known
     assert bool(options) is (row["JSON"] != f"`{GRID}`")
+
+
+@pytest.mark.parametrize("wire", [{"Width": 7}, {"Widht": 100}], ids=["not allowed", "unknown"])
+def test_the_examples_of_errors_hold(wire: dict[str, int]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(wire)
+
+    assert f"`{caught.value}`" in " ".join(TEXT.split())
 
 
 @pytest.mark.parametrize(
