@@ -35,6 +35,14 @@ def _unknown_codec(folder: Path) -> Path:
     return clip.path
 
 
+def _endless_table(folder: Path) -> Path:
+    """One flipped bit: its table of times has two billion entries, which libav wants memory for."""
+    clip = videos.make(folder / "endless_table.mp4", frames=5)
+    table = "moov/trak/mdia/minf/stbl/stts"
+    clip.path.write_bytes(boxes_edit.patch(clip.path.read_bytes(), table, 4, b"\x80"))
+    return clip.path
+
+
 def _no_pictures(folder: Path) -> Path:
     clip = videos.fragmented(folder)
     data = clip.path.read_bytes()
@@ -67,15 +75,15 @@ class Bad:
 
 
 NO_VIDEO: Mapping[str, Bad] = {
-    "audio only m4a": Bad(_recipe(videos.audio_only), "audio-only", "sound but no video"),
+    "audio only m4a": Bad(_recipe(videos.audio_only), "audio-only", "no video"),
     "audio only mp4": Bad(
         _recipe(partial(videos.audio_only, suffix="mp4")), "audio-only", "sound but no video"
     ),
     "audio only mkv": Bad(
         _recipe(partial(videos.audio_only, suffix="mkv")), "audio-only", "sound but no video"
     ),
-    "audio only mp3": Bad(_recipe(partial(videos.audio_only, suffix="mp3")), "audio-only", "MP3"),
-    "audio only wav": Bad(_recipe(partial(videos.audio_only, suffix="wav")), "audio-only", "WAV"),
+    "audio only mp3": Bad(_recipe(partial(videos.audio_only, suffix="mp3")), "audio-only", "no video"),
+    "audio only wav": Bad(_recipe(partial(videos.audio_only, suffix="wav")), "audio-only", "no video"),
     "cover only": Bad(_recipe(videos.cover_only), "cover-only", "cover picture but no video"),
     "moov missing": Bad(_recipe(videos.moov_missing), "damaged", "index (moov) is missing"),
     "zero size": Bad(_recipe(videos.zero_size), "zero-size", "no width or no height"),
@@ -101,6 +109,7 @@ NO_VIDEO: Mapping[str, Bad] = {
     "one byte": Bad(_named("byte.mp4", b"\0"), "not-video", "zero bytes"),
     "ftyp and no more": Bad(_named("ftyp.mp4", b"\0\0\0\x10ftypisom\0\0\0\0"), "damaged", "moov"),
     "unknown codec": Bad(_unknown_codec, "unknown-codec", "codec"),
+    "endless table": Bad(_endless_table, "damaged", "damaged"),
     "no pictures": Bad(_no_pictures, "no-picture", "no pictures"),
     "pipe": Bad(_pipe, None, "not a regular file"),
     "folder": Bad(_folder, None, "is a folder"),
@@ -155,6 +164,13 @@ def test_the_bad_files_leave_nothing_and_stop_nothing(table: Table) -> None:
     assert len(table.done.complaints.splitlines()) == len(NO_VIDEO)
     assert files_in(table.folder / "out") == ["good.jpg"]
     assert rgb(table.folder / "out/good.jpg").shape == (108, 192, 3)
+
+
+def test_probe_refuses_the_same_in_the_same_words(table: Table) -> None:
+    probe = run(["probe", *table.paths.values(), "good.mp4"], table.folder)
+    assert probe.code == len(NO_VIDEO)
+    assert probe.err == table.done.complaints
+    assert probe.out.startswith("good.mp4\n")
 
 
 @pytest.mark.parametrize("command", [["snap", "-o", "{Name}.jpg"], ["probe"], ["lint"]], ids=" ".join)

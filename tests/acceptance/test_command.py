@@ -14,7 +14,7 @@ from the_command import Done, demand_one_line, files_in, rgb, run
 from stillframe.testing import Clip, barcode
 
 #: what a line about a finished video looks like
-LINE = r"(?P<source>.+): (?P<made>.+) in \d+\.\d\d s, \d+% of the file read: (?P<where>.+)"
+LINE = r"(?P<source>.+): (?P<made>.+) in \d+\.\d\d s(?:, \d+\.\d% of the file read)?: (?P<where>.+)"
 USAGE = 64
 
 

@@ -14,6 +14,7 @@ from the_command import Done, demand_one_line, files_in, rgb, run
 
 from stillframe.testing import Clip, barcode, boxes_edit, videos
 
+TS_PACKET = 188
 STSD = "moov/trak/mdia/minf/stbl/stsd"
 
 
@@ -77,6 +78,20 @@ def test_a_transport_stream_that_was_cut_off_is_a_shorter_one(tmp_path: Path) ->
     for shot in report["shots"]:
         if shot["requested_ms"] <= last_whole_ms(clip):
             assert number_shown(tmp_path, shot) == clip.number_at(shot["requested_ms"])
+
+
+def test_a_stream_that_turns_up_in_the_middle(tmp_path: Path) -> None:
+    """A flipped bit in one packet's PID does it, and so does a broadcast that adds a language."""
+    clip = videos.make(tmp_path / "late.ts")
+    data = bytearray(clip.path.read_bytes())
+    starts = [at for at in range(0, len(data), TS_PACKET) if data[at + 1 : at + 3] == b"\x41\x00"]
+    assert len(starts) == 50
+    data[starts[30] + 1] ^= 0x10
+    clip.path.write_bytes(data)
+    done, report = shot_exactly(clip)
+    assert (done.code, done.complaints, len(report["shots"])) == (0, "", 10)
+    for shot in report["shots"][:6]:
+        assert number_shown(tmp_path, shot) == clip.number_at(shot["requested_ms"])
 
 
 def test_flipped_bits_are_reported(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 The table and the small reference pictures were made by `scripts/make_sample_references.py` with Debian's
 ffmpeg, which decodes from the start and converts as our rules say; here our own full-size still is reduced
-by the same averaging and compared with them. `-m "not full"` runs the smallest samples of each class, plain
-pytest all of them.
+by the same averaging and compared with them. By default the quickest samples of each class run; the others
+have the marker `full` (`make test-all`).
 """
 
 from __future__ import annotations

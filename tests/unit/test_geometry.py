@@ -89,6 +89,16 @@ def test_cell_size(config: SnapshotConfig, size: tuple[int, int]) -> None:
             "contain", (400, 100), FULL_HD, Box(111, 0, 178, 100), id="contain: up to the lower side"
         ),
         pytest.param("contain", (100, 100), (4000, 10), Box(0, 49, 100, 1), id="contain: at least a line"),
+        pytest.param(
+            "contain", (101, 100), (100, 100), Box(0, 0, 101, 100), id="contain: no bar of one pixel"
+        ),
+        pytest.param(
+            "contain", (102, 100), (100, 100), Box(1, 0, 100, 100), id="contain: bars of a pixel each"
+        ),
+        pytest.param(
+            "cover", (101, 100), (100, 100), Box(0, 0, 101, 100), id="cover: nothing lost but a line"
+        ),
+        pytest.param("cover", (102, 100), (100, 100), Box(0, -1, 102, 102), id="cover: two lines cut off"),
     ],
 )
 def test_place(fit: Fit, canvas: tuple[int, int], display: tuple[int, int], picture: Box) -> None:

@@ -20,7 +20,9 @@ stillframe lint --json thumbs/*.vtt
 
 
 def lint(
-    tracks: Annotated[list[Path], typer.Argument(metavar="TRACK", help="WebVTT files.", show_default=False)],
+    tracks: Annotated[
+        list[Path], typer.Argument(metavar="TRACK...", help="WebVTT files.", show_default=False)
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each finding.")] = False,
 ) -> int:
     """Tell whether real players would read a WebVTT thumbnail track, and which of them would not.

@@ -22,7 +22,7 @@ stillframe probe movie.mkv --json | jq .duration_ms
 
 def probe(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="INPUT", help="Videos to look into.", show_default=False)
+        list[Path], typer.Argument(metavar="INPUT...", help="Videos to look into.", show_default=False)
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each video.")] = False,
 ) -> int:

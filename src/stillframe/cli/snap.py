@@ -49,7 +49,7 @@ def _number(path: str, flag: str, help_text: str, panel: str | None = None) -> A
 
 def snap(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="INPUT", help="Videos to read.", show_default=False)
+        list[Path], typer.Argument(metavar="INPUT...", help="Videos to read.", show_default=False)
     ],
     output: Annotated[
         str,

@@ -13,6 +13,8 @@ _NESTED = "SpriteSnapshotConfig"
 _FIELDS = {wire_name(item.name): item.name for item in fields(SnapshotConfig)}
 _SPRITE_FIELDS = {wire_name(item.name): item.name for item in fields(SpriteSnapshotConfig)}
 
+_MOST_DIGITS = 100
+
 #: a key that, when given, takes the place of another one of the layer below
 _REPLACES = {"Interval": "IntervalMs", "IntervalMs": "Interval"}
 
@@ -84,8 +86,9 @@ def _values(wire: Mapping[str, Any], known: Mapping[str, str], prefix: str) -> d
 
 
 def _typed(path: str, value: object) -> object:
-    if path in RANGES and isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
-        return int(value.strip()[:20])
+    if path in RANGES and isinstance(value, str) and len(value) <= _MOST_DIGITS:
+        text = value.strip()
+        return int(text) if text.isascii() and text.isdigit() else value
     if path in RANGES and isinstance(value, float) and value.is_integer() and abs(value) < 1 << 53:
         return int(value)
     if path == "IsSptFrag" and isinstance(value, str) and value.lower() in ("true", "false"):

@@ -64,8 +64,11 @@ class FrameTaker:
         self._can_skip_nonref = reader.can_skip_nonref and not interlaced
         self._first_pts = first_pts
         self._ticks = int(1 / reader.time_base) or 1
-        #: frames that came out damaged, by the moment they were for
-        self._damaged: dict[int, VideoFrame] = {}
+        #: the times of frames that came out damaged
+        self._damaged: set[int] = set()
+        #: since decoding broke, everything up to the next keyframe may look broken, whatever the decoder says
+        self._broken = False
+        self._suspect: set[int | None] = set()
         #: for moments whose own frame has not come (yet), the frame that lasts up to them
         self._of_first_field: dict[int, VideoFrame | None] = {}
         #: of the keyframe packets that were read last: not every decoder marks its frames
@@ -75,7 +78,7 @@ class FrameTaker:
 
     def exact(self, run: Sequence[Aim], reach: Reach) -> Iterator[Taken]:
         """The frames on screen at the moments of a run, which ascend; in the order in which they are got."""
-        self._damaged = {}
+        self._damaged.clear()
         start = run[0].anchor if run[0].anchor is not None else run[0].moment
         missed: dict[int, int] = {}
         for position, expected, frame in self._pass([aim.moment for aim in run], start):
@@ -90,10 +93,10 @@ class FrameTaker:
         """The keyframe that all shots of a run share."""
         wanted = run[0].keyframe
         assert wanted is not None
-        self._damaged = {}
+        self._damaged.clear()
         frame = self._one_keyframe(wanted)
         for aim in run:
-            if frame is not None and not frame.is_corrupt:
+            if frame is not None and self._is_good(frame):
                 yield self._taken(aim, frame)
             else:
                 yield self._try_harder(Aim(aim.shot, wanted, anchor=wanted), wanted, reach)
@@ -121,19 +124,23 @@ class FrameTaker:
     def candidates(self, start: int, end: int, step: int) -> Iterator[VideoFrame]:
         """The frames to choose from when dark ones are left out: the one at `start`, the keyframes up to `end`,
         then one every `step` ticks."""
-        first = next((frame for frame in self._frames_from(start, end) if not frame.is_corrupt), None)
+        first = next((frame for frame in self._frames_from(start, end) if self._is_good(frame)), None)
         if first is None or first.pts is None:
             return
         yield first
         for time in self._keyframes_between(first.pts + 1, end):
             frame = self._one_keyframe(time)
-            if frame is not None and not frame.is_corrupt:
+            if frame is not None and self._is_good(frame):
                 yield frame
-        following = first.pts + step
+        following, before = first.pts + step, first
         for frame in self._frames_from(following, end):
-            if frame.pts is not None and frame.pts + step > following and not frame.is_corrupt:
-                yield frame
-                following = max(following, frame.pts) + step
+            if frame.pts is None or not self._is_good(frame):
+                continue
+            if frame.pts > following:
+                yield before
+                following += step * -(-(frame.pts - following) // step)
+            before = frame
+        yield before
 
     def _pass(self, moments: Sequence[int], start: int) -> Iterator[tuple[int, int, VideoFrame | None]]:
         """Decode once from the keyframe at or before `start`: (position of the moment, expected time, frame).
@@ -150,6 +157,7 @@ class FrameTaker:
             while not self._hold_beyond(held, moment):
                 # more than may be held lies before the moment: decode some of it without leaving any out
                 shown += self._feed(held.popleft(), fed)
+                yield from self._assign(shown, waiting)
             if _skip_to_keyframe(held, moment) and fed:
                 shown += reader.drain()
                 yield from self._assign(shown, waiting)
@@ -171,6 +179,7 @@ class FrameTaker:
             while target in times and held:
                 packet = held.popleft()
                 shown += self._feed(packet, fed, skip_nonref=time_of(packet) not in wanted)
+                yield from self._assign(shown, waiting)
                 if time_of(packet) == target:
                     break
             if self._fields and held and target in times:
@@ -189,7 +198,23 @@ class FrameTaker:
         time = _shown_time(packet)
         if time is not None:
             fed.append(time)
-        return self._reader.feed(packet, skip_nonref=skip_nonref and self._can_skip_nonref)
+        return self._decode(packet, skip_nonref=skip_nonref and self._can_skip_nonref)
+
+    def _decode(self, packet: Packet[VideoStream], *, skip_nonref: bool = False) -> list[VideoFrame]:
+        """Decode one packet, and keep account of what builds on damage."""
+        errors = self._reader.decode_errors
+        if packet.is_keyframe:
+            self._broken = False
+        frames = self._reader.feed(packet, skip_nonref=skip_nonref)
+        failed = packet.is_corrupt or self._reader.decode_errors > errors
+        if self._broken or failed:
+            self._suspect.add(time_of(packet))
+        if any(frame.is_corrupt for frame in frames) or (failed and not packet.is_disposable):
+            self._broken = True
+        return frames
+
+    def _is_good(self, frame: VideoFrame) -> bool:
+        return not frame.is_corrupt and frame.pts not in self._suspect
 
     def _assign(
         self, shown: list[VideoFrame], waiting: dict[int, int]
@@ -204,8 +229,8 @@ class FrameTaker:
                     first = next((shot for shot in shown if _lasts_until(shot, target)), None)
                     self._of_first_field[position] = first or self._of_first_field.get(position)
                 continue
-            if frame.is_corrupt:
-                self._damaged[target] = frame
+            if not self._is_good(frame):
+                self._damaged.add(target)
             else:
                 del waiting[position]
                 yield position, target, frame
@@ -251,6 +276,8 @@ class FrameTaker:
     def _land(self, moment: int) -> Packet[VideoStream] | None:
         """Move the reader to a keyframe at or before a moment and give its packet; at worst the very first one."""
         reader = self._reader
+        self._broken = False
+        self._suspect.clear()
         for back_off in _BACK_OFFS_S:
             target = moment - back_off * self._ticks
             if not reader.seek(target):
@@ -281,9 +308,9 @@ class FrameTaker:
             packet = self._next()
         if packet is None or packet.is_discard:
             return None
-        frames = self._reader.feed(packet)
+        frames = self._decode(packet)
         if self._fields and (second := self._next()) is not None:
-            frames += self._reader.feed(second)
+            frames += self._decode(second)
         frames += self._reader.drain()
         self._reader.flush()
         return next((frame for frame in frames if frame.pts == wanted), None)
@@ -295,9 +322,10 @@ class FrameTaker:
         return Taken(aim.shot, status, frame, frame.pts, keyframe, reason)
 
     def _try_harder(self, aim: Aim, expected: int, reach: Reach) -> Taken:
-        """From earlier keyframes; then the nearest good frame within reach; then a damaged one; else missing."""
+        """From earlier keyframes; then the nearest good frame within reach; else missing."""
         start = aim.anchor if aim.anchor is not None else aim.moment
-        for seconds in _RETRY_S:
+        # what came out damaged comes out damaged from every keyframe
+        for seconds in () if expected in self._damaged else _RETRY_S:
             earlier = max(start - seconds * self._ticks, self._first_pts)
             for _, target, frame in self._pass([aim.moment], earlier):
                 expected = target
@@ -317,10 +345,9 @@ class FrameTaker:
                 f"the frame there is damaged; the nearest good one, {shift_ms:+.0f} ms away, stands for it"
             )
             return self._taken(aim, frame, "replaced", reason)
-        if expected in self._damaged:
-            reason = "the frame there is damaged, and there is no good one near it"
-            return self._taken(aim, self._damaged[expected], "replaced", reason)
-        return Taken(aim.shot, "missing", None, reason="nothing there can be decoded")
+        damaged = "the frame there is damaged, and there is no good one near it"
+        reason = damaged if expected in self._damaged else "nothing there can be decoded"
+        return Taken(aim.shot, "missing", None, reason=reason)
 
     def _nearest_good(self, moment: int, reach: int) -> tuple[VideoFrame | None, bool]:
         """The good frame shown nearest to a moment, and whether all frames up to it were good.
@@ -330,11 +357,11 @@ class FrameTaker:
         best: VideoFrame | None = None
         distance, all_good = reach, True
         for frame in self._frames_from(moment - reach, moment + reach):
-            if frame.is_corrupt:
+            if not self._is_good(frame):
                 all_good = False
             elif frame.pts is not None and abs(frame.pts - moment) <= distance:
                 best, distance = frame, abs(frame.pts - moment)
-            if frame.pts is not None and frame.pts > moment and best is not None:
+            if best is not None and frame.pts is not None and frame.pts - moment >= distance:
                 break
         return best, all_good
 
@@ -371,7 +398,7 @@ class FrameTaker:
 
     def _decode_all(self, packet: Packet[VideoStream] | None) -> Iterator[VideoFrame]:
         while packet is not None:
-            yield from self._reader.feed(packet)
+            yield from self._decode(packet)
             packet = self._next()
         yield from self._reader.drain()
 

@@ -94,14 +94,18 @@ def _notes(survey: Survey, shots: Sequence[ShotReport]) -> list[str]:
         )
     dropped = sum(shot.status == "dropped" for shot in shots)
     if dropped:
-        notes.append(f"{dropped} shots lie behind the end of the video and were dropped")
+        notes.append(f"{_shots(dropped)} behind the end of the video dropped")
     skipped = sum(shot.status == "skipped" for shot in shots)
     if skipped:
-        notes.append(f"{skipped} shots have no keyframe near them and were skipped (KeyframeMiss is skip)")
+        notes.append(f"{_shots(skipped)} without a keyframe near skipped (KeyframeMiss is skip)")
     replaced = sum(shot.status == "replaced" for shot in shots)
     if replaced:
-        notes.append(f"{replaced} shots were replaced by a picture near them (the shots tell why)")
+        notes.append(f"{_shots(replaced)} replaced by a picture near (the shots tell why)")
     return notes
+
+
+def _shots(number: int) -> str:
+    return f"{number} shot{'' if number == 1 else 's'}"
 
 
 def _what_is_missing(missing: Sequence[ShotReport], planned: int) -> str:

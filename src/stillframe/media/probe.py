@@ -192,6 +192,7 @@ def _first_picture(
             if frame.width <= 0 or frame.height <= 0:
                 raise MediaError(source.name, "zero-size", "its pictures have no width or no height")
             if not frame.is_corrupt:
+                _demand_a_keyframe(source, reader, seen)
                 return seen, frame
             damaged = damaged or frame
     if damaged is not None:
@@ -200,6 +201,19 @@ def _first_picture(
         raise MediaError(source.name, "no-picture", "there is a video stream, but no pictures are in it")
     message = f"none of its {len(seen)} video packets can be decoded ({reader.codec_name})"
     raise MediaError(source.name, "no-picture", message)
+
+
+def _demand_a_keyframe(source: ByteSource, reader: VideoReader, seen: list[tuple[int | None, bool]]) -> None:
+    """Refuse a short stream without any keyframe: what decoders make of it is grey."""
+    if any(is_keyframe for _, is_keyframe in seen):
+        return
+    for _ in range(_FIRST_PACKETS):
+        packet = reader.next_packet()
+        if packet is None:
+            message = "there is no keyframe in it, so that nothing can be decoded"
+            raise MediaError(source.name, "no-picture", message)
+        if packet.is_keyframe:
+            return
 
 
 def _trusted_table(

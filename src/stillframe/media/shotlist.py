@@ -71,8 +71,12 @@ def _spread(start: int, step: Fraction, count: int, duration_ms: int, *, runs_to
 def _check_number(config: SnapshotConfig, count: int, duration_ms: int) -> None:
     if count <= MAX_SHOTS:
         return
-    if config.count is not None or config.step_ms == 0:
-        raise ConfigError("Count", count, f"{MAX_SHOTS} or less")
+    if config.type == "Sprite" and config.count is None and config.step_ms == 0:
+        grid = config.sprite_snapshot_config
+        asked = f"{grid.columns} x {grid.lines}"
+        raise ConfigError(
+            "SpriteSnapshotConfig.Columns x Lines", asked, f"at most {MAX_SHOTS} cells, or Count given"
+        )
     path = "IntervalMs" if config.interval_ms is not None else "Interval"
     value = config.interval_ms if config.interval_ms is not None else config.interval
     least = -(-duration_ms // MAX_SHOTS)

@@ -95,6 +95,10 @@ def names_for(template: str, config: SnapshotConfig) -> Names:
     if config.type == "WebVtt":
         if not file_name.lower().endswith(".vtt") or len(file_name) == 4:
             raise ConfigError("Output", template, "a name that ends in .vtt, for Type WebVtt")
+        if "{Count}" in template or "{TileCount}" in template:
+            raise ConfigError(
+                "Output", template, "a name without placeholders, for Type WebVtt: there is one track"
+            )
         return Names(template, track=True)
     if Path(file_name).suffix.lower() not in _SUFFIXES:
         raise ConfigError("Output", template, f"a name that ends in {', '.join(_SUFFIXES)}")

@@ -41,11 +41,8 @@ _NOT_VIDEO: tuple[tuple[int, bytes, str], ...] = (
 )
 
 _AUDIO: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"ID3", "an MP3"),
-    (0, b"fLaC", "a FLAC"),
-    (8, b"WAVE", "a WAV"),
-    (8, b"AIFF", "an AIFF"),
-    (0, b"#!AMR", "an AMR"),
+    (8, b"AIFF", "an AIFF sound"),
+    (0, b"#!AMR", "an AMR sound"),
     (0, b"MThd", "a MIDI"),
 )
 
@@ -67,7 +64,7 @@ def refuse_what_is_no_video(source: ByteSource) -> None:
             raise MediaError(source.name, "not-video", f"is {what}, not a video")
     for offset, magic, what in _AUDIO:
         if head[offset : offset + len(magic)] == magic:
-            raise MediaError(source.name, "audio-only", f"is {what} audio file: there is no video in it")
+            raise MediaError(source.name, "audio-only", f"is {what} file: there is no video in it")
     if _looks_like_text(head):
         raise MediaError(source.name, "not-video", "is a text file, not a video")
     if not any(head) and source.size <= len(head):

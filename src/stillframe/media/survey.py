@@ -215,7 +215,7 @@ def _numbered(shots: list[Shot], config: SnapshotConfig, table: SampleTable | No
         if shot.fate not in ("planned", "missing"):
             numbered.append(shot)
             continue
-        level = _black_level(config, position, single=len(shots) == 1)
+        level = _black_level(config, shot.index, single=len(shots) == 1)
         extent = None
         if table is not None and shot.fate == "planned":
             extent = (
@@ -228,8 +228,8 @@ def _numbered(shots: list[Shot], config: SnapshotConfig, table: SampleTable | No
     return numbered
 
 
-def _black_level(config: SnapshotConfig, position: int, *, single: bool) -> int | None:
+def _black_level(config: SnapshotConfig, index: int, *, single: bool) -> int | None:
     """The BlackLevel that applies to a shot; None leaves it as it is."""
     if config.black_scope == "every" or (single and config.time == 0):
         return config.black_level or SINGLE_SHOT_BLACK_LEVEL
-    return config.black_level if config.time == 0 and position == 0 else None
+    return config.black_level if config.time == 0 and index == 0 else None

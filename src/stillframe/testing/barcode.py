@@ -40,7 +40,7 @@ _CLEAR_WHITE, _CLEAR_BLACK = 0.67, 0.33
 _LEAST_CONTRAST = 48.0
 
 
-class Unreadable(ValueError):  # noqa: N818 - the word that tests read best
+class Unreadable(ValueError):
     """The picture carries no number, or a damaged one: it is not the picture that was drawn, look at it."""
 
 
