@@ -9,19 +9,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import av
-from av.video.frame import VideoFrame
 
 from stillframe.errors import MediaError
 from stillframe.media.boxes import Mp4Facts, SampleTable, read_mp4
 from stillframe.media.colour import Colour, colour_of
 from stillframe.media.ending import find_end
+from stillframe.media.opening import Ahead, Opened, open_video
 from stillframe.media.orientation import orientation_of
 from stillframe.media.reader import VideoReader
-from stillframe.media.sniff import refuse_what_is_no_video
 from stillframe.media.source import ByteSource
-
-#: packets to look at for a first picture before it is sought further on, keyframe by keyframe
-_FIRST_PACKETS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,26 +91,29 @@ def probe(source: ByteSource) -> Probe:
     return found
 
 
-def open_and_probe(source: ByteSource) -> tuple[VideoReader, SampleTable | None, Probe]:
-    """As `probe`, and keep the open reader and an MP4's sample table for the survey that goes on with them."""
-    refuse_what_is_no_video(source)
-    boxes = read_mp4(source)
-    _refuse_by_boxes(source, boxes)
-    reader = VideoReader(source)
+def open_and_probe(
+    source: ByteSource, opening: Ahead[Opened] | None = None
+) -> tuple[VideoReader, SampleTable | None, Probe]:
+    """As `probe`, and keep the open reader and an MP4's sample table for the survey that goes on with them.
+
+    The boxes are read while the container is being opened; `opening` may have begun before.
+    """
+    opening = opening or Ahead(lambda: open_video(source))
     try:
-        return reader, *_look(source, reader, boxes)
+        boxes = read_mp4(source)
+        _refuse_by_boxes(source, boxes)
+        opened = opening.get()
+        return opened.reader, *_look(source, opened, boxes)
     except BaseException:
-        reader.close()
+        opening.close()
         raise
 
 
-def _look(
-    source: ByteSource, reader: VideoReader, boxes: Mp4Facts | None
-) -> tuple[SampleTable | None, Probe]:
+def _look(source: ByteSource, opened: Opened, boxes: Mp4Facts | None) -> tuple[SampleTable | None, Probe]:
+    reader, first = opened.reader, opened.first
     notes: list[str] = []
-    packets_seen, first = _first_picture(source, reader)
-    first_pts = first.pts if first.pts is not None else packets_seen[0][0] or 0
-    table = _trusted_table(reader, boxes, packets_seen)
+    first_pts = first.pts if first.pts is not None else opened.packets[0][0] or 0
+    table = _trusted_table(reader, boxes, opened.packets)
     end = find_end(reader, table, boxes, first_pts, first.duration or 0)
     notes += end.notes
     keyframes = _keyframes(reader, table)
@@ -169,51 +168,6 @@ def _refuse_by_boxes(source: ByteSource, boxes: Mp4Facts | None) -> None:
     videos = [track for track in boxes.tracks.values() if track.handler == "vide"]
     if videos and all(track.encrypted for track in videos):
         raise MediaError(source.name, "encrypted", "the video is encrypted (DRM); pictures need its key")
-
-
-def _first_picture(
-    source: ByteSource, reader: VideoReader
-) -> tuple[list[tuple[int | None, bool]], VideoFrame]:
-    """The first picture that can be shown, and (time, keyframe) of the packets read on the way."""
-    seen: list[tuple[int | None, bool]] = []
-    damaged: VideoFrame | None = None
-    at_end = False
-    while not at_end:
-        packet = reader.next_packet()
-        at_end = packet is None
-        if packet is not None:
-            if packet.has_sidedata("encryption_info") or packet.has_sidedata("encryption_init_info"):
-                raise MediaError(source.name, "encrypted", "the video is encrypted; pictures need its key")
-            seen.append((packet.pts, packet.is_keyframe))
-        # a long undecodable start is gone through by its keyframes
-        if packet is not None and len(seen) > _FIRST_PACKETS and not packet.is_keyframe:
-            continue
-        for frame in reader.feed(packet) if packet is not None else reader.drain():
-            if frame.width <= 0 or frame.height <= 0:
-                raise MediaError(source.name, "zero-size", "its pictures have no width or no height")
-            if not frame.is_corrupt:
-                _demand_a_keyframe(source, reader, seen)
-                return seen, frame
-            damaged = damaged or frame
-    if damaged is not None:
-        return seen, damaged
-    if not seen:
-        raise MediaError(source.name, "no-picture", "there is a video stream, but no pictures are in it")
-    message = f"none of its {len(seen)} video packets can be decoded ({reader.codec_name})"
-    raise MediaError(source.name, "no-picture", message)
-
-
-def _demand_a_keyframe(source: ByteSource, reader: VideoReader, seen: list[tuple[int | None, bool]]) -> None:
-    """Refuse a short stream without any keyframe: what decoders make of it is grey."""
-    if any(is_keyframe for _, is_keyframe in seen):
-        return
-    for _ in range(_FIRST_PACKETS):
-        packet = reader.next_packet()
-        if packet is None:
-            message = "there is no keyframe in it, so that nothing can be decoded"
-            raise MediaError(source.name, "no-picture", message)
-        if packet.is_keyframe:
-            return
 
 
 def _trusted_table(

@@ -8,7 +8,6 @@ other files and binds ports).
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -231,37 +230,6 @@ class VideoReader:
         if self._file.error is not None:
             error, self._file.error = self._file.error, None
             raise error
-
-
-class ReaderAhead:
-    """A reader that is being opened on a thread of its own, while other work goes on."""
-
-    def __init__(self, source: ByteSource) -> None:
-        self._source = source
-        self._reader: VideoReader | None = None
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._open, name="stillframe-open", daemon=True)
-        self._thread.start()
-
-    def get(self) -> VideoReader:
-        """The reader, when it is open. Raises what opening it raised."""
-        self._thread.join()
-        if self._reader is None:
-            assert self._error is not None
-            raise self._error
-        return self._reader
-
-    def close(self) -> None:
-        """Close the reader, also when nobody asked for it."""
-        self._thread.join()
-        if self._reader is not None:
-            self._reader.close()
-
-    def _open(self) -> None:
-        try:
-            self._reader = VideoReader(self._source)
-        except BaseException as error:
-            self._error = error
 
 
 def time_of(packet: Packet[Any]) -> int | None:

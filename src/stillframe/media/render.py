@@ -168,7 +168,7 @@ class _Worker:
     def _take(self, run: tuple[Aim, ...]) -> None:
         reader = self._open()
         taker = self._taker(reader)
-        before = _counters(reader)
+        before = counters(reader)
         decoding = time.perf_counter()
         for taken in self._frames(taker, run):
             self.stats.spend("decode", time.perf_counter() - decoding)
@@ -185,7 +185,7 @@ class _Worker:
                 return
             decoding = time.perf_counter()
         self.stats.spend("decode", time.perf_counter() - decoding)
-        self.stats.add(_difference(_counters(reader), before))
+        self.stats.add(_difference(counters(reader), before))
 
     def _frames(self, taker: FrameTaker, run: tuple[Aim, ...]) -> Iterator[Taken]:
         if self._looks_for_keyframes and run[0].keyframe is None:
@@ -226,7 +226,7 @@ class _Worker:
                         taken, frame=frame, pts=frame.pts, keyframe=bool(frame.key_frame), reason=reason
                     )
         finally:
-            self.stats.add(_counters(reader))
+            self.stats.add(counters(reader))
             reader.close()
         return replace(taken, reason="black, and so is everything in the seconds after it")
 
@@ -242,7 +242,7 @@ class _Worker:
         if self._reader is None:
             with _stage(self.stats, "open"):
                 self._reader = VideoReader(self._source, self._work.survey.probe.stream_index)
-            self.stats.add(_counters(self._reader))
+            self.stats.add(counters(self._reader))
         return self._reader
 
     def _close(self) -> None:
@@ -267,7 +267,8 @@ def _run_all(workers: Sequence[_Worker]) -> None:
             raise worker.error
 
 
-def _counters(reader: VideoReader) -> Stats:
+def counters(reader: VideoReader) -> Stats:
+    """What a reader has read and decoded so far."""
     return Stats(
         reader.bytes_read,
         reader.reads,

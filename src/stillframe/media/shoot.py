@@ -9,20 +9,24 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stillframe.media.config import SnapshotConfig
-from stillframe.media.finish import finish
-from stillframe.media.reader import ReaderAhead, VideoReader
-from stillframe.media.render import OnShot, render
-from stillframe.media.report import Report, Stats
+from stillframe.media.opening import Ahead, open_video
+from stillframe.media.reader import VideoReader
 from stillframe.media.sink import FolderSink, Sink, demand_room
+from stillframe.media.sniff import refuse_what_is_no_video
 from stillframe.media.source import ByteSource, open_source
-from stillframe.media.survey import Survey, survey_and_keep
+
+if TYPE_CHECKING:
+    from stillframe.media.render import OnShot
+    from stillframe.media.report import Report
+    from stillframe.media.survey import Survey
+
+    OnSurvey = Callable[[Survey], None]
 
 #: more threads than this gain nothing, and cost a decoder's memory each
 _MOST_THREADS = 8
-
-OnSurvey = Callable[[Survey], None]
 
 
 def shoot(
@@ -47,48 +51,56 @@ def shoot(
     sink = (
         output if not isinstance(output, str | os.PathLike) else FolderSink(os.fspath(Path(output)), config)
     )
-    threads = threads or default_threads()
     opened = open_source(source)
-    stats = Stats()
     try:
-        started = time.perf_counter()
-        # the second thread's container is opened while the first one is surveyed
-        ahead = ReaderAhead(opened) if threads > 1 and config.count != 1 else None
-        readers: list[VideoReader] = []
-        try:
-            survey, reader = survey_and_keep(opened, config)
-            readers.append(reader)
-            files = -(-survey.planned // survey.sheet.cells) if survey.sheet else survey.planned
-            demand_room(sink.names, "sheet" if survey.sheet else "still", files)
-            stats.add(Stats(reader.bytes_read, reader.reads, reader.packets_read, reader.packets_decoded))
-            stats.spend("survey", time.perf_counter() - started)
-            if on_survey is not None:
-                on_survey(survey)
-            if ahead is not None and survey.planned > 1:
-                readers.append(ahead.get())
-            rendered = [
-                render(
-                    survey,
-                    stretch,
-                    opened,
-                    sink,
-                    threads=threads,
-                    readers=readers,
-                    on_shot=on_shot,
-                )
-                for stretch in survey.stretches
-            ]
-        finally:
-            if ahead is not None:
-                ahead.close()
-            if readers:
-                readers[0].close()
+        return _shoot(opened, sink, config, threads or default_threads(), on_survey, on_shot)
+    finally:
+        if opened is not source:
+            opened.close()
+
+
+def _shoot(
+    source: ByteSource,
+    sink: Sink,
+    config: SnapshotConfig,
+    threads: int,
+    on_survey: OnSurvey | None,
+    on_shot: OnShot | None,
+) -> Report:
+    started = time.perf_counter()
+    refuse_what_is_no_video(source)
+    # one container for each of the first two threads; they are being opened while NumPy is imported
+    opening = Ahead(lambda: open_video(source))
+    second = Ahead(lambda: VideoReader(source)) if threads > 1 and config.count != 1 else None
+    try:
+        from stillframe.media.finish import finish
+        from stillframe.media.render import counters, render
+        from stillframe.media.report import Stats
+        from stillframe.media.survey import survey_and_keep
+
+        survey, reader = survey_and_keep(source, config, opening)
+        files = -(-survey.planned // survey.sheet.cells) if survey.sheet else survey.planned
+        demand_room(sink.names, "sheet" if survey.sheet else "still", files)
+        stats = Stats()
+        stats.add(counters(reader))
+        stats.spend("survey", time.perf_counter() - started)
+        if on_survey is not None:
+            on_survey(survey)
+        readers = [reader]
+        if second is not None and survey.planned > 1:
+            readers.append(second.get())
+            stats.add(counters(readers[1]))
+        rendered = [
+            render(survey, stretch, source, sink, threads=threads, readers=readers, on_shot=on_shot)
+            for stretch in survey.stretches
+        ]
         report = finish(survey, rendered, sink, stats)
         report.stats.seconds["wall"] = time.perf_counter() - started
         return report
     finally:
-        if opened is not source:
-            opened.close()
+        opening.close()
+        if second is not None:
+            second.close()
 
 
 def default_threads() -> int:

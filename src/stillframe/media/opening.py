@@ -1,0 +1,134 @@
+"""Open a source and get its first picture, on a thread of its own while other work goes on.
+
+Opening takes libav tens of milliseconds, in which Python can read boxes, or import NumPy.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from av.video.frame import VideoFrame
+
+from stillframe.errors import MediaError
+from stillframe.media.reader import VideoReader
+from stillframe.media.sniff import refuse_what_is_no_video
+from stillframe.media.source import ByteSource
+
+#: packets to look at for a first picture before it is sought further on, keyframe by keyframe
+_FIRST_PACKETS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A reader, the first picture that can be shown, and (pts, keyframe) of the packets read up to it."""
+
+    reader: VideoReader
+    first: VideoFrame
+    packets: list[tuple[int | None, bool]]
+
+    def close(self) -> None:
+        """Close the reader."""
+        self.reader.close()
+
+
+class Closable(Protocol):
+    """Something that holds what must be given back."""
+
+    def close(self) -> None:
+        """Give it back."""
+
+
+Thing = TypeVar("Thing", bound=Closable)
+
+
+class Ahead(Generic[Thing]):
+    """Something that is being made on a thread of its own.
+
+    ahead = Ahead(lambda: VideoReader(source))
+    ...
+    reader = ahead.get()
+    """
+
+    def __init__(self, make: Callable[[], Thing]) -> None:
+        self._make = make
+        self._thing: Thing | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="stillframe-open", daemon=True)
+        self._thread.start()
+
+    def get(self) -> Thing:
+        """The thing, when it is there. Raises what making it has raised."""
+        self._thread.join()
+        if self._thing is None:
+            assert self._error is not None
+            raise self._error
+        return self._thing
+
+    def close(self) -> None:
+        """Close the thing, also when nobody asked for it."""
+        self._thread.join()
+        if self._thing is not None:
+            self._thing.close()
+
+    def _run(self) -> None:
+        try:
+            self._thing = self._make()
+        except BaseException as error:
+            self._error = error
+
+
+def open_video(source: ByteSource) -> Opened:
+    """Open a source and decode its first picture. Raises MediaError when there is none, SourceError."""
+    refuse_what_is_no_video(source)
+    reader = VideoReader(source)
+    try:
+        return _first_picture(source, reader)
+    except BaseException:
+        reader.close()
+        raise
+
+
+def _first_picture(source: ByteSource, reader: VideoReader) -> Opened:
+    """The first picture that can be shown."""
+    seen: list[tuple[int | None, bool]] = []
+    damaged: VideoFrame | None = None
+    at_end = False
+    while not at_end:
+        packet = reader.next_packet()
+        at_end = packet is None
+        if packet is not None:
+            if packet.has_sidedata("encryption_info") or packet.has_sidedata("encryption_init_info"):
+                raise MediaError(source.name, "encrypted", "the video is encrypted; pictures need its key")
+            seen.append((packet.pts, packet.is_keyframe))
+        # a long undecodable start is gone through by its keyframes
+        if packet is not None and len(seen) > _FIRST_PACKETS and not packet.is_keyframe:
+            continue
+        for frame in reader.feed(packet) if packet is not None else reader.drain():
+            if frame.width <= 0 or frame.height <= 0:
+                raise MediaError(source.name, "zero-size", "its pictures have no width or no height")
+            if not frame.is_corrupt:
+                _demand_a_keyframe(source, reader, seen)
+                return Opened(reader, frame, seen)
+            damaged = damaged or frame
+    if damaged is not None:
+        return Opened(reader, damaged, seen)
+    if not seen:
+        raise MediaError(source.name, "no-picture", "there is a video stream, but no pictures are in it")
+    message = f"none of its {len(seen)} video packets can be decoded ({reader.codec_name})"
+    raise MediaError(source.name, "no-picture", message)
+
+
+def _demand_a_keyframe(source: ByteSource, reader: VideoReader, seen: list[tuple[int | None, bool]]) -> None:
+    """Refuse a short stream without any keyframe: what decoders make of it is grey."""
+    if any(is_keyframe for _, is_keyframe in seen):
+        return
+    for _ in range(_FIRST_PACKETS):
+        packet = reader.next_packet()
+        if packet is None:
+            message = "there is no keyframe in it, so that nothing can be decoded"
+            raise MediaError(source.name, "no-picture", message)
+        if packet.is_keyframe:
+            return
