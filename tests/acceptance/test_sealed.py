@@ -159,8 +159,9 @@ def test_the_reader_alone_opens_nothing_at_all(visits: dict[str, Visit]) -> None
 
 
 def _is_the_interpreters_own(path: str) -> bool:
-    """A module, or a library that one needs, that is only imported when it is used; or malloc's question."""
+    """A module that is imported while the source is open, a library of one, or what these ask the kernel."""
     roots = (sys.prefix, sys.base_prefix, str(Path(__file__).parents[2] / "src"))
-    # glibc asks the kernel whether memory may be given back when a thread's heap shrinks
-    glibc = r"\.so(\.\d+)*$|^/etc/ld\.so\.cache$|^/proc/sys/vm/overcommit_memory$"
-    return path.startswith(roots) or bool(re.search(glibc, path))
+    libraries = r"\.so(\.\d+)*$|^/etc/ld\.so\.cache$"
+    # how many processors there are (OpenBLAS), and whether memory may be given back (malloc)
+    questions = r"^/sys/devices/system/cpu/[a-z]+$|^/proc/(sys/vm/overcommit_memory|cpuinfo|meminfo|stat)$"
+    return path.startswith(roots) or bool(re.search(f"{libraries}|{questions}", path))

@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, takewhile
 from typing import Literal
 
 from av.packet import Packet
@@ -70,7 +71,7 @@ class FrameTaker:
         self._broken = False
         self._suspect: set[int | None] = set()
         #: for moments whose own frame has not come (yet), the frame that lasts up to them
-        self._of_first_field: dict[int, VideoFrame | None] = {}
+        self._of_first_field: dict[int, VideoFrame] = {}
         #: of the keyframe packets that were read last: not every decoder marks its frames
         self._keyframe_times: deque[int] = deque(maxlen=64)
         #: the container gives no presentation times: only the frames themselves tell
@@ -174,8 +175,8 @@ class FrameTaker:
             # before the very first picture, that one stands
             target = _last_at(known, moment, known[0])
             waiting[position] = target
-            wanted = {_last_at(known, other, known[0]) for other in moments[position:] if other <= known[-1]}
-            wanted.add(target)
+            soon = takewhile(known[-1].__ge__, islice(moments, position, None))
+            wanted = {target, *(_last_at(known, other, known[0]) for other in soon)}
             while target in times and held:
                 packet = held.popleft()
                 shown += self._feed(packet, fed, skip_nonref=time_of(packet) not in wanted)
@@ -227,7 +228,8 @@ class FrameTaker:
                 if self._fields:
                     # it may be the time of a second field: its frame has the time of the first
                     first = next((shot for shot in shown if _lasts_until(shot, target)), None)
-                    self._of_first_field[position] = first or self._of_first_field.get(position)
+                    if first is not None and self._is_good(first):
+                        self._of_first_field[position] = first
                 continue
             if not self._is_good(frame):
                 self._damaged.add(target)
