@@ -72,13 +72,20 @@ def _run_command(number: int, command: list[str], folder: Path) -> tuple[float, 
     """CPU seconds and peak MiB of one command, processes that it started and waited for included."""
     out, err = folder / f"{number}.stdout", folder / f"{number}.stderr"
     with out.open("wb") as stdout, err.open("wb") as stderr:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=_environment()
+        )
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)  # it was waited for behind Popen's back
     if process.returncode != 0:
         last_words = err.read_text(errors="replace").strip().splitlines()[-3:]
         raise ContestantFailed(f"{' '.join(command)}: exit code {process.returncode}: {' '.join(last_words)}")
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def _environment() -> dict[str, str]:
+    """The environment, without what keeps Python from using its compiled files, as every user has them."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _machine_busy_s() -> float:

@@ -12,6 +12,8 @@ Errors carry data; the command and the service turn them into text for people an
 
 from __future__ import annotations
 
+import errno
+
 
 class StillframeError(Exception):
     """Something that a user can understand and mend."""
@@ -94,6 +96,26 @@ class SinkError(StillframeError, OSError):
 
     def __str__(self) -> str:
         return f"{self.output}: {self.message}"
+
+
+def os_reason(error: OSError | ValueError) -> str:
+    """What the system says, in words that go on after a file's name and a colon."""
+    number = error.errno if isinstance(error, OSError) else None
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return _OS_REASONS.get(number or 0, text[:1].lower() + text[1:])
+
+
+_OS_REASONS = {
+    errno.ENOENT: "no such file",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.ENOSPC: "no space left on the disk",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.EISDIR: "is a folder",
+}
 
 
 def _shown(value: object, limit: int = 80) -> str:

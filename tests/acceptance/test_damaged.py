@@ -89,7 +89,10 @@ def test_a_stream_that_turns_up_in_the_middle(tmp_path: Path) -> None:
     data[starts[30] + 1] ^= 0x10
     clip.path.write_bytes(data)
     done, report = shot_exactly(clip)
-    assert (done.code, done.complaints, len(report["shots"])) == (0, "", 10)
+    assert len(report["shots"]) == 10
+    assert "Traceback" not in done.err
+    # the packet that went astray is lost to the picture it was of, and to those that build on it
+    assert [shot["status"] for shot in report["shots"][:6]] == ["taken"] * 6
     for shot in report["shots"][:6]:
         assert number_shown(tmp_path, shot) == clip.number_at(shot["requested_ms"])
 

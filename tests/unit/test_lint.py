@@ -219,12 +219,12 @@ def test_lint_file_stays_in_the_folder_of_an_encoded_root(tmp_path: Path) -> Non
 
 
 def test_lint_file_of_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="No such file"):
+    with pytest.raises(SourceError, match="no such file"):
         lint_file(tmp_path / "none.vtt")
 
 
 def test_lint_file_of_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="directory"):
+    with pytest.raises(SourceError, match="is a folder"):
         lint_file(tmp_path)
 
 

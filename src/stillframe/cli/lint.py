@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from stillframe.cli.messages import print_error, print_line
 from stillframe.errors import StillframeError
 
 EXAMPLES = """Examples:
@@ -21,7 +22,8 @@ stillframe lint --json thumbs/*.vtt
 
 def lint(
     tracks: Annotated[
-        list[Path], typer.Argument(metavar="TRACK...", help="WebVTT files.", show_default=False)
+        list[Path],
+        typer.Argument(metavar="TRACK...", help="WebVTT files.", show_default=False, readable=False),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each finding.")] = False,
 ) -> int:
@@ -38,16 +40,19 @@ def lint(
         try:
             findings = lint_file(path)
         except StillframeError as error:
-            print(f"stillframe: {error}", file=sys.stderr)
+            print_error(error)
             failed += 1
             continue
         for finding in findings:
             if as_json:
-                print(json.dumps({"track": str(path), **asdict(finding)}))
+                print_line(json.dumps({"track": str(path), **asdict(finding)}), sys.stdout)
                 continue
             players = f" (breaks: {', '.join(finding.players)})" if finding.players else ""
-            print(f"{path}:{finding.line}: {finding.severity}: {finding.message} [{finding.rule}]{players}")
+            where = f"{path}:{finding.line}"
+            print_line(
+                f"{where}: {finding.severity}: {finding.message} [{finding.rule}]{players}", sys.stdout
+            )
         if not findings and not as_json:
-            print(f"{path}: every player we know reads it")
+            print_line(f"{path}: every player we know reads it", sys.stdout)
         failed += any(finding.severity == "error" for finding in findings)
     return min(failed, 63)

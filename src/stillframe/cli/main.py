@@ -13,6 +13,7 @@ import typer
 
 from stillframe import __version__
 from stillframe.cli import lint, probe, snap
+from stillframe.cli.messages import make_streams_safe, print_error
 from stillframe.errors import StillframeError
 
 #: EX_USAGE of sysexits.h; 1 to 63 say how many files failed
@@ -37,25 +38,25 @@ app.command(name="lint", epilog=lint.EXAMPLES, no_args_is_help=True)(lint.lint)
 
 def main() -> NoReturn:
     """Run the command line and exit."""
+    make_streams_safe()
+    # a tiny matrix is all that is ever multiplied: starting a thread for each processor takes longer
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # libav asks for bytes while Python imports: it should not wait its turn for the usual 5 ms each time
+    sys.setswitchinterval(0.0005)
     try:
         result = app(standalone_mode=False)
         code = result if isinstance(result, int) else 0
-        sys.stdout.flush()
     except typer.TyperException as error:
         # usage errors show themselves together with the command's usage line
         if hasattr(error, "show"):
             error.show()
         code = USAGE_EXIT
     except StillframeError as error:
-        print(f"stillframe: {error}", file=sys.stderr)
+        print_error(error)
         code = 1
     except (KeyboardInterrupt, typer.Abort):
-        print("stillframe: interrupted", file=sys.stderr)
+        print_error("interrupted")
         code = INTERRUPTED_EXIT
-    except BrokenPipeError:
-        # the reader of our output has gone (`| head`); that is no error of ours
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     sys.exit(code)
 
 

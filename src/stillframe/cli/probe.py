@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stillframe.cli.messages import print_error, print_line
 from stillframe.errors import StillframeError
 
 if TYPE_CHECKING:
@@ -22,13 +24,12 @@ stillframe probe movie.mkv --json | jq .duration_ms
 
 def probe(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="INPUT...", help="Videos to look into.", show_default=False)
+        list[Path],
+        typer.Argument(metavar="INPUT...", help="Videos to look into.", show_default=False, readable=False),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each video.")] = False,
 ) -> int:
     """Tell what is in a video: its streams, its real duration, size, rotation, colour and keyframes."""
-    import sys
-
     from stillframe.media.probe import probe as look_into
     from stillframe.media.source import FileSource
 
@@ -38,21 +39,22 @@ def probe(
             with FileSource(path) as source:
                 found = look_into(source)
         except StillframeError as error:
-            print(f"stillframe: {error}", file=sys.stderr)
+            print_error(error)
             failed += 1
             continue
-        print(_json(found) if as_json else _text(found))
+        print_line(_json(found) if as_json else _text(found), sys.stdout)
     return min(failed, 63)
 
 
 def _json(found: Probe) -> str:
+    import json
+
     import msgspec
 
     facts = msgspec.to_builtins(found)
     keyframes_ms = [found.ms_of(pts) for pts in found.keyframes_pts]
-    return msgspec.json.encode(
-        {**facts, "duration_ms": found.duration_ms, "keyframes_ms": keyframes_ms}
-    ).decode()
+    facts |= {"duration_ms": found.duration_ms, "keyframes_ms": keyframes_ms}
+    return json.dumps(facts, separators=(",", ":"))
 
 
 def _text(found: Probe) -> str:

@@ -6,9 +6,10 @@ import sys
 import threading
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
-from stillframe.errors import StillframeError
+from stillframe.cli.messages import print_error, print_line
+from stillframe.errors import ConfigError, StillframeError
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -72,27 +73,31 @@ class Quiet:
             self._error(f"{name}: {report.message}")
 
     def failed(self, name: str, error: StillframeError) -> None:
-        self._error(str(error))
+        # a parameter that does not fit this video does not know of it
+        self._error(f"{name}: {error}" if isinstance(error, ConfigError) else str(error))
 
     def _error(self, text: str) -> None:
-        self._print(f"stillframe: {text}", sys.stderr)
-
-    def _print(self, text: str, file: object) -> None:
         with self._lock:
-            print(text, file=file, flush=True)  # type: ignore[call-overload]
+            print_error(text)
+
+    def _print(self, text: str, file: TextIO) -> None:
+        with self._lock:
+            print_line(text, file)
 
 
 class JsonLines(Quiet):
     """One JSON object for each video on standard output; errors as objects, too, and on standard error."""
 
     def done(self, name: str, report: Report) -> None:
+        import json
+
         import msgspec
 
-        self._print(msgspec.json.encode(report).decode(), sys.stdout)
+        self._print(json.dumps(msgspec.to_builtins(report), separators=(",", ":")), sys.stdout)
         super().done(name, report)
 
     def failed(self, name: str, error: StillframeError) -> None:
-        import msgspec
+        import json
 
         facts = {
             "source": name,
@@ -101,7 +106,7 @@ class JsonLines(Quiet):
             "reason": getattr(error, "reason", None),
             "message": str(error),
         }
-        self._print(msgspec.json.encode(facts).decode(), sys.stdout)
+        self._print(json.dumps(facts, separators=(",", ":")), sys.stdout)
         super().failed(name, error)
 
 

@@ -21,8 +21,11 @@ from stillframe.media.config import (
     SnapshotConfig,
     SnapshotType,
 )
+from stillframe.media.sink import FolderSink, names_for
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from stillframe.media.report import Report
 
 EXAMPLES = """Examples:
@@ -49,7 +52,8 @@ def _number(path: str, flag: str, help_text: str, panel: str | None = None) -> A
 
 def snap(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="INPUT...", help="Videos to read.", show_default=False)
+        list[Path],
+        typer.Argument(metavar="INPUT...", help="Videos to read.", show_default=False, readable=False),
     ],
     output: Annotated[
         str,
@@ -232,6 +236,7 @@ def snap(
     asked["SpriteSnapshotConfig"] = {key: value for key, value in grid.items() if value is not None} or None
     try:
         parsed = config_json.parse(config_json.merge(_config_file(config), asked))
+        names_for(output, parsed)
         targets = _targets(inputs, output)
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from error
@@ -251,40 +256,53 @@ def _shoot_all(
     """Shoot every video; how many have failed."""
     from stillframe.media.shoot import default_threads
 
-    share = threads or max(default_threads() // jobs, 1)
     if jobs == 1 or len(targets) == 1:
-        return sum(
-            not _shoot_one(source, template, config, progress, threads or default_threads())
-            for source, template in targets
-        )
+        share = threads or default_threads()
+        return sum(not _shoot_one(source, output, config, progress, share) for source, output in targets)
     from concurrent.futures import ThreadPoolExecutor
+    from threading import Event
 
+    share = threads or max(default_threads() // jobs, 1)
+    interrupted = Event()
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            return sum(
-                not done
-                for done in pool.map(
-                    lambda target: _shoot_one(target[0], target[1], config, progress, share), targets
-                )
-            )
+            running = [
+                pool.submit(_shoot_one, source, output, config, progress, share, interrupted)
+                for source, output in targets
+            ]
+            return sum(not job.result() for job in running)
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            interrupted.set()
+            pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 
-def _shoot_one(source: Path, template: str, config: SnapshotConfig, progress: Progress, threads: int) -> bool:
+def _shoot_one(
+    source: Path,
+    output: str,
+    config: SnapshotConfig,
+    progress: Progress,
+    threads: int,
+    interrupted: Event | None = None,
+) -> bool:
+    """Shoot one video; whether all that was asked for is there. It ends soon after `interrupted` is set."""
     from stillframe.media.shoot import shoot
-    from stillframe.media.sink import FolderSink, base_folder
 
     name = str(source)
+
+    def one_more() -> None:
+        if interrupted is not None and interrupted.is_set():
+            raise KeyboardInterrupt
+        progress.shot(name)
+
     try:
         report: Report = shoot(
             source,
-            FolderSink(template.replace("{Name}", source.stem), config, base=base_folder(template)),
+            FolderSink(output, config, source.stem),
             config,
             threads=threads,
             on_survey=lambda survey: progress.surveyed(name, survey.planned),
-            on_shot=lambda shot: progress.shot(name),
+            on_shot=lambda shot: one_more(),
         )
     except StillframeError as error:
         progress.failed(name, error)

@@ -86,6 +86,8 @@ class Mp4Facts:
     #: the last top-level box says it is longer than the file
     cut_off: bool = False
     tracks: dict[int, TrackFacts] = field(default_factory=dict)
+    #: the tracks whose samples are encrypted in the first fragment, whatever their sample entries say
+    encrypted_in_fragment: frozenset[int] = frozenset()
 
 
 class _Box(NamedTuple):
@@ -99,11 +101,12 @@ def read_mp4(source: ByteSource) -> Mp4Facts | None:
     head = source.read_at(0, _HEAD_BYTES)
     if head[4:8] not in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"sidx"):
         return None
-    moov, cut_off, has_fragments = _find_moov(source, head)
+    moov, cut_off, moof = _find_moov(source, head)
     if moov is None:
         return Mp4Facts(moov_missing=True, cut_off=cut_off)
     data = memoryview(source.read_at(moov.start, moov.end - moov.start))
-    fragmented = has_fragments
+    fragmented = moof is not None
+    encrypted = _encrypted_in_fragment(source, moof) if moof is not None else frozenset()
     tracks: dict[int, TrackFacts] = {}
     try:
         movie_timescale = 0
@@ -118,12 +121,15 @@ def read_mp4(source: ByteSource) -> Mp4Facts | None:
                 tracks[track.track_id] = track
     except (struct.error, IndexError, ValueError, OverflowError):
         # a moov that does not hold together: libav may still make something of it
-        return Mp4Facts(fragmented=fragmented, cut_off=cut_off, tracks=tracks)
-    return Mp4Facts(fragmented=fragmented, cut_off=cut_off, tracks=tracks)
+        return Mp4Facts(
+            fragmented=fragmented, cut_off=cut_off, tracks=tracks, encrypted_in_fragment=encrypted
+        )
+    return Mp4Facts(fragmented=fragmented, cut_off=cut_off, tracks=tracks, encrypted_in_fragment=encrypted)
 
 
-def _find_moov(source: ByteSource, head: bytes) -> tuple[_Box | None, bool, bool]:
-    position, moov, fragments = 0, None, False
+def _find_moov(source: ByteSource, head: bytes) -> tuple[_Box | None, bool, _Box | None]:
+    """The moov box, whether the file ends within a box, and the first moof."""
+    position, moov = 0, None
     for _ in range(_MAX_TOP_LEVEL_BOXES):
         if position + 8 > source.size:
             break
@@ -138,18 +144,34 @@ def _find_moov(source: ByteSource, head: bytes) -> tuple[_Box | None, bool, bool
         elif size == 0:
             size = source.size - position
         if size < length_of_header:
-            return moov, True, fragments
+            return moov, True, None
         end = position + size
         if kind == b"moov":
             if end > source.size or size > MAX_MOOV_BYTES:
-                return None, True, fragments
+                return None, True, None
             moov = _Box(kind, position + length_of_header, end)
         if kind == b"moof":
-            return moov, False, True
+            return moov, False, _Box(kind, position + length_of_header, end)
         if moov is not None and kind == b"mdat":
-            return moov, end > source.size, fragments
+            return moov, end > source.size, None
         position = end
-    return moov, position > source.size, fragments
+    return moov, position > source.size, None
+
+
+def _encrypted_in_fragment(source: ByteSource, moof: _Box) -> frozenset[int]:
+    """The tracks that have a `senc` box in this fragment."""
+    data = memoryview(source.read_at(moof.start, min(moof.end - moof.start, MAX_MOOV_BYTES)))
+    found = set()
+    try:
+        for box in _boxes(data):
+            if box.kind == b"traf":
+                fragment = data[box.start : box.end]
+                inner = {part.kind: part.start for part in _boxes(fragment)}
+                if b"senc" in inner and b"tfhd" in inner:
+                    found.add(struct.unpack_from(">I", fragment, inner[b"tfhd"] + 4)[0])
+    except (struct.error, ValueError):
+        pass
+    return frozenset(found)
 
 
 def _boxes(data: memoryview, start: int = 0) -> Iterator[_Box]:

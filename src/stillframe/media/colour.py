@@ -26,9 +26,11 @@ Entry = TypeVar("Entry", np.float32, np.uint8)
 Kind = Literal["sdr", "sdr-2020", "pq", "hlg"]
 
 # code points of ITU-T H.273
-_UNSPECIFIED = (0, 2)
-_TRC_PQ, _TRC_HLG = 16, 18
+UNSPECIFIED = (0, 2)
+TRC_PQ, TRC_HLG = 16, 18
 _PRIMARIES_2020 = 9
+#: BT.2020 (and for the matrix ICtCp), or nothing said: what may stand beside an HDR transfer
+_WIDE = (9, 10, 14, *UNSPECIFIED)
 _MATRICES: dict[int, int] = {
     1: Colorspace.ITU709,
     4: Colorspace.FCC,
@@ -51,6 +53,8 @@ class Colour:
     matrix: int
     full_range: bool
     dolby_vision_5: bool = False
+    #: False when an HDR transfer comes with primaries or a matrix that no HDR video has
+    consistent: bool = True
 
 
 def colour_of(frame: VideoFrame, height_px: int | None = None) -> Colour:
@@ -58,10 +62,10 @@ def colour_of(frame: VideoFrame, height_px: int | None = None) -> Colour:
     trc, matrix, primaries = int(frame.color_trc), int(frame.colorspace), int(frame.color_primaries)
     side = side_data(frame).keys()
     kind: Kind = "sdr"
-    untagged = trc in _UNSPECIFIED
-    if trc == _TRC_PQ:
+    untagged = trc in UNSPECIFIED
+    if trc == TRC_PQ:
         kind = "pq"
-    elif trc == _TRC_HLG:
+    elif trc == TRC_HLG:
         kind = "hlg"
     elif (
         untagged
@@ -71,7 +75,7 @@ def colour_of(frame: VideoFrame, height_px: int | None = None) -> Colour:
         kind = "pq"
     elif primaries == _PRIMARIES_2020:
         kind = "sdr-2020"
-    dolby_vision_5 = "DOVI_METADATA" in side and untagged and matrix in _UNSPECIFIED
+    dolby_vision_5 = "DOVI_METADATA" in side and untagged and matrix in UNSPECIFIED
     if matrix in _MATRICES:
         swscale_matrix = _MATRICES[matrix]
     elif kind != "sdr":
@@ -79,8 +83,10 @@ def colour_of(frame: VideoFrame, height_px: int | None = None) -> Colour:
     else:
         hd = (height_px or frame.height) >= _HD_LINES
         swscale_matrix = Colorspace.ITU709 if hd else Colorspace.ITU601
+    hdr = kind in ("pq", "hlg")
+    consistent = not hdr or (primaries in _WIDE and matrix in _WIDE)
     full = int(frame.color_range) == ColorRange.JPEG or frame.format.name.startswith("yuvj")
-    return Colour(kind, int(swscale_matrix), full, dolby_vision_5)
+    return Colour(kind, int(swscale_matrix), full, dolby_vision_5, consistent)
 
 
 def hdr_peak_nits(frame: VideoFrame) -> float:

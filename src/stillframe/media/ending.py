@@ -10,7 +10,6 @@ import struct
 from dataclasses import dataclass
 from fractions import Fraction
 
-import av.error
 import numpy as np
 from av.stream import Discard
 
@@ -111,9 +110,9 @@ def _read_on(reader: VideoReader) -> tuple[int | None, int, Fraction | None]:
     for stream in others:
         stream.discard = Discard.default
     try:
-        for packet in reader.container.demux(reader.stream, *others):
+        for packet in reader.demux(reader.stream, *others):
             time = time_of(packet)
-            if time is None or packet.size == 0:
+            if time is None:
                 continue
             if packet.stream_index == reader.stream.index:
                 reader.packets_read += 1
@@ -122,9 +121,6 @@ def _read_on(reader: VideoReader) -> tuple[int | None, int, Fraction | None]:
             elif packet.time_base:
                 end = (time + (packet.duration or 0)) * packet.time_base
                 others_end = end if others_end is None else max(others_end, end)
-    except av.error.FFmpegError:
-        # the data ends in the middle of something: what was read before it counts
-        pass
     finally:
         for stream in others:
             stream.discard = Discard.all

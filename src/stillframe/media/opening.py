@@ -117,6 +117,8 @@ def _first_picture(source: ByteSource, reader: VideoReader) -> Opened:
         return Opened(reader, damaged, seen)
     if not seen:
         raise MediaError(source.name, "no-picture", "there is a video stream, but no pictures are in it")
+    if reader.stream.codec_context.width <= 0 or reader.stream.codec_context.height <= 0:
+        raise MediaError(source.name, "zero-size", "its pictures have no width or no height")
     message = f"none of its {len(seen)} video packets can be decoded ({reader.codec_name})"
     raise MediaError(source.name, "no-picture", message)
 

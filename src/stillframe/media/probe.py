@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import av
+from av.video.frame import VideoFrame
 
 from stillframe.errors import MediaError
 from stillframe.media.boxes import Mp4Facts, SampleTable, read_mp4
-from stillframe.media.colour import Colour, colour_of
+from stillframe.media.colour import TRC_HLG, TRC_PQ, UNSPECIFIED, Colour, colour_of
 from stillframe.media.ending import find_end
 from stillframe.media.opening import Ahead, Opened, open_video
 from stillframe.media.orientation import orientation_of
@@ -121,6 +122,10 @@ def _look(source: ByteSource, opened: Opened, boxes: Mp4Facts | None) -> tuple[S
     track = boxes.tracks.get(reader.stream.id) if boxes else None
     if colour.dolby_vision_5 or (track is not None and track.dolby_vision_profile == 5):
         notes.append("Dolby Vision profile 5: shown without its own colour transform, colours will be wrong")
+    if not colour.consistent:
+        notes.append("its colour tags contradict each other; the picture's transfer and matrix are believed")
+    elif _container_disagrees(reader, first):
+        notes.append("the container's colour tags contradict those of the pictures, which are believed")
     orientation = orientation_of(first)
     aspect = _sample_aspect(reader)
     square = _square(first.width, first.height, aspect)
@@ -166,7 +171,8 @@ def _refuse_by_boxes(source: ByteSource, boxes: Mp4Facts | None) -> None:
         message = "its index (moov) is missing: the file was cut off, or is still being written"
         raise MediaError(source.name, "damaged", message)
     videos = [track for track in boxes.tracks.values() if track.handler == "vide"]
-    if videos and all(track.encrypted for track in videos):
+    hidden = boxes.encrypted_in_fragment
+    if videos and all(track.encrypted or track.track_id in hidden for track in videos):
         raise MediaError(source.name, "encrypted", "the video is encrypted (DRM); pictures need its key")
 
 
@@ -197,6 +203,12 @@ def _keyframes(reader: VideoReader, table: SampleTable | None) -> tuple[int, ...
         # the cues, which libav reads at its first seek (done when the end was looked for)
         return tuple(sorted({entry.timestamp for entry in reader.stream.index_entries if entry.is_keyframe}))
     return ()
+
+
+def _container_disagrees(reader: VideoReader, first: VideoFrame) -> bool:
+    """Whether the container said PQ, HLG or neither, and the pictures say otherwise."""
+    said, is_so = reader.container_trc, int(first.color_trc)
+    return said != is_so and said not in UNSPECIFIED and bool({said, is_so} & {TRC_PQ, TRC_HLG})
 
 
 def _sample_aspect(reader: VideoReader) -> Fraction:

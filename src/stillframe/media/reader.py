@@ -18,7 +18,7 @@ import av.logging
 from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Discard, Disposition
+from av.stream import Discard, Disposition, Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -54,7 +54,6 @@ class VideoReader:
         self.frames_decoded = 0
         self.decode_errors = 0
         self._file = SourceFile(source)
-        self._broken_reads = 0
         self._skipping = False
         self.container = self._open()
         try:
@@ -75,7 +74,7 @@ class VideoReader:
 
     def seek(self, pts: int) -> bool:
         """Go to a keyframe at or before `pts`, as the container understands it; False when it cannot."""
-        self._restart()
+        self._packets = self.demux(self.stream)
         try:
             self.container.seek(pts, stream=self.stream, backward=True)
         except (av.error.FFmpegError, OverflowError):
@@ -96,20 +95,30 @@ class VideoReader:
 
     def next_packet(self) -> Packet[VideoStream] | None:
         """The next packet of the video in decode order; None at the end, or where nothing more can be read."""
-        while self._broken_reads < _MAX_BROKEN_READS:
+        packet = next(self._packets, None)
+        if packet is not None:
+            self.packets_read += 1
+        return packet
+
+    def demux(self, *streams: Stream) -> Iterator[Packet[Any]]:
+        """The packets of some streams from where the container is, past what is broken, as far as it goes."""
+        broken_reads = 0
+        packets = self.container.demux(*streams)
+        while broken_reads < _MAX_BROKEN_READS:
             try:
-                packet = next(self._packets, None)
+                packet = next(packets, None)
             except av.error.FFmpegError:
                 self._raise_source_error()
-                broken = self._broken_reads + 1
-                self._restart()
-                self._broken_reads = broken
+                broken_reads += 1
+                packets = self.container.demux(*streams)
+                continue
+            except IndexError:
+                # PyAV's way to meet a packet of a stream that has turned up only now; the packet is skipped
+                packets = self.container.demux(*streams)
                 continue
             if packet is None or (packet.size == 0 and packet.pts is None):
-                return None
-            self.packets_read += 1
-            return packet
-        return None
+                return
+            yield packet
 
     def feed(self, packet: Packet[VideoStream], *, skip_nonref: bool = False) -> list[VideoFrame]:
         """Decode one packet; a packet that is damaged gives no frames and is counted."""
@@ -150,8 +159,6 @@ class VideoReader:
             return container
         except (av.error.FFmpegError, ValueError) as error:
             self._raise_source_error()
-            if isinstance(error, av.error.MemoryError):
-                raise
             raise MediaError(
                 self.source.name,
                 "damaged",
@@ -166,14 +173,11 @@ class VideoReader:
         self.codec_name = self.stream.codec_context.name
         #: whether frames that no other frame needs can be left out; VP9 gains nothing, dav1d returns nothing
         self.can_skip_nonref = self.codec_name in ("h264", "hevc")
+        #: the transfer that the container's own colour tags name (ITU-T H.273), before any picture is decoded
+        self.container_trc = int(self.stream.codec_context.color_trc)
         self._context = self._decoder()
         self._skipping = False
-        self._restart()
-
-    def _restart(self) -> None:
-        """Demux on from where the container is."""
-        self._packets: Iterator[Packet[VideoStream]] = self.container.demux(self.stream)
-        self._broken_reads = 0
+        self._packets = self.demux(self.stream)
 
     def _choose(self, index: int | None) -> VideoStream:
         """The video stream: never a cover picture; the default one, then the largest of many pictures."""

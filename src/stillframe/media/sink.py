@@ -8,14 +8,13 @@ The three steps name an output by its kind and index only; the sink derives the 
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from stillframe.errors import ConfigError, SinkError
+from stillframe.errors import ConfigError, SinkError, os_reason
 from stillframe.media.config import SnapshotConfig
 
 OutputKind = Literal["still", "sheet", "track"]
@@ -67,6 +66,8 @@ class Names:
 
     template: str
     track: bool = False
+    #: what stands for `{Name}` (the command's placeholder for the input's name); itself never searched
+    name: str = "{Name}"
 
     @property
     def picture_format(self) -> PictureFormat:
@@ -75,19 +76,21 @@ class Names:
 
     def of(self, kind: OutputKind, index: int) -> str:
         """The name of one output."""
-        if kind == "track":
-            return self.template
         number = f"{index:05d}"
-        if self.track:
-            return f"{self.template[:-4]}/snapshot-{'tile-' if kind == 'sheet' else ''}{number}.jpg"
-        return self.template.replace("{Count}" if kind == "still" else "{TileCount}", number)
+        template = self.template
+        if self.track and kind != "track":
+            template = f"{template[:-4]}/snapshot-{'tile-' if kind == 'sheet' else ''}{number}.jpg"
+        elif kind != "track":
+            template = template.replace("{Count}" if kind == "still" else "{TileCount}", number)
+        return template.replace("{Name}", self.name)
 
     def beside_track(self, kind: OutputKind, index: int) -> str:
         """The name of a picture relative to the folder of its track."""
-        return self.of(kind, index)[len(self.template) - len(self.template.rpartition("/")[2]) :]
+        track = self.of("track", 1)
+        return self.of(kind, index)[len(track) - len(track.rpartition("/")[2]) :]
 
 
-def names_for(template: str, config: SnapshotConfig) -> Names:
+def names_for(template: str, config: SnapshotConfig, name: str = "{Name}") -> Names:
     """The names that a template gives for a config. Raises ConfigError when it cannot hold the outputs."""
     if not template or "\0" in template:
         raise ConfigError("Output", template, "a file name")
@@ -99,14 +102,14 @@ def names_for(template: str, config: SnapshotConfig) -> Names:
             raise ConfigError(
                 "Output", template, "a name without placeholders, for Type WebVtt: there is one track"
             )
-        return Names(template, track=True)
+        return Names(template, track=True, name=name)
     if Path(file_name).suffix.lower() not in _SUFFIXES:
         raise ConfigError("Output", template, f"a name that ends in {', '.join(_SUFFIXES)}")
     foreign = {"Normal": "{TileCount}", "Sprite": "{Count}"}[config.type]
     if foreign in template:
         right = "{Count}" if foreign == "{TileCount}" else "{TileCount}"
         raise ConfigError("Output", template, f"a name with {right}, for Type {config.type}, not {foreign}")
-    return Names(template)
+    return Names(template, name=name)
 
 
 def demand_placeholder(names: Names, config: SnapshotConfig) -> None:
@@ -130,16 +133,18 @@ def demand_room(names: Names, kind: OutputKind, number_of_files: int) -> None:
 class FolderSink:
     """Files on disk, each written to a temporary name beside it and then renamed.
 
-    Folders that the placeholders or a track make are created, and so is the `base` folder when only that last
-    one is missing; a longer missing path is taken for a typing mistake. `base` is what stands before the
-    template's first placeholder.
+    Folders that the placeholders or a track make are created, and so is the base folder when only that last one
+    is missing; a longer missing path is taken for a typing mistake. The base folder is what stands before
+    the template's first placeholder; `name` stands for `{Name}`.
     """
 
-    def __init__(self, template: str, config: SnapshotConfig, base: str | None = None) -> None:
-        self.names = names_for(template, config)
-        self._make_folder(
-            Path(base if base is not None else base_folder(template)), grandparent_must_exist=True
-        )
+    def __init__(self, template: str, config: SnapshotConfig, name: str = "{Name}") -> None:
+        self.names = names_for(template, config, name)
+        self._make_folder(Path(base_folder(template)), grandparent_must_exist=True)
+        kinds: tuple[OutputKind, ...] = ("track",) if self.names.track else ("still", "sheet")
+        for kind in kinds:
+            if os.path.isdir(self.names.of(kind, 1)):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+                raise SinkError(self.names.of(kind, 1), "is a folder")
 
     def put(self, item: Item, data: bytes) -> Output:
         name = self.names.of(item.kind, item.index)
@@ -151,7 +156,7 @@ class FolderSink:
                 file.write(data)
             temporary.replace(path)
         except OSError as error:
-            raise SinkError(name, _reason(error)) from error
+            raise SinkError(name, os_reason(error)) from error
         finally:
             # after the rename there is nothing to remove; after a failure, or Ctrl-C, nothing partial stays
             temporary.unlink(missing_ok=True)
@@ -166,7 +171,7 @@ class FolderSink:
         except FileExistsError as error:
             raise SinkError(str(folder), "is a file, not a folder") from error
         except OSError as error:
-            raise SinkError(str(folder), _reason(error)) from error
+            raise SinkError(str(folder), os_reason(error)) from error
         if grandparent_must_exist and not os.access(folder, os.W_OK | os.X_OK):
             raise SinkError(str(folder), "the folder is not writable")
 
@@ -187,17 +192,3 @@ class MemorySink:
         name = self.names.of(item.kind, item.index)
         self.files[name] = data
         return Output(item.kind, item.index, name, len(data), item.width_px, item.height_px)
-
-
-def _reason(error: OSError) -> str:
-    known = {
-        errno.ENOSPC: "no space left on the disk",
-        errno.EDQUOT: "the disk quota is used up",
-        errno.EACCES: "permission denied",
-        errno.EPERM: "permission denied",
-        errno.EROFS: "the file system is read-only",
-        errno.ENAMETOOLONG: "the name is too long",
-        errno.ENOTDIR: "a part of the path is a file, not a folder",
-        errno.EISDIR: "is a folder",
-    }
-    return known.get(error.errno or 0, error.strerror or str(error))

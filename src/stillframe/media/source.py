@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from stillframe.errors import SourceError
+from stillframe.errors import SourceError, os_reason
 
 
 class ByteSource(Protocol):
@@ -56,7 +56,7 @@ class FileSource:
             # O_NONBLOCK: opening a named pipe must not wait for a writer that never comes
             self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
         except (OSError, ValueError) as error:
-            raise SourceError(self.name, _reason(error)) from error
+            raise SourceError(self.name, os_reason(error)) from error
         facts = os.fstat(self._descriptor)
         if not stat.S_ISREG(facts.st_mode):
             os.close(self._descriptor)
@@ -75,7 +75,7 @@ class FileSource:
                     break
                 data += more
         except OSError as error:
-            raise SourceError(self.name, f"reading at byte {offset} failed: {_reason(error)}") from error
+            raise SourceError(self.name, f"reading at byte {offset} failed: {os_reason(error)}") from error
         return data
 
     def prefetch(self, extents: Sequence[tuple[int, int]]) -> None:
@@ -166,13 +166,3 @@ def open_source(source: str | os.PathLike[str] | ByteSource) -> ByteSource:
     if isinstance(source, str | Path | os.PathLike):
         return FileSource(source)
     return source
-
-
-def _reason(error: OSError | ValueError) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    if isinstance(error, PermissionError):
-        return "permission denied"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror[0].lower() + error.strerror[1:]
-    return str(error)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from stillframe.errors import SourceError
+from stillframe.errors import SourceError, os_reason
 from stillframe.media.tracks import lint_images, lint_times
 from stillframe.media.tracks.image_size import image_size
 from stillframe.media.tracks.lint_rule import Resolve, Rule, Severity, Subject
@@ -71,7 +71,7 @@ def lint_file(path: str | os.PathLike[str]) -> list[Finding]:
         with track.open("rb") as file:
             data = file.read(MAX_TRACK_BYTES + 1)
     except OSError as error:
-        raise SourceError(str(track), error.strerror or "cannot be read") from error
+        raise SourceError(str(track), os_reason(error)) from error
     if len(data) > MAX_TRACK_BYTES:
         raise SourceError(
             str(track), f"is larger than {MAX_TRACK_BYTES:,} bytes, which is no thumbnail track"
