@@ -59,7 +59,7 @@ class MediaError(StillframeError):
     """No picture can be made of the input.
 
     `reason` is a short word for programs: empty, not-video, playlist, audio-only, cover-only, encrypted,
-    unknown-codec, zero-size, damaged, no-picture, past-the-end.
+    unknown-codec, zero-size, too-large, damaged, no-picture, past-the-end.
     """
 
     code = "InvalidParameter.ResourceContentBad"

@@ -132,10 +132,10 @@ def test_the_product_refuses_every_trap_and_shows_the_film(visits: dict[str, Vis
 
 def test_the_product_opens_its_sources_its_outputs_and_nothing_else(visits: dict[str, Visit]) -> None:
     first, *others = TRAPS
-    expected = [*others, "movie.mp4", *(f"out/.movie-0000{number}.jpg.*.part" for number in (1, 2, 3))]
+    expected = [*others, "movie.mp4", *["out/.*.part"] * 3]
     after = visits["product"].trace.after_opening(first).opened
     foreign = [
-        re.sub(r"\.[0-9a-f]{8}\.part$", ".*.part", path)
+        re.sub(r"\.[0-9a-f]{16}\.part$", ".*.part", path)
         for path in after
         if not _is_the_interpreters_own(path)
     ]

@@ -104,10 +104,9 @@ def test_an_old_encoding(folder: Path, encoding: str) -> None:
 def test_help_imports_neither_av_nor_numpy(tmp_path: Path, arguments: list[str]) -> None:
     program = (
         "import sys\n"
-        "from stillframe.cli.main import main\n"
-        "try:\n    main()\n"
-        "except SystemExit as end:\n"
-        "    print(end.code, *(n for n in ('av', 'numpy', 'simplejpeg', 'stillframe.cli.snap') if n in sys.modules))\n"
+        "from stillframe.cli.main import run\n"
+        "code = run()\n"
+        "print(code, *(n for n in ('av', 'numpy', 'simplejpeg', 'stillframe.cli.snap') if n in sys.modules))\n"
     )
     done = run(["-c", program, *arguments], tmp_path, command=(sys.executable,))
     assert (done.code, done.complaints) == (0, "")

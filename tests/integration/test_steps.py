@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from stillframe import FileSource, MediaError, MemorySink, SnapshotConfig, SpriteSnapshotConfig, shoot
+from stillframe import FileSource, MemorySink, SnapshotConfig, SourceError, SpriteSnapshotConfig, shoot
 from stillframe.media import plan
 from stillframe.media.finish import finish
 from stillframe.media.render import Rendered, render
@@ -78,7 +78,7 @@ def test_a_source_that_changed_is_refused(clip: Clip) -> None:
     clip.path.write_bytes(clip.path.read_bytes() + b"\0")
     with (
         FileSource(clip.path) as source,
-        pytest.raises(MediaError, match="has changed since it was surveyed"),
+        pytest.raises(SourceError, match="has changed since it was surveyed"),
     ):
         render(made, made.stretches[0], source, MemorySink("{Count}.png", config))
 

@@ -5,6 +5,7 @@ Nothing here imports av or numpy: `stillframe --help` answers at once.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import Annotated, NoReturn
@@ -14,7 +15,7 @@ import typer
 from stillframe import __version__
 from stillframe.cli import lint, probe, snap
 from stillframe.cli.messages import make_streams_safe, print_error
-from stillframe.errors import StillframeError
+from stillframe.errors import StillframeError, os_reason
 
 #: EX_USAGE of sysexits.h; 1 to 63 say how many files failed
 USAGE_EXIT = 64
@@ -37,7 +38,12 @@ app.command(name="lint", epilog=lint.EXAMPLES, no_args_is_help=True)(lint.lint)
 
 
 def main() -> NoReturn:
-    """Run the command line and exit."""
+    """Run the command line and end the process."""
+    _leave(run())
+
+
+def run() -> int:
+    """Run the command line; the exit code."""
     make_streams_safe()
     # a tiny matrix is all that is ever multiplied: starting a thread for each processor takes longer
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -45,19 +51,36 @@ def main() -> NoReturn:
     sys.setswitchinterval(0.0005)
     try:
         result = app(standalone_mode=False)
-        code = result if isinstance(result, int) else 0
+        return result if isinstance(result, int) else 0
     except typer.TyperException as error:
         # usage errors show themselves together with the command's usage line
         if hasattr(error, "show"):
             error.show()
-        code = USAGE_EXIT
+        return USAGE_EXIT
     except StillframeError as error:
         print_error(error)
-        code = 1
+        return 1
+    except MemoryError:
+        print_error("more memory is needed than there is")
+        return 1
+    except OSError as error:
+        print_error(f"standard output: {os_reason(error)}")
+        return 1
     except (KeyboardInterrupt, typer.Abort):
         print_error("interrupted")
-        code = INTERRUPTED_EXIT
-    sys.exit(code)
+        return INTERRUPTED_EXIT
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process. Everything is written and closed by now: taking the interpreter apart would only take time."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError as error:
+        code = code or 1
+        with contextlib.suppress(OSError):
+            os.write(2, f"stillframe: standard output: {os_reason(error)}\n".encode())
+    os._exit(code)
 
 
 def _print_version(wanted: bool) -> None:

@@ -338,7 +338,7 @@ def _config_file(path: Path | None) -> dict[str, Any]:
         raise typer.BadParameter(f"--config {path}: {getattr(error, 'strerror', None) or error}") from error
     try:
         wire = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise typer.BadParameter(f"--config {path}: is no JSON: {error}") from error
     if not isinstance(wire, dict):
         raise typer.BadParameter(f'--config {path}: must be a JSON object, such as {{"Type": "Sprite"}}')

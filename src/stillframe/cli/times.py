@@ -7,6 +7,7 @@ import re
 import typer
 
 _UNITS_MS = {"ms": 1, "s": 1000, "": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000}
+_MOST_CHARACTERS = 40
 _PLAIN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|)", re.ASCII)
 _CLOCK = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:\.\d+)?)", re.ASCII)
 
@@ -16,7 +17,9 @@ def milliseconds(text: str) -> int:
 
     Raises typer.BadParameter, which says what would have been right.
     """
-    lean = text.strip().lower()[:40]
+    lean = text.strip().lower()
+    if len(lean) > _MOST_CHARACTERS:
+        raise typer.BadParameter(f"a time of {len(lean)} characters is no time")
     if plain := _PLAIN.fullmatch(lean):
         return round(float(plain[1]) * _UNITS_MS[plain[2]])
     if clock := _CLOCK.fullmatch(lean):

@@ -26,6 +26,7 @@ Int64s = npt.NDArray[np.int64]
 MAX_MOOV_BYTES = 256 << 20
 #: more samples than this in one track is a lie or not a video (46 hours at 60 a second)
 MAX_SAMPLES = 10_000_000
+_MAX_OFFSET = 1 << 60
 _HEAD_BYTES = 64 << 10
 _MAX_TOP_LEVEL_BOXES = 2_000
 
@@ -45,11 +46,18 @@ class SampleTable:
         """The (offset, length) in the file of the sample shown at a time, with all from its keyframe on or `alone`."""
         last = self._shown_at(moment)
         first = last
-        while not alone and first > 0 and not (self.keyframe[first] and self.pts[first] <= self.pts[last]):
-            first -= 1
+        if not alone:
+            keyframes = self.keyframe_samples[: int(np.searchsorted(self.keyframe_samples, last, "right"))]
+            usable = keyframes[self.pts[keyframes] <= self.pts[last]]
+            first = int(usable[-1]) if len(usable) else 0
         offsets, sizes = self.offset[first : last + 1], self.size[first : last + 1]
         start = int(offsets.min())
         return start, int((offsets + sizes).max()) - start
+
+    @cached_property
+    def keyframe_samples(self) -> Int64s:
+        """The samples that are keyframes, by number."""
+        return np.flatnonzero(self.keyframe)
 
     @cached_property
     def shown_order(self) -> Int64s:
@@ -109,7 +117,7 @@ def read_mp4(source: ByteSource) -> Mp4Facts | None:
     encrypted = _encrypted_in_fragment(source, moof) if moof is not None else frozenset()
     tracks: dict[int, TrackFacts] = {}
     try:
-        movie_timescale = 0
+        movie_timescale, most_samples = 0, min(source.size, MAX_SAMPLES)
         for box in _boxes(data):
             if box.kind == b"mvex":
                 fragmented = True
@@ -117,8 +125,10 @@ def read_mp4(source: ByteSource) -> Mp4Facts | None:
                 version = data[box.start]
                 (movie_timescale,) = struct.unpack_from(">I", data, box.start + (20 if version == 1 else 12))
             elif box.kind == b"trak":
-                track = _track(data[box.start : box.end], movie_timescale)
+                # a sample has a byte at least, and all tracks together no more than the file
+                track = _track(data[box.start : box.end], movie_timescale, most_samples)
                 tracks[track.track_id] = track
+                most_samples -= len(track.table.pts) if track.table else 0
     except (struct.error, IndexError, ValueError, OverflowError):
         # a moov that does not hold together: libav may still make something of it
         return Mp4Facts(
@@ -190,7 +200,7 @@ def _boxes(data: memoryview, start: int = 0) -> Iterator[_Box]:
         position += size
 
 
-def _track(data: memoryview, movie_timescale: int) -> TrackFacts:
+def _track(data: memoryview, movie_timescale: int, most_samples: int) -> TrackFacts:
     track_id, timescale, handler = 0, 0, ""
     edits: list[tuple[int, int, int]] = []
     encrypted, profile = False, None
@@ -213,7 +223,7 @@ def _track(data: memoryview, movie_timescale: int) -> TrackFacts:
                         if last.kind == b"stbl":
                             tables = media[inner.start : inner.end][last.start : last.end]
                             encrypted, profile = _sample_entry(tables)
-                            table = _sample_table(tables, timescale, movie_timescale, edits)
+                            table = _sample_table(tables, timescale, movie_timescale, edits, most_samples)
     return TrackFacts(track_id, handler, encrypted, profile, None if encrypted else table)
 
 
@@ -251,7 +261,11 @@ def _sample_entry(tables: memoryview) -> tuple[bool, int | None]:
 
 
 def _sample_table(
-    tables: memoryview, timescale: int, movie_timescale: int, edits: list[tuple[int, int, int]]
+    tables: memoryview,
+    timescale: int,
+    movie_timescale: int,
+    edits: list[tuple[int, int, int]],
+    most_samples: int,
 ) -> SampleTable | None:
     """The table, or None when it is odd in any way."""
     found = {box.kind: tables[box.start : box.end] for box in _boxes(tables)}
@@ -259,7 +273,7 @@ def _sample_table(
         return None
     sizes = _sizes(found[b"stsz"])
     number = 0 if sizes is None else len(sizes)
-    if sizes is None or number == 0:
+    if sizes is None or number == 0 or number > most_samples:
         return None
     durations = _runs(found[b"stts"], number, signed=False)
     offsets = _offsets(found, sizes)
@@ -357,6 +371,8 @@ def _offsets(found: dict[bytes, memoryview], sizes: Int64s) -> Int64s | None:
     chunk_of_sample = np.repeat(np.arange(len(chunks)), samples_per_chunk)
     within = bytes_before - bytes_before[first_of_chunk[chunk_of_sample]]
     offsets: Int64s = chunks[chunk_of_sample] + within
+    if offsets.min() < 0 or offsets.max() > _MAX_OFFSET:
+        return None
     return offsets
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -191,7 +191,7 @@ def _hlg_scene_light() -> Floats:
     return np.where(code <= 0.5, code * code / 3, high).astype(np.float32)
 
 
-@cache
+@lru_cache(maxsize=8)
 def _tone_curve(peak_nits: float) -> Floats:
     """Hable's curve from the square root of light (1 is the peak) to display light, white at 100 nits."""
     light = _steps() ** 2 * peak_nits / 100

@@ -25,7 +25,9 @@ def is_black(frame: VideoFrame, black_level: int, pixel_threshold: int) -> bool:
 def dark_share(frame: VideoFrame, pixel_threshold: int) -> float:
     """The share (0 to 1) of pixels whose full-range luma is below the threshold."""
     full_range = colour_of(frame).full_range
-    if not frame.format.name.startswith(("yuv", "gray")):
+    name = frame.format.name
+    planar = name.startswith(("yuv", "gray")) and "packed" not in name
+    if not planar or (max(part.bits for part in frame.format.components) > 8 and not name.endswith("le")):
         frame = frame.reformat(format="gray", dst_color_range=ColorRange.JPEG, threads=1)
         full_range = True
     bits = frame.format.components[0].bits

@@ -19,7 +19,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from stillframe.media.plan import Aim
+from stillframe.media.plan import Aim, is_near
 from stillframe.media.reader import VideoReader, time_of
 
 #: packets that may follow a picture's packet and still be shown before it (H.264 allows 16 reordered frames)
@@ -118,9 +118,7 @@ class FrameTaker:
             span = reach if reach is not None else (abs(moment - best) if best is not None else None)
             if span is not None and time > moment + span + self._ticks:
                 break
-        if best is None or (reach is not None and abs(best - moment) > reach):
-            return None
-        return best
+        return best if best is not None and is_near(best, moment, reach) else None
 
     def candidates(self, start: int, end: int, step: int) -> Iterator[VideoFrame]:
         """The frames to choose from when dark ones are left out: the one at `start`, the keyframes up to `end`,
@@ -154,6 +152,7 @@ class FrameTaker:
         fed: deque[int] = deque(maxlen=64)
         waiting: dict[int, int] = {}
         shown: list[VideoFrame] = []
+        self._of_first_field.clear()
         for position, moment in enumerate(moments):
             while not self._hold_beyond(held, moment):
                 # more than may be held lies before the moment: decode some of it without leaving any out
@@ -165,7 +164,7 @@ class FrameTaker:
                 reader.flush()
                 fed.clear()
             if self._untimed:
-                yield from self._pass_by_frames(moments, position)
+                yield from self._pass_by_frames(moments, sorted({*waiting, *range(position, len(moments))}))
                 return
             times = [time for packet in held if (time := _shown_time(packet)) is not None]
             known = sorted({*times, *fed})
@@ -190,8 +189,7 @@ class FrameTaker:
         yield from self._assign(shown, waiting)
         reader.flush()
         for position, target in waiting.items():
-            yield position, target, self._of_first_field.pop(position, None)
-        self._of_first_field.clear()
+            yield position, target, self._of_first_field.get(position)
 
     def _feed(
         self, packet: Packet[VideoStream], fed: deque[int], *, skip_nonref: bool = False
@@ -239,17 +237,18 @@ class FrameTaker:
         del shown[:-2]
 
     def _pass_by_frames(
-        self, moments: Sequence[int], position: int
+        self, moments: Sequence[int], positions: Sequence[int]
     ) -> Iterator[tuple[int, int, VideoFrame | None]]:
         """As `_pass`, where packets have no presentation times: decode all, and go by the frames' own times."""
         before: VideoFrame | None = None
-        for frame in self._frames_from(moments[position], moments[-1]):
-            while position < len(moments) and before is not None and (frame.pts or 0) > moments[position]:
-                yield position, moments[position], before
-                position += 1
+        left = deque(positions)
+        for frame in self._frames_from(moments[left[0]], moments[-1]):
+            while left and before is not None and (frame.pts or 0) > moments[left[0]]:
+                yield left[0], moments[left[0]], before
+                left.popleft()
             before = frame
-        for later in range(position, len(moments)):
-            yield later, moments[later], before
+        for position in left:
+            yield position, moments[position], before
 
     def _hold_beyond(self, held: deque[Packet[VideoStream]], moment: int) -> bool:
         """Read on until what is held surely has the packet of a moment; False when it is too much to hold."""

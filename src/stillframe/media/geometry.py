@@ -11,6 +11,8 @@ from stillframe.media.config import Fit, SnapshotConfig
 #: players and browsers fail on larger sheets: Chrome's textures end at 8,192 px a side, iOS at 16 Mi pixels
 MAX_SIDE_PX = 8_192
 MAX_SHEET_PIXELS = 16 << 20
+#: no video has larger pictures; a side that is derived from an odd aspect can be
+MAX_STILL_SIDE_PX = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,17 @@ class SheetGeometry:
 
 
 def still_size(config: SnapshotConfig, display_width: int, display_height: int) -> tuple[int, int]:
-    """Width and height of the still: what was asked, the other side by the display aspect."""
-    return _complete(config.width, config.height, display_width, display_height)
+    """Width and height of the still: what was asked, the other side by the display aspect.
+
+    Raises ConfigError when the other side becomes absurd, as with a video of one line.
+    """
+    width, height = _complete(config.width, config.height, display_width, display_height)
+    if max(width, height) > MAX_STILL_SIDE_PX:
+        path = "Width" if config.height is None else "Height"
+        value = config.width if config.height is None else config.height
+        allowed = f"such that the still, now {width}x{height}, is at most {MAX_STILL_SIDE_PX} pixels a side"
+        raise ConfigError(path, value, allowed)
+    return width, height
 
 
 def cell_size(config: SnapshotConfig, display_width: int, display_height: int) -> tuple[int, int]:

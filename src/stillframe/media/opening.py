@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 from av.video.frame import VideoFrame
 
 from stillframe.errors import MediaError
-from stillframe.media.reader import VideoReader
+from stillframe.media.reader import MAX_PIXELS, VideoReader
 from stillframe.media.sniff import refuse_what_is_no_video
 from stillframe.media.source import ByteSource
 
@@ -117,6 +117,12 @@ def _first_picture(source: ByteSource, reader: VideoReader) -> Opened:
         return Opened(reader, damaged, seen)
     if not seen:
         raise MediaError(source.name, "no-picture", "there is a video stream, but no pictures are in it")
+    size = reader.stream.codec_context.width * reader.stream.codec_context.height
+    if size > MAX_PIXELS:
+        message = (
+            f"its pictures have {size / 1e6:.0f} million pixels, more than the {MAX_PIXELS / 1e6:.0f} allowed"
+        )
+        raise MediaError(source.name, "too-large", message)
     if reader.stream.codec_context.width <= 0 or reader.stream.codec_context.height <= 0:
         raise MediaError(source.name, "zero-size", "its pictures have no width or no height")
     message = f"none of its {len(seen)} video packets can be decoded ({reader.codec_name})"

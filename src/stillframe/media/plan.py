@@ -73,13 +73,18 @@ def costs_of(codec: str, pixels: int) -> Costs:
 
 
 def nearest_keyframe(keyframes: Sequence[int], moment: int, reach: int | None) -> int | None:
-    """The keyframe nearest to a moment (the earlier one of two), at most `reach` ticks away; None: no limit."""
+    """The keyframe nearest to a moment, the earlier one of two, at most `reach` ticks away; None is no limit."""
     if not keyframes:
         return None
     right = bisect_right(keyframes, moment)
     candidates = keyframes[max(right - 1, 0) : right + 1]
     best = min(candidates, key=lambda keyframe: (abs(keyframe - moment), keyframe))
-    return best if reach is None or abs(best - moment) <= reach else None
+    return best if is_near(best, moment, reach) else None
+
+
+def is_near(keyframe: int, moment: int, reach: int | None) -> bool:
+    """Whether a keyframe may stand for a moment (see `nearest_keyframe`)."""
+    return reach is None or abs(keyframe - moment) <= reach
 
 
 def anchor_of(keyframes: Sequence[int], moment: int) -> int | None:

@@ -79,6 +79,10 @@ class Probe:
         numerator, denominator = self.time_base
         return self.first_pts + time_ms * denominator // (1000 * numerator)
 
+    def span_ticks(self, span_ms: int) -> int:
+        """How many ticks a span of time is."""
+        return self.ticks_of(span_ms) - self.first_pts
+
     def ms_of(self, pts: int, *, round_up: bool = True) -> int:
         """Milliseconds after the first picture; rounded up, asking for that time again finds the same frame."""
         exact = Fraction(pts - self.first_pts) * 1000 * Fraction(*self.time_base)

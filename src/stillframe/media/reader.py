@@ -150,7 +150,6 @@ class VideoReader:
                 options={
                     "format_whitelist": DEMUXERS,
                     "protocol_whitelist": "",
-                    "max_pixels": str(MAX_PIXELS),
                 },
                 buffer_size=_BUFFER_BYTES,
                 metadata_errors="replace",
@@ -216,6 +215,7 @@ class VideoReader:
             # libav's own decoders leave out the alpha channel of WebM, libvpx's do not
             context = CodecContext.create("libvpx" if name == "vp8" else "libvpx-vp9", "r")
         context.thread_count = 1
+        context.options = {"max_pixels": str(MAX_PIXELS)}
         return context
 
     def _decode(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from stillframe.errors import MediaError
+import av.error
+
+from stillframe.errors import SourceError
 from stillframe.media.config import rgb_of
 from stillframe.media.darkness import SEARCH_MS, STEP_MS, is_black
 from stillframe.media.decode import FrameTaker, Reach, Taken
@@ -51,7 +53,7 @@ def render(
 ) -> Rendered:
     """Make the pictures of a stretch. `readers` may be handed in open (they stay open), one per thread."""
     if source.identity != survey.probe.identity:
-        raise MediaError(source.name, "damaged", "the file has changed since it was surveyed")
+        raise SourceError(source.name, "the file has changed since it was surveyed")
     shots = [shot for shot in survey.shots[stretch.first : stretch.last + 1] if shot.position is not None]
     work = _Work(survey, shots, sink, on_shot)
     aims = [shot.aim for shot in shots if shot.fate == "planned"]
@@ -165,6 +167,10 @@ class _Worker:
         finally:
             self._close()
 
+    def stop(self) -> None:
+        """Make all workers end after the frame that they are at."""
+        self._work.failed.set()
+
     def _take(self, run: tuple[Aim, ...]) -> None:
         reader = self._open()
         taker = self._taker(reader)
@@ -179,13 +185,23 @@ class _Worker:
             picture = None
             if taken.frame is not None:
                 with _stage(self.stats, "develop"):
-                    picture = self._developer.develop(taken.frame)
+                    picture, taken = self._developed(taken)
             self._work.deliver(shot, taken, picture, self.stats)
             if self._work.failed.is_set():
                 return
             decoding = time.perf_counter()
         self.stats.spend("decode", time.perf_counter() - decoding)
         self.stats.add(_difference(counters(reader), before))
+
+    def _developed(self, taken: Taken) -> tuple[Picture | None, Taken]:
+        assert taken.frame is not None
+        try:
+            return self._developer.develop(taken.frame), taken
+        except (av.error.FFmpegError, ValueError) as error:
+            if isinstance(error, MemoryError):
+                raise
+            reason = f"its frame ({taken.frame.format.name}) cannot be converted: {error}"
+            return None, Taken(taken.shot, "missing", None, reason=reason)
 
     def _frames(self, taker: FrameTaker, run: tuple[Aim, ...]) -> Iterator[Taken]:
         if self._looks_for_keyframes and run[0].keyframe is None:
@@ -221,9 +237,12 @@ class _Worker:
             end = shot.moment + self._ticks(span_ms)
             for frame in taker.candidates(shot.moment, end, self._ticks(STEP_MS)):
                 if not is_black(frame, level, threshold):
-                    reason = "a black picture was passed over"
                     return replace(
-                        taken, frame=frame, pts=frame.pts, keyframe=bool(frame.key_frame), reason=reason
+                        taken,
+                        frame=frame,
+                        pts=frame.pts,
+                        keyframe=bool(frame.key_frame),
+                        reason="a black picture was passed over",
                     )
         finally:
             self.stats.add(counters(reader))
@@ -231,8 +250,7 @@ class _Worker:
         return replace(taken, reason="black, and so is everything in the seconds after it")
 
     def _ticks(self, time_ms: int) -> int:
-        probe = self._work.survey.probe
-        return probe.ticks_of(time_ms) - probe.first_pts
+        return self._work.survey.probe.span_ticks(time_ms)
 
     def _taker(self, reader: VideoReader) -> FrameTaker:
         probe = self._work.survey.probe
@@ -259,9 +277,16 @@ def _run_all(workers: Sequence[_Worker]) -> None:
     ]
     for thread in threads:
         thread.start()
-    workers[0].run()
-    for thread in threads:
-        thread.join()
+    try:
+        workers[0].run()
+        for thread in threads:
+            thread.join()
+    except BaseException:
+        # Ctrl-C while waiting: the others must not go on with containers that are being closed
+        workers[0].stop()
+        for thread in threads:
+            thread.join()
+        raise
     for worker in workers:
         if worker.error is not None:
             raise worker.error

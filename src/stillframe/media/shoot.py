@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from stillframe.media.config import SnapshotConfig
 from stillframe.media.opening import Ahead, open_video
-from stillframe.media.reader import VideoReader
 from stillframe.media.sink import FolderSink, Sink, demand_room
 from stillframe.media.sniff import refuse_what_is_no_video
 from stillframe.media.source import ByteSource, open_source
@@ -69,9 +68,8 @@ def _shoot(
 ) -> Report:
     started = time.perf_counter()
     refuse_what_is_no_video(source)
-    # one container for each of the first two threads; they are being opened while NumPy is imported
+    # the container is opened while NumPy is imported
     opening = Ahead(lambda: open_video(source))
-    second = Ahead(lambda: VideoReader(source)) if threads > 1 and config.count != 1 else None
     try:
         from stillframe.media.finish import finish
         from stillframe.media.render import counters, render
@@ -86,12 +84,8 @@ def _shoot(
         stats.spend("survey", time.perf_counter() - started)
         if on_survey is not None:
             on_survey(survey)
-        readers = [reader]
-        if second is not None and survey.planned > 1:
-            readers.append(second.get())
-            stats.add(counters(readers[1]))
         rendered = [
-            render(survey, stretch, source, sink, threads=threads, readers=readers, on_shot=on_shot)
+            render(survey, stretch, source, sink, threads=threads, readers=[reader], on_shot=on_shot)
             for stretch in survey.stretches
         ]
         report = finish(survey, rendered, sink, stats)
@@ -99,8 +93,6 @@ def _shoot(
         return report
     finally:
         opening.close()
-        if second is not None:
-            second.close()
 
 
 def default_threads() -> int:

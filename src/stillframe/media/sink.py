@@ -8,6 +8,7 @@ The three steps name an output by its kind and index only; the sink derives the 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from dataclasses import dataclass
@@ -150,7 +151,7 @@ class FolderSink:
         name = self.names.of(item.kind, item.index)
         path = Path(name)
         self._make_folder(path.parent)
-        temporary = path.with_name(f".{path.name[:100]}.{os.urandom(4).hex()}.part")
+        temporary = path.with_name(f".{os.urandom(8).hex()}.part")
         try:
             with temporary.open("xb") as file:
                 file.write(data)
@@ -159,7 +160,8 @@ class FolderSink:
             raise SinkError(name, os_reason(error)) from error
         finally:
             # after the rename there is nothing to remove; after a failure, or Ctrl-C, nothing partial stays
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink()
         return Output(item.kind, item.index, name, len(data), item.width_px, item.height_px)
 
     def _make_folder(self, folder: Path, *, grandparent_must_exist: bool = False) -> None:

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import stat
@@ -81,7 +82,9 @@ class FileSource:
     def prefetch(self, extents: Sequence[tuple[int, int]]) -> None:
         if hasattr(os, "posix_fadvise"):
             for offset, length in extents:
-                os.posix_fadvise(self._descriptor, offset, length, os.POSIX_FADV_WILLNEED)
+                # only a hint: what the system thinks of it is of no matter
+                with contextlib.suppress(OSError):
+                    os.posix_fadvise(self._descriptor, offset, length, os.POSIX_FADV_WILLNEED)
 
     def close(self) -> None:
         if self._descriptor >= 0:

@@ -175,23 +175,26 @@ def keyframe_reach_ms(config: SnapshotConfig, step_ms: int) -> int | None:
 def _aimed(shot: Shot, config: SnapshotConfig, probe: Probe, asked: ShotList) -> Shot:
     """Choose the keyframe and the anchor, where the container tells; see to data that was cut off."""
     step_ms = int(asked.step_ms)
+    if shot.moment >= probe.available_end_pts and probe.available_end_pts < probe.end_pts:
+        return _cut_off(shot, probe, step_ms)
     if config.frame_type == "intra" and probe.keyframes_pts:
         reach_ms = keyframe_reach_ms(config, step_ms)
-        reach = None if reach_ms is None else probe.ticks_of(reach_ms) - probe.first_pts
+        reach = None if reach_ms is None else probe.span_ticks(reach_ms)
         keyframe = nearest_keyframe(probe.keyframes_pts, shot.moment, reach)
         if keyframe is not None:
             return replace(shot, keyframe=keyframe)
         if config.keyframe_miss == "skip":
             return replace(shot, fate="skipped", reason="no keyframe within half an interval")
-    if shot.moment >= probe.available_end_pts and probe.available_end_pts < probe.end_pts:
-        # as near to the moment as there is data
-        away = shot.moment - (probe.available_end_pts - 1)
-        if away > probe.ticks_of(replacement_reach_ms(step_ms)) - probe.first_pts:
-            return replace(shot, fate="missing", reason="the file was cut off before this moment")
-        moment = probe.available_end_pts - 1
-        reason = "the file was cut off before this moment; its last picture stands for it"
-        return replace(shot, moment=moment, anchor=anchor_of(probe.keyframes_pts, moment), reason=reason)
     return replace(shot, anchor=anchor_of(probe.keyframes_pts, shot.moment))
+
+
+def _cut_off(shot: Shot, probe: Probe, step_ms: int) -> Shot:
+    """A shot whose data is not there: the last picture stands for it when it is near enough."""
+    last = probe.available_end_pts - 1
+    if shot.moment - last > probe.span_ticks(replacement_reach_ms(step_ms)):
+        return replace(shot, fate="missing", reason="the file was cut off before this moment")
+    reason = "the file was cut off before this moment; its last picture stands for it"
+    return replace(shot, moment=last, anchor=anchor_of(probe.keyframes_pts, last), reason=reason)
 
 
 def _skip_by_looking(
@@ -200,9 +203,12 @@ def _skip_by_looking(
     """KeyframeMiss skip without an index: look for each shot's keyframe now, since skipped shots have no place."""
     taker = FrameTaker(reader, probe.first_pts, interlaced=probe.interlaced)
     reach_ms = keyframe_reach_ms(config, int(asked.step_ms))
-    reach = None if reach_ms is None else probe.ticks_of(reach_ms) - probe.first_pts
+    reach = None if reach_ms is None else probe.span_ticks(reach_ms)
     found = []
     for shot in shots:
+        if shot.fate == "missing" or shot.reason is not None:
+            found.append(shot)
+            continue
         keyframe = taker.find_keyframe(shot.moment, reach)
         if keyframe is None:
             found.append(replace(shot, fate="skipped", reason="no keyframe within half an interval"))
