@@ -33,7 +33,7 @@ format: .venv/dev ## Put the code into its form
 	$(BIN)/ruff check --fix .
 
 bench: .venv/dev ## Measure speed and memory against the floor and the peers (about 25 minutes, 4 GiB of disk)
-	$(BIN)/python benchmarks/run.py --markdown docs/performance-table.md
+	$(BIN)/python benchmarks/run.py --markdown docs/performance.md
 
 picture: .venv/base ## Make the README's picture anew
 	$(BIN)/python scripts/demo.py demo-output --picture docs/images/sheet.jpg

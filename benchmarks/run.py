@@ -19,6 +19,7 @@ from outputs import frames_taken
 from report import as_markdown
 from rows import FLOOR, STILLFRAME, Row, Setup, all_rows
 
+BEGIN, END = "<!-- table begins -->", "<!-- table ends -->"
 HERE = Path(__file__).resolve().parent
 SLOW_ROWS = ("memory-exact",)  # --quick leaves these out
 
@@ -38,10 +39,18 @@ def main() -> None:
     table = as_markdown(measured, setup, options.runs)
     print("\n" + table)
     if options.markdown:
-        options.markdown.write_text(table)
+        _write(table, options.markdown)
     for failure in failures:
         print(f"failed: {failure}", file=sys.stderr)
     sys.exit(1 if failures else 0)
+
+
+def _write(table: str, page: Path) -> None:
+    """Write the table to a page: between the page's two marks where it has them, else as all of it."""
+    text = page.read_text() if page.exists() else ""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    page.write_text(f"{before}{begin}\n\n{table.strip()}\n\n{end}{after}" if begin and end else table)
 
 
 def measure_row(row: Row, rounds: int, failures: list[str]) -> dict[str, Result]:
@@ -112,7 +121,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", action="append", metavar="NAME", help="measure this row only (repeatable)")
     parser.add_argument("--runs", type=int, default=5, help="rounds; the table shows medians (default: 5)")
     parser.add_argument("--quick", action="store_true", help="one round, without the slowest row")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table to this file, too")
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="write the table to this page, too (between its marks)"
+    )
     parser.add_argument("--cache", type=Path, default=default_cache(), help="where the long videos lie")
     parser.add_argument("--threads", type=int, default=2, help="threads, or processes at a time (default: 2)")
     parser.add_argument(

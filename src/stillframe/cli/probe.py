@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,9 +50,7 @@ def probe(
 def _json(found: Probe) -> str:
     import json
 
-    import msgspec
-
-    facts = msgspec.to_builtins(found)
+    facts = asdict(found)
     keyframes_ms = [found.ms_of(pts) for pts in found.keyframes_pts]
     facts |= {"duration_ms": found.duration_ms, "keyframes_ms": keyframes_ms}
     return json.dumps(facts, separators=(",", ":"))

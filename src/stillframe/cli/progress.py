@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from dataclasses import asdict
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
@@ -91,9 +92,7 @@ class JsonLines(Quiet):
     def done(self, name: str, report: Report) -> None:
         import json
 
-        import msgspec
-
-        self._print(json.dumps(msgspec.to_builtins(report), separators=(",", ":")), sys.stdout)
+        self._print(json.dumps(asdict(report), separators=(",", ":")), sys.stdout)
         super().done(name, report)
 
     def failed(self, name: str, error: StillframeError) -> None:
@@ -192,6 +191,8 @@ class Bars(Quiet):
 
     def _remove(self, name: str) -> None:
         if name in self._tasks:
+            # the bar is seen full before it goes, however short the work was
+            self._bars.refresh()
             self._bars.remove_task(self._tasks.pop(name))
 
 

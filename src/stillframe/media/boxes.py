@@ -42,14 +42,17 @@ class SampleTable:
     offset: Int64s
     size: Int64s
 
-    def extent(self, moment: int, *, alone: bool = False) -> tuple[int, int]:
-        """The (offset, length) in the file of the sample shown at a time, with all from its keyframe on or `alone`."""
+    def sample_extent(self, moment: int) -> tuple[int, int]:
+        """The (offset, length) in the file of the sample that is shown at a time."""
+        sample = self._shown_at(moment)
+        return int(self.offset[sample]), int(self.size[sample])
+
+    def decoding_extent(self, moment: int) -> tuple[int, int]:
+        """The (offset, length) of the samples from the keyframe on to the one that is shown at a time."""
         last = self._shown_at(moment)
-        first = last
-        if not alone:
-            keyframes = self.keyframe_samples[: int(np.searchsorted(self.keyframe_samples, last, "right"))]
-            usable = keyframes[self.pts[keyframes] <= self.pts[last]]
-            first = int(usable[-1]) if len(usable) else 0
+        keyframes = self.keyframe_samples[: int(np.searchsorted(self.keyframe_samples, last, "right"))]
+        usable = keyframes[self.pts[keyframes] <= self.pts[last]]
+        first = int(usable[-1]) if len(usable) else 0
         offsets, sizes = self.offset[first : last + 1], self.size[first : last + 1]
         start = int(offsets.min())
         return start, int((offsets + sizes).max()) - start
@@ -135,6 +138,22 @@ def read_mp4(source: ByteSource) -> Mp4Facts | None:
             fragmented=fragmented, cut_off=cut_off, tracks=tracks, encrypted_in_fragment=encrypted
         )
     return Mp4Facts(fragmented=fragmented, cut_off=cut_off, tracks=tracks, encrypted_in_fragment=encrypted)
+
+
+def ends_within_a_box(source: ByteSource) -> bool:
+    """Whether the last of all top-level boxes is longer than what is left of the file."""
+    position = 0
+    while position + 8 <= source.size:
+        header = source.read_at(position, 16)
+        (size,) = struct.unpack_from(">I", header)
+        if size == 1 and len(header) == 16:
+            (size,) = struct.unpack_from(">Q", header, 8)
+        if size == 0:
+            return False
+        if size < 8:
+            return True
+        position += size
+    return position > source.size
 
 
 def _find_moov(source: ByteSource, head: bytes) -> tuple[_Box | None, bool, _Box | None]:

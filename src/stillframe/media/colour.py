@@ -57,8 +57,8 @@ class Colour:
     consistent: bool = True
 
 
-def colour_of(frame: VideoFrame, height_px: int | None = None) -> Colour:
-    """What the tags of a decoded frame mean. `height_px` is the frame's own height when it was scaled already."""
+def colour_of(frame: VideoFrame) -> Colour:
+    """What the tags of a decoded frame mean."""
     trc, matrix, primaries = int(frame.color_trc), int(frame.colorspace), int(frame.color_primaries)
     side = side_data(frame).keys()
     kind: Kind = "sdr"
@@ -81,7 +81,7 @@ def colour_of(frame: VideoFrame, height_px: int | None = None) -> Colour:
     elif kind != "sdr":
         swscale_matrix = Colorspace.BT2020
     else:
-        hd = (height_px or frame.height) >= _HD_LINES
+        hd = frame.height >= _HD_LINES
         swscale_matrix = Colorspace.ITU709 if hd else Colorspace.ITU601
     hdr = kind in ("pq", "hlg")
     consistent = not hdr or (primaries in _WIDE and matrix in _WIDE)

@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 from av.stream import Discard
 
-from stillframe.media.boxes import Mp4Facts, SampleTable
+from stillframe.media.boxes import Mp4Facts, SampleTable, ends_within_a_box
 from stillframe.media.reader import VideoReader, time_of
 from stillframe.media.source import ByteSource
 
@@ -138,7 +138,7 @@ def _frame_ticks(reader: VideoReader, first_duration: int) -> int:
 def _cut_off(source: ByteSource, container: str, boxes: Mp4Facts | None, *, near: bool) -> bool:
     """Whether the outermost box, segment or chunk promises more bytes than the file has."""
     if boxes is not None:
-        return boxes.cut_off
+        return boxes.cut_off or (boxes.fragmented and ends_within_a_box(source))
     head = source.read_at(0, 4096)
     if "matroska" in container:
         return _matroska_cut_off(head, source.size)

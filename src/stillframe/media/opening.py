@@ -49,7 +49,7 @@ class Ahead(Generic[Thing]):
 
     ahead = Ahead(lambda: VideoReader(source))
     ...
-    reader = ahead.get()
+    reader = ahead.take()
     """
 
     def __init__(self, make: Callable[[], Thing]) -> None:
@@ -59,16 +59,17 @@ class Ahead(Generic[Thing]):
         self._thread = threading.Thread(target=self._run, name="stillframe-open", daemon=True)
         self._thread.start()
 
-    def get(self) -> Thing:
-        """The thing, when it is there. Raises what making it has raised."""
+    def take(self) -> Thing:
+        """The thing, when it is there; it is the caller's from now on. Raises what making it has raised."""
         self._thread.join()
-        if self._thing is None:
+        thing, self._thing = self._thing, None
+        if thing is None:
             assert self._error is not None
             raise self._error
-        return self._thing
+        return thing
 
     def close(self) -> None:
-        """Close the thing, also when nobody asked for it."""
+        """Close the thing if nobody has taken it."""
         self._thread.join()
         if self._thing is not None:
             self._thing.close()

@@ -107,10 +107,14 @@ def open_and_probe(
     try:
         boxes = read_mp4(source)
         _refuse_by_boxes(source, boxes)
-        opened = opening.get()
-        return opened.reader, *_look(source, opened, boxes)
+        opened = opening.take()
     except BaseException:
         opening.close()
+        raise
+    try:
+        return opened.reader, *_look(source, opened, boxes)
+    except BaseException:
+        opened.close()
         raise
 
 

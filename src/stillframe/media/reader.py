@@ -29,7 +29,7 @@ from stillframe.media.source import ByteSource, SourceFile
 #: demuxers that only read the bytes they are given, and whose files may hold video
 DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,live_flv,asf,ogg,mxf,gif,"
-    "h264,hevc,m4v,av1,obu,ivf,dv,rm,nut,mjpeg,vc1,h263,h261,wtv,nsv,amv,xmv,ea,bink,smk,roq,apng,y4m,"
+    "h264,hevc,m4v,av1,obu,ivf,dv,rm,nut,vc1,h263,h261,wtv,nsv,amv,xmv,ea,bink,smk,roq,y4m,"
     "yuv4mpegpipe,evc,vvc,gxf,mtv,swf,avs,mp3,aac,flac,wav"
 )
 #: larger frames than 16384 x 8640 are refused before memory is taken for them
@@ -62,16 +62,6 @@ class VideoReader:
             self.container.close()
             raise
 
-    @property
-    def bytes_read(self) -> int:
-        """Bytes that were read from the source."""
-        return self._file.bytes_read
-
-    @property
-    def reads(self) -> int:
-        """Reads of the source."""
-        return self._file.reads
-
     def seek(self, pts: int) -> bool:
         """Go to a keyframe at or before `pts`, as the container understands it; False when it cannot."""
         self._packets = self.demux(self.stream)
@@ -86,10 +76,9 @@ class VideoReader:
 
     def rewind(self) -> None:
         """Go to the very first packet, by opening the source again: no seek is sure to find it."""
-        index, counted = self.stream.index, self._file
+        index = self.stream.index
         self.container.close()
         self._file = SourceFile(self.source)
-        self._file.bytes_read, self._file.reads = counted.bytes_read, counted.reads
         self.container = self._open()
         self._choose_and_prepare(index)
 

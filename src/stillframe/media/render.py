@@ -191,7 +191,7 @@ class _Worker:
                 return
             decoding = time.perf_counter()
         self.stats.spend("decode", time.perf_counter() - decoding)
-        self.stats.add(_difference(counters(reader), before))
+        self.stats.add(counters(reader) - before)
 
     def _developed(self, taken: Taken) -> tuple[Picture | None, Taken]:
         assert taken.frame is not None
@@ -295,23 +295,10 @@ def _run_all(workers: Sequence[_Worker]) -> None:
 def counters(reader: VideoReader) -> Stats:
     """What a reader has read and decoded so far."""
     return Stats(
-        reader.bytes_read,
-        reader.reads,
-        reader.packets_read,
-        reader.packets_decoded,
-        reader.frames_decoded,
-        reader.decode_errors,
-    )
-
-
-def _difference(now: Stats, before: Stats) -> Stats:
-    return Stats(
-        now.bytes_read - before.bytes_read,
-        now.reads - before.reads,
-        now.packets_read - before.packets_read,
-        now.packets_decoded - before.packets_decoded,
-        now.frames_decoded - before.frames_decoded,
-        now.decode_errors - before.decode_errors,
+        packets_read=reader.packets_read,
+        packets_decoded=reader.packets_decoded,
+        frames_decoded=reader.frames_decoded,
+        decode_errors=reader.decode_errors,
     )
 
 

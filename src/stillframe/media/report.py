@@ -44,21 +44,21 @@ class Stats:
 
     def add(self, other: Stats) -> None:
         """Take another thread's or step's numbers in."""
-        for name in (
-            "bytes_read",
-            "reads",
-            "packets_read",
-            "packets_decoded",
-            "frames_decoded",
-            "decode_errors",
-        ):
+        for name in _COUNTERS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for stage, seconds in other.seconds.items():
             self.spend(stage, seconds)
 
+    def __sub__(self, before: Stats) -> Stats:
+        """What has come since `before`, seconds left out."""
+        return Stats(*(getattr(self, name) - getattr(before, name) for name in _COUNTERS))
+
     def spend(self, stage: str, seconds: float) -> None:
         """Book seconds on a stage."""
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+
+_COUNTERS = ("bytes_read", "reads", "packets_read", "packets_decoded", "frames_decoded", "decode_errors")
 
 
 @dataclass(frozen=True, slots=True)

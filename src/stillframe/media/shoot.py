@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from stillframe.media.config import SnapshotConfig
 from stillframe.media.opening import Ahead, open_video
+from stillframe.media.reader import VideoReader
 from stillframe.media.sink import FolderSink, Sink, demand_room
-from stillframe.media.sniff import refuse_what_is_no_video
-from stillframe.media.source import ByteSource, open_source
+from stillframe.media.source import ByteSource, MeteredSource, open_source
 
 if TYPE_CHECKING:
     from stillframe.media.render import OnShot
@@ -52,14 +52,14 @@ def shoot(
     )
     opened = open_source(source)
     try:
-        return _shoot(opened, sink, config, threads or default_threads(), on_survey, on_shot)
+        return _shoot(MeteredSource(opened), sink, config, threads or default_threads(), on_survey, on_shot)
     finally:
         if opened is not source:
             opened.close()
 
 
 def _shoot(
-    source: ByteSource,
+    source: MeteredSource,
     sink: Sink,
     config: SnapshotConfig,
     threads: int,
@@ -67,9 +67,9 @@ def _shoot(
     on_shot: OnShot | None,
 ) -> Report:
     started = time.perf_counter()
-    refuse_what_is_no_video(source)
     # the container is opened while NumPy is imported
     opening = Ahead(lambda: open_video(source))
+    readers: list[VideoReader] = []
     try:
         from stillframe.media.finish import finish
         from stillframe.media.render import counters, render
@@ -77,6 +77,7 @@ def _shoot(
         from stillframe.media.survey import survey_and_keep
 
         survey, reader = survey_and_keep(source, config, opening)
+        readers.append(reader)
         files = -(-survey.planned // survey.sheet.cells) if survey.sheet else survey.planned
         demand_room(sink.names, "sheet" if survey.sheet else "still", files)
         stats = Stats()
@@ -85,14 +86,17 @@ def _shoot(
         if on_survey is not None:
             on_survey(survey)
         rendered = [
-            render(survey, stretch, source, sink, threads=threads, readers=[reader], on_shot=on_shot)
+            render(survey, stretch, source, sink, threads=threads, readers=readers, on_shot=on_shot)
             for stretch in survey.stretches
         ]
         report = finish(survey, rendered, sink, stats)
-        report.stats.seconds["wall"] = time.perf_counter() - started
+        stats.bytes_read, stats.reads = source.bytes_read, source.reads
+        stats.seconds["wall"] = time.perf_counter() - started
         return report
     finally:
         opening.close()
+        for reader in readers:
+            reader.close()
 
 
 def default_threads() -> int:

@@ -141,7 +141,12 @@ class FolderSink:
 
     def __init__(self, template: str, config: SnapshotConfig, name: str = "{Name}") -> None:
         self.names = names_for(template, config, name)
-        self._make_folder(Path(base_folder(template)), grandparent_must_exist=True)
+        try:
+            self._check_base(Path(base_folder(template)))
+        except (OSError, ValueError) as error:
+            if isinstance(error, SinkError):
+                raise
+            raise SinkError(template, os_reason(error)) from error
         kinds: tuple[OutputKind, ...] = ("track",) if self.names.track else ("still", "sheet")
         for kind in kinds:
             if os.path.isdir(self.names.of(kind, 1)):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
@@ -164,18 +169,25 @@ class FolderSink:
                 temporary.unlink()
         return Output(item.kind, item.index, name, len(data), item.width_px, item.height_px)
 
-    def _make_folder(self, folder: Path, *, grandparent_must_exist: bool = False) -> None:
+    def _check_base(self, folder: Path) -> None:
+        """Refuse a folder that cannot be made or written to, before anything is decoded for it."""
+        where = folder if os.path.isdir(folder) else folder.parent  # noqa: PTH112 - raises for no name
+        if folder.exists() and not folder.is_dir():
+            raise SinkError(str(folder), "is a file, not a folder")
+        if not where.is_dir():
+            raise SinkError(str(folder), f"the folder {where} does not exist")
+        if not os.access(where, os.W_OK | os.X_OK):
+            raise SinkError(
+                str(folder), "the folder is not writable" if where == folder else "permission denied"
+            )
+
+    def _make_folder(self, folder: Path) -> None:
         try:
-            if not folder.is_dir():
-                folder.mkdir(parents=not grandparent_must_exist, exist_ok=True)
-        except FileNotFoundError as error:
-            raise SinkError(str(folder), f"the folder {folder.parent} does not exist") from error
+            folder.mkdir(parents=True, exist_ok=True)
         except FileExistsError as error:
             raise SinkError(str(folder), "is a file, not a folder") from error
         except OSError as error:
             raise SinkError(str(folder), os_reason(error)) from error
-        if grandparent_must_exist and not os.access(folder, os.W_OK | os.X_OK):
-            raise SinkError(str(folder), "the folder is not writable")
 
 
 def base_folder(template: str) -> str:

@@ -65,7 +65,7 @@ def refuse_what_is_no_video(source: ByteSource) -> None:
     for offset, magic, what in _AUDIO:
         if head[offset : offset + len(magic)] == magic:
             raise MediaError(source.name, "audio-only", f"is {what} file: there is no video in it")
-    if _looks_like_text(head):
+    if _looks_like_text(head) and not head.startswith(b"YUV4MPEG2"):
         raise MediaError(source.name, "not-video", "is a text file, not a video")
     if not any(head) and source.size <= len(head):
         raise MediaError(source.name, "not-video", "holds only zero bytes")

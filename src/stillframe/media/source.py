@@ -14,6 +14,7 @@ import contextlib
 import io
 import os
 import stat
+import threading
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -125,8 +126,37 @@ class MemorySource:
         """Nothing to give back."""
 
 
+class MeteredSource:
+    """A source that counts what is read of another one, by all who read it."""
+
+    def __init__(self, source: ByteSource) -> None:
+        self.name, self.size = source.name, source.size
+        self.bytes_read = 0
+        self.reads = 0
+        self._source = source
+        self._lock = threading.Lock()
+
+    @property
+    def identity(self) -> str:
+        """The identity of the source that is metered."""
+        return self._source.identity
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        data = self._source.read_at(offset, length)
+        with self._lock:
+            self.bytes_read += len(data)
+            self.reads += 1
+        return data
+
+    def prefetch(self, extents: Sequence[tuple[int, int]]) -> None:
+        self._source.prefetch(extents)
+
+    def close(self) -> None:
+        self._source.close()
+
+
 class SourceFile:
-    """A source's face towards libav: a file object that counts what is read.
+    """A source's face towards libav: a file object.
 
     It has no `name` on purpose: libav takes a name as a hint that it may open other things beside it.
     """
@@ -134,8 +164,6 @@ class SourceFile:
     def __init__(self, source: ByteSource) -> None:
         self._source = source
         self._position = 0
-        self.bytes_read = 0
-        self.reads = 0
         #: what went wrong in a read; libav swallows exceptions on its way back, so it is kept here
         self.error: SourceError | None = None
 
@@ -149,8 +177,6 @@ class SourceFile:
             self.error = error
             raise
         self._position += len(data)
-        self.bytes_read += len(data)
-        self.reads += 1
         return data
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:

@@ -227,11 +227,8 @@ def _numbered(shots: list[Shot], config: SnapshotConfig, table: SampleTable | No
         level = _black_level(config, shot.index, single=len(shots) == 1)
         extent = None
         if table is not None and shot.fate == "planned":
-            extent = (
-                table.extent(shot.moment)
-                if shot.keyframe is None
-                else table.extent(shot.keyframe, alone=True)
-            )
+            key = shot.keyframe
+            extent = table.decoding_extent(shot.moment) if key is None else table.sample_extent(key)
         numbered.append(replace(shot, position=position, black_level=level, extent=extent))
         position += 1
     return numbered
