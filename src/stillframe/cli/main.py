@@ -47,8 +47,6 @@ def run() -> int:
     make_streams_safe()
     # a tiny matrix is all that is ever multiplied: starting a thread for each processor takes longer
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # libav asks for bytes while Python imports: it should not wait its turn for the usual 5 ms each time
-    sys.setswitchinterval(0.0005)
     try:
         result = app(standalone_mode=False)
         return result if isinstance(result, int) else 0

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from stillframe.errors import MediaError
 from stillframe.media.reader import MAX_PIXELS, VideoReader
@@ -19,6 +21,8 @@ from stillframe.media.source import ByteSource
 
 #: packets to look at for a first picture before it is sought further on, keyframe by keyframe
 _FIRST_PACKETS = 600
+#: packets that tell whether something is shown before the first one's picture (H.264 reorders 16 frames at most)
+_FEW_PACKETS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,29 @@ def open_video(source: ByteSource) -> Opened:
 
 def _first_picture(source: ByteSource, reader: VideoReader) -> Opened:
     """The first picture that can be shown."""
+    return _lone_first_picture(source, reader) or _first_decodable_picture(source, reader)
+
+
+def _lone_first_picture(source: ByteSource, reader: VideoReader) -> Opened | None:
+    """The first packet's picture, decoded alone, where nothing is shown before it; else None, and all is rewound."""
+    packets: list[Packet[VideoStream]] = []
+    while len(packets) < _FEW_PACKETS and (packet := reader.next_packet()) is not None:
+        _refuse_encrypted(source, packet)
+        packets.append(packet)
+    seen = [(packet.pts, packet.is_keyframe) for packet in packets]
+    pts = packets[0].pts if packets and packets[0].is_keyframe and not packets[0].is_discard else None
+    if pts is not None and all(later is not None and later > pts for later, _ in seen[1:]):
+        frames = reader.feed(packets[0]) + reader.drain()
+        reader.flush()
+        # of an interlaced frame, there may be just one field in the packet
+        if len(frames) == 1 and not (frames[0].is_corrupt or frames[0].interlaced_frame):
+            _refuse_zero_size(source, frames[0].width, frames[0].height)
+            return Opened(reader, frames[0], seen)
+    reader.rewind()
+    return None
+
+
+def _first_decodable_picture(source: ByteSource, reader: VideoReader) -> Opened:
     seen: list[tuple[int | None, bool]] = []
     damaged: VideoFrame | None = None
     at_end = False
@@ -101,15 +128,13 @@ def _first_picture(source: ByteSource, reader: VideoReader) -> Opened:
         packet = reader.next_packet()
         at_end = packet is None
         if packet is not None:
-            if packet.has_sidedata("encryption_info") or packet.has_sidedata("encryption_init_info"):
-                raise MediaError(source.name, "encrypted", "the video is encrypted; pictures need its key")
+            _refuse_encrypted(source, packet)
             seen.append((packet.pts, packet.is_keyframe))
         # a long undecodable start is gone through by its keyframes
         if packet is not None and len(seen) > _FIRST_PACKETS and not packet.is_keyframe:
             continue
         for frame in reader.feed(packet) if packet is not None else reader.drain():
-            if frame.width <= 0 or frame.height <= 0:
-                raise MediaError(source.name, "zero-size", "its pictures have no width or no height")
+            _refuse_zero_size(source, frame.width, frame.height)
             if not frame.is_corrupt:
                 _demand_a_keyframe(source, reader, seen)
                 return Opened(reader, frame, seen)
@@ -124,8 +149,7 @@ def _first_picture(source: ByteSource, reader: VideoReader) -> Opened:
             f"its pictures have {size / 1e6:.0f} million pixels, more than the {MAX_PIXELS / 1e6:.0f} allowed"
         )
         raise MediaError(source.name, "too-large", message)
-    if reader.stream.codec_context.width <= 0 or reader.stream.codec_context.height <= 0:
-        raise MediaError(source.name, "zero-size", "its pictures have no width or no height")
+    _refuse_zero_size(source, reader.stream.codec_context.width, reader.stream.codec_context.height)
     message = f"none of its {len(seen)} video packets can be decoded ({reader.codec_name})"
     raise MediaError(source.name, "no-picture", message)
 
@@ -141,3 +165,13 @@ def _demand_a_keyframe(source: ByteSource, reader: VideoReader, seen: list[tuple
             raise MediaError(source.name, "no-picture", message)
         if packet.is_keyframe:
             return
+
+
+def _refuse_encrypted(source: ByteSource, packet: Packet[VideoStream]) -> None:
+    if packet.has_sidedata("encryption_info") or packet.has_sidedata("encryption_init_info"):
+        raise MediaError(source.name, "encrypted", "the video is encrypted; pictures need its key")
+
+
+def _refuse_zero_size(source: ByteSource, width: int, height: int) -> None:
+    if width <= 0 or height <= 0:
+        raise MediaError(source.name, "zero-size", "its pictures have no width or no height")
