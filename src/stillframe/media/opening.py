@@ -161,7 +161,7 @@ def _demand_a_keyframe(source: ByteSource, reader: VideoReader, seen: list[tuple
     for _ in range(_FIRST_PACKETS):
         packet = reader.next_packet()
         if packet is None:
-            message = "there is no keyframe in it, so that nothing can be decoded"
+            message = "no picture can be made of it: there is no keyframe to decode from"
             raise MediaError(source.name, "no-picture", message)
         if packet.is_keyframe:
             return
