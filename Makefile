@@ -48,5 +48,5 @@ clean: ## Remove what the other targets have made
 	@touch $@
 
 .venv/dev: .venv/base
-	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[server,dev]'
 	@touch $@
