@@ -1,8 +1,7 @@
-"""Where an MP4's index lies, and what its sample tables say.
+"""Where an MP4's index lies, and what its boxes say of its tracks.
 
 libav's own index of an MP4 is in decode order (DTS), which names the wrong GOP for a moment between a
-keyframe's DTS and its PTS; the sample tables give true presentation times. Anything odd (several edits,
-fragments, tables that contradict each other) gives no table: the caller then seeks and looks.
+keyframe's DTS and its PTS; the sample tables give true presentation times (see `sample_table`).
 
 Source: ISO/IEC 14496-12 (boxes and tables), 23001-7 (encryption), Dolby's `dvcC` / `dvvC` record.
 """
@@ -12,69 +11,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
+from stillframe.media.sample_table import MAX_SAMPLES, Edit, SampleTable, read_sample_table
 from stillframe.media.source import ByteSource
-
-Int64s = npt.NDArray[np.int64]
 
 #: a moov box beyond this is not read (an hour of video needs about 3 MiB)
 MAX_MOOV_BYTES = 256 << 20
-#: more samples than this in one track is a lie or not a video (46 hours at 60 a second)
-MAX_SAMPLES = 10_000_000
-_MAX_OFFSET = 1 << 60
 _HEAD_BYTES = 64 << 10
 _MAX_TOP_LEVEL_BOXES = 2_000
-
-
-@dataclass(frozen=True)
-class SampleTable:
-    """The samples of one track in decode order. Times are ticks of `timescale`, `pts` as libav counts them."""
-
-    timescale: int
-    pts: Int64s
-    duration: Int64s
-    keyframe: npt.NDArray[np.bool_]
-    offset: Int64s
-    size: Int64s
-
-    def sample_extent(self, moment: int) -> tuple[int, int]:
-        """The (offset, length) in the file of the sample that is shown at a time."""
-        sample = self._shown_at(moment)
-        return int(self.offset[sample]), int(self.size[sample])
-
-    def decoding_extent(self, moment: int) -> tuple[int, int]:
-        """The (offset, length) of the samples from the keyframe on to the one that is shown at a time."""
-        last = self._shown_at(moment)
-        keyframes = self.keyframe_samples[: int(np.searchsorted(self.keyframe_samples, last, "right"))]
-        usable = keyframes[self.pts[keyframes] <= self.pts[last]]
-        first = int(usable[-1]) if len(usable) else 0
-        offsets, sizes = self.offset[first : last + 1], self.size[first : last + 1]
-        start = int(offsets.min())
-        return start, int((offsets + sizes).max()) - start
-
-    @cached_property
-    def keyframe_samples(self) -> Int64s:
-        """The samples that are keyframes, by number."""
-        return np.flatnonzero(self.keyframe)
-
-    @cached_property
-    def shown_order(self) -> Int64s:
-        """The samples in the order in which they are shown."""
-        return np.argsort(self.pts, kind="stable")
-
-    @cached_property
-    def shown_order_pts(self) -> Int64s:
-        """Their times, which ascend."""
-        return self.pts[self.shown_order]
-
-    def _shown_at(self, moment: int) -> int:
-        position = int(np.searchsorted(self.shown_order_pts, moment, "right")) - 1
-        return int(self.shown_order[max(position, 0)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +74,9 @@ def read_mp4(source: ByteSource) -> Mp4Facts | None:
                 (movie_timescale,) = struct.unpack_from(">I", data, box.start + (20 if version == 1 else 12))
             elif box.kind == b"trak":
                 # a sample has a byte at least, and all tracks together no more than the file
-                track = _track(data[box.start : box.end], movie_timescale, most_samples)
+                track = _track(data[box.start : box.end], movie_timescale, source.size, most_samples)
                 tracks[track.track_id] = track
-                most_samples -= len(track.table.pts) if track.table else 0
+                most_samples -= track.table.number if track.table else 0
     except (struct.error, IndexError, ValueError, OverflowError):
         # a moov that does not hold together: libav may still make something of it
         return Mp4Facts(
@@ -219,9 +164,9 @@ def _boxes(data: memoryview, start: int = 0) -> Iterator[_Box]:
         position += size
 
 
-def _track(data: memoryview, movie_timescale: int, most_samples: int) -> TrackFacts:
+def _track(data: memoryview, movie_timescale: int, file_size: int, most_samples: int) -> TrackFacts:
     track_id, timescale, handler = 0, 0, ""
-    edits: list[tuple[int, int, int]] = []
+    edits: list[Edit] = []
     encrypted, profile = False, None
     table: SampleTable | None = None
     for box in _boxes(data):
@@ -242,12 +187,14 @@ def _track(data: memoryview, movie_timescale: int, most_samples: int) -> TrackFa
                         if last.kind == b"stbl":
                             tables = media[inner.start : inner.end][last.start : last.end]
                             encrypted, profile = _sample_entry(tables)
-                            table = _sample_table(tables, timescale, movie_timescale, edits, most_samples)
+                            found = {box.kind: tables[box.start : box.end] for box in _boxes(tables)}
+                            table = read_sample_table(
+                                found, timescale, movie_timescale, edits, file_size, most_samples
+                            )
     return TrackFacts(track_id, handler, encrypted, profile, None if encrypted else table)
 
 
-def _edits(data: memoryview) -> list[tuple[int, int, int]]:
-    """(duration in movie ticks, media time in media ticks or -1 for an empty edit, rate)."""
+def _edits(data: memoryview) -> list[Edit]:
     edits = []
     for box in _boxes(data):
         if box.kind == b"elst":
@@ -255,7 +202,7 @@ def _edits(data: memoryview) -> list[tuple[int, int, int]]:
             (number,) = struct.unpack_from(">I", data, box.start + 4)
             form = ">Qqi" if wide else ">Iii"
             for k in range(min(number, 1000)):
-                edits.append(struct.unpack_from(form, data, box.start + 8 + k * struct.calcsize(form)))
+                edits.append(Edit(*struct.unpack_from(form, data, box.start + 8 + k * struct.calcsize(form))))
     return edits
 
 
@@ -277,127 +224,3 @@ def _sample_entry(tables: memoryview) -> tuple[bool, int | None]:
                 elif inner.kind in (b"dvcC", b"dvvC", b"dvwC") and inner.end - inner.start >= 4:
                     profile = body[inner.start + 2] >> 1
     return encrypted, profile
-
-
-def _sample_table(
-    tables: memoryview,
-    timescale: int,
-    movie_timescale: int,
-    edits: list[tuple[int, int, int]],
-    most_samples: int,
-) -> SampleTable | None:
-    """The table, or None when it is odd in any way."""
-    found = {box.kind: tables[box.start : box.end] for box in _boxes(tables)}
-    if not {b"stts", b"stsc", b"stsz"} <= found.keys() or not timescale:
-        return None
-    sizes = _sizes(found[b"stsz"])
-    number = 0 if sizes is None else len(sizes)
-    if sizes is None or number == 0 or number > most_samples:
-        return None
-    durations = _runs(found[b"stts"], number, signed=False)
-    offsets = _offsets(found, sizes)
-    if durations is None or offsets is None:
-        return None
-    pts = np.cumsum(durations) - durations
-    if b"ctts" in found:
-        shifts = _runs(found[b"ctts"], number, signed=True)
-        if shifts is None:
-            return None
-        pts = pts + shifts
-    keyframe = np.zeros(number, np.bool_)
-    if b"stss" in found:
-        sync = _uint32s(found[b"stss"], 4, per_entry=1)[:, 0] - 1
-        if len(sync) == 0 or sync.min() < 0 or sync.max() >= number:
-            return None
-        keyframe[sync] = True
-    else:
-        keyframe[:] = True
-    shift = _edit_shift(edits, pts, durations, timescale, movie_timescale)
-    if shift is None:
-        return None
-    return SampleTable(timescale, pts + shift, durations, keyframe, offsets, sizes)
-
-
-def _edit_shift(
-    edits: list[tuple[int, int, int]], pts: Int64s, durations: Int64s, timescale: int, movie_timescale: int
-) -> int | None:
-    """What an edit list adds to every time; None when it cuts into the samples."""
-    delay = 0
-    if edits and edits[0][1] == -1:
-        if not movie_timescale:
-            return None
-        delay = (edits[0][0] * timescale + movie_timescale // 2) // movie_timescale
-        edits = edits[1:]
-    if not edits:
-        return delay
-    if len(edits) > 1 or edits[0][2] != 1 << 16 or not movie_timescale:
-        return None
-    length, media_time, _ = edits[0]
-    if media_time < 0 or media_time > int(pts.min()):
-        return None
-    tolerance = int(durations.max()) + -(-timescale // movie_timescale)
-    end = media_time + length * timescale // movie_timescale
-    if length and end + tolerance < int((pts + durations).max()):
-        return None
-    return delay - media_time
-
-
-def _sizes(box: memoryview) -> Int64s | None:
-    constant, number = struct.unpack_from(">II", box, 4)
-    if not 0 < number <= MAX_SAMPLES:
-        return None
-    if constant:
-        return np.full(number, constant, np.int64)
-    if len(box) < 12 + 4 * number:
-        return None
-    return np.frombuffer(box, ">u4", number, 12).astype(np.int64)
-
-
-def _runs(box: memoryview, number: int, *, signed: bool) -> Int64s | None:
-    """Run-length pairs (count, value) spread out over all samples; None when they are not as many."""
-    pairs = _uint32s(box, 4, per_entry=2)
-    if int(pairs[:, 0].sum()) != number:
-        return None
-    values = pairs[:, 1]
-    if signed:
-        # version 0 says unsigned, but writers put negative shifts there as well, and libav reads both signed
-        values = values.astype(np.uint32).view(np.int32).astype(np.int64)
-    return np.repeat(values, pairs[:, 0])
-
-
-def _offsets(found: dict[bytes, memoryview], sizes: Int64s) -> Int64s | None:
-    """The file offset of every sample, from its chunk's offset and the sizes before it in the chunk."""
-    if b"co64" in found:
-        (number,) = struct.unpack_from(">I", found[b"co64"], 4)
-        if len(found[b"co64"]) < 8 + 8 * number:
-            return None
-        chunks = np.frombuffer(found[b"co64"], ">i8", number, 8).astype(np.int64)
-    elif b"stco" in found:
-        chunks = _uint32s(found[b"stco"], 4, per_entry=1)[:, 0]
-    else:
-        return None
-    runs = _uint32s(found[b"stsc"], 4, per_entry=3)
-    if len(runs) == 0 or len(chunks) == 0 or runs[0, 0] != 1 or np.any(np.diff(runs[:, 0]) <= 0):
-        return None
-    if runs[-1, 0] > len(chunks) or runs[:, 1].max() > len(sizes):
-        return None
-    chunks_per_run = np.diff(np.append(runs[:, 0], len(chunks) + 1))
-    samples_per_chunk = np.repeat(runs[:, 1], chunks_per_run)
-    if int(samples_per_chunk.sum()) != len(sizes):
-        return None
-    first_of_chunk = np.cumsum(samples_per_chunk) - samples_per_chunk
-    bytes_before = np.cumsum(sizes) - sizes
-    chunk_of_sample = np.repeat(np.arange(len(chunks)), samples_per_chunk)
-    within = bytes_before - bytes_before[first_of_chunk[chunk_of_sample]]
-    offsets: Int64s = chunks[chunk_of_sample] + within
-    if offsets.min() < 0 or offsets.max() > _MAX_OFFSET:
-        return None
-    return offsets
-
-
-def _uint32s(box: memoryview, count_at: int, *, per_entry: int) -> Int64s:
-    (number,) = struct.unpack_from(">I", box, count_at)
-    if len(box) < count_at + 4 + 4 * per_entry * number:
-        raise ValueError("a table is longer than its box")
-    flat = np.frombuffer(box, ">u4", number * per_entry, count_at + 4).astype(np.int64)
-    return flat.reshape(number, per_entry)

@@ -10,11 +10,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 
 from stillframe.media.colour import colour_of
-from stillframe.media.frame_data import plane
-
-#: how long a non-black picture is looked for, and how far apart the frames are that are looked at
-SEARCH_MS = 5_000
-STEP_MS = 200
+from stillframe.media.planes import plane
 
 
 def is_black(frame: VideoFrame, black_level: int, pixel_threshold: int) -> bool:

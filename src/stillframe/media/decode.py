@@ -301,6 +301,9 @@ class FrameTaker:
         return None
 
     def _one_keyframe(self, wanted: int) -> VideoFrame | None:
+        known = self._reader.lone_first
+        if known is not None and known.pts == wanted:
+            return known
         packet = self._land(wanted)
         while packet is not None and not (packet.is_keyframe and time_of(packet) == wanted):
             time = packet.dts if packet.dts is not None else packet.pts

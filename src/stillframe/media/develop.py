@@ -11,11 +11,12 @@ import numpy.typing as npt
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
-from stillframe.media.colour import Colour, colour_of, hdr_peak_nits, hdr_to_sdr, sdr_2020_to_709
+from stillframe.media.colour import Colour, colour_of, hdr_peak_nits
 from stillframe.media.deinterlace import deinterlaced
-from stillframe.media.frame_data import plane
 from stillframe.media.geometry import Box, Placement
 from stillframe.media.orientation import orientation_of
+from stillframe.media.planes import plane
+from stillframe.media.tone_map import hdr_to_sdr, sdr_2020_to_709
 
 #: a picture: height x width x 3, red, green, blue, 0 to 255
 Picture = npt.NDArray[np.uint8]

@@ -10,11 +10,11 @@ import struct
 from dataclasses import dataclass
 from fractions import Fraction
 
-import numpy as np
 from av.stream import Discard
 
-from stillframe.media.boxes import Mp4Facts, SampleTable, ends_within_a_box
+from stillframe.media.boxes import Mp4Facts, ends_within_a_box
 from stillframe.media.reader import VideoReader, time_of
+from stillframe.media.sample_table import SampleTable
 from stillframe.media.source import ByteSource
 
 #: how far sound may end before the announced end and still count as reaching it, seconds
@@ -42,21 +42,16 @@ def find_end(
 ) -> VideoEnd:
     """The end of the video stream itself. Moves the reader."""
     if table is not None:
-        return _with_header_note(reader, first_pts, _table_end(table, reader.source.size, first_pts))
+        return _with_header_note(reader, first_pts, _table_end(table, first_pts))
     return _with_header_note(reader, first_pts, _read_end(reader, boxes, first_pts, first_duration))
 
 
-def _table_end(table: SampleTable, file_size: int, first_pts: int) -> VideoEnd:
-    ends = table.pts + np.maximum(table.duration, 1)
-    announced = int(ends.max())
-    frame_ticks = max(int(np.median(table.duration)), 1)
-    lost = table.offset + table.size > file_size
-    if not lost.any():
-        return VideoEnd(announced, announced, frame_ticks)
-    available = max(int(table.pts[lost].min()), first_pts + 1)
-    return VideoEnd(
-        announced, available, frame_ticks, ("the file was cut off: the end of its data is missing",)
-    )
+def _table_end(table: SampleTable, first_pts: int) -> VideoEnd:
+    if table.lost_from is None:
+        return VideoEnd(table.end_pts, table.end_pts, table.usual_duration)
+    available = max(table.lost_from, first_pts + 1)
+    note = "the file was cut off: the end of its data is missing"
+    return VideoEnd(table.end_pts, available, table.usual_duration, (note,))
 
 
 def _read_end(reader: VideoReader, boxes: Mp4Facts | None, first_pts: int, first_duration: int) -> VideoEnd:

@@ -115,6 +115,7 @@ def _lone_first_picture(source: ByteSource, reader: VideoReader) -> Opened | Non
         # of an interlaced frame, there may be just one field in the packet
         if len(frames) == 1 and not (frames[0].is_corrupt or frames[0].interlaced_frame):
             _refuse_zero_size(source, frames[0].width, frames[0].height)
+            reader.lone_first = frames[0]
             return Opened(reader, frames[0], seen)
     reader.rewind()
     return None

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import takewhile
 
 import av
 from av.video.frame import VideoFrame
 
 from stillframe.errors import MediaError
-from stillframe.media.boxes import Mp4Facts, SampleTable, read_mp4
+from stillframe.media.boxes import Mp4Facts, read_mp4
 from stillframe.media.colour import TRC_HLG, TRC_PQ, UNSPECIFIED, Colour, colour_of
 from stillframe.media.ending import find_end
 from stillframe.media.opening import Ahead, Opened, open_video
 from stillframe.media.orientation import orientation_of
 from stillframe.media.reader import VideoReader
+from stillframe.media.sample_table import SampleTable
 from stillframe.media.source import ByteSource
 
 
@@ -96,14 +98,12 @@ def probe(source: ByteSource) -> Probe:
     return found
 
 
-def open_and_probe(
-    source: ByteSource, opening: Ahead[Opened] | None = None
-) -> tuple[VideoReader, SampleTable | None, Probe]:
+def open_and_probe(source: ByteSource) -> tuple[VideoReader, SampleTable | None, Probe]:
     """As `probe`, and keep the open reader and an MP4's sample table for the survey that goes on with them.
 
-    The boxes are read while the container is being opened; `opening` may have begun before.
+    The boxes are read while the container is being opened.
     """
-    opening = opening or Ahead(lambda: open_video(source))
+    opening = Ahead(lambda: open_video(source))
     try:
         boxes = read_mp4(source)
         _refuse_by_boxes(source, boxes)
@@ -193,20 +193,16 @@ def _trusted_table(
     table = boxes.tracks[reader.stream.id].table
     if table is None or Fraction(1, table.timescale) != reader.time_base:
         return None
-    number = min(len(seen), len(table.pts))
+    if len(seen) > table.number or any(pts != table.pts(sample) for sample, (pts, _) in enumerate(seen)):
+        return None
     # libav may know more keyframes than stss lists; a listed one must be one, though
-    for (pts, is_keyframe), true_pts, listed in zip(
-        seen, table.pts[:number], table.keyframe[:number], strict=False
-    ):
-        if pts != int(true_pts) or (listed and not is_keyframe):
-            return None
-    return table
+    listed = takewhile(lambda sample: sample < len(seen), table.keyframes)
+    return table if all(seen[sample][1] for sample in listed) else None
 
 
 def _keyframes(reader: VideoReader, table: SampleTable | None) -> tuple[int, ...]:
     if table is not None:
-        readable = table.offset + table.size <= reader.source.size
-        return tuple(sorted(table.pts[table.keyframe & readable].tolist()))
+        return table.keyframe_times
     if "matroska" in reader.container.format.name:
         # the cues, which libav reads at its first seek (done when the end was looked for)
         return tuple(sorted({entry.timestamp for entry in reader.stream.index_entries if entry.is_keyframe}))

@@ -37,8 +37,9 @@ MAX_PIXELS = 16_384 * 8_640
 _BUFFER_BYTES = 32 << 10
 _MAX_BROKEN_READS = 8
 
-# libav writes its warnings to stderr by itself; what matters reaches the report instead
-av.logging.set_level(av.logging.PANIC)
+# what matters reaches the report. Any level that PyAV could be given would make it take Python's lock for each line
+# that libav might log, of which there are thousands in an open: None drops them in C
+av.logging.set_level(None)
 
 
 class VideoReader:
@@ -53,6 +54,8 @@ class VideoReader:
         self.packets_decoded = 0
         self.frames_decoded = 0
         self.decode_errors = 0
+        #: the first picture, where it is a keyframe that was decoded alone already
+        self.lone_first: VideoFrame | None = None
         self._file = SourceFile(source)
         self._skipping = False
         self.container = self._open()

@@ -1,7 +1,8 @@
 """The second step: one stretch's shots -> pictures in the sink.
 
 Several threads share a stretch: each has its own container and takes the next run of shots that are decoded
-together. What a run gives does not depend on the thread, so one thread and two give the same bytes.
+together. What a run gives does not depend on the thread, so one thread and two give the same bytes. The
+thread that called sets up the darkroom meanwhile, and waits.
 """
 
 from __future__ import annotations
@@ -10,26 +11,32 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import av.error
 
 from stillframe.errors import SourceError
-from stillframe.media.config import rgb_of
-from stillframe.media.darkness import SEARCH_MS, STEP_MS, is_black
 from stillframe.media.decode import FrameTaker, Reach, Taken
-from stillframe.media.develop import Developer, Picture
-from stillframe.media.encode import encode, keeps_full_colour
 from stillframe.media.plan import Aim, Stretch, coalesce, runs
 from stillframe.media.reader import VideoReader
 from stillframe.media.report import ShotReport, Stats
-from stillframe.media.sheet import Sheets
-from stillframe.media.sink import Item, Output, Sink
+from stillframe.media.sink import Output, Sink
 from stillframe.media.source import ByteSource
 from stillframe.media.survey import Shot, Survey, keyframe_reach_ms, replacement_reach_ms
 
+if TYPE_CHECKING:
+    from stillframe.media.darkroom import Darkroom
+    from stillframe.media.develop import Developer, Picture
+
 OnShot = Callable[[ShotReport], None]
+
+#: how long a picture that is not black is looked for, and how far apart the frames are that are looked at
+_BLACK_SEARCH_MS = 5_000
+_BLACK_STEP_MS = 200
+#: frames that a thread takes, at most, before the darkroom is ready
+_MOST_UNDEVELOPED = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,54 +62,54 @@ def render(
     if source.identity != survey.probe.identity:
         raise SourceError(source.name, "the file has changed since it was surveyed")
     shots = [shot for shot in survey.shots[stretch.first : stretch.last + 1] if shot.position is not None]
-    work = _Work(survey, shots, sink, on_shot)
+    work = _Work(survey, shots, on_shot)
     aims = [shot.aim for shot in shots if shot.fate == "planned"]
     waiting = deque(runs(aims, survey.probe.time_base[1] / survey.probe.time_base[0]))
     extents = [shot.extent for shot in shots if shot.extent is not None]
     if extents:
         source.prefetch(coalesce(extents))
-    for shot in shots:
-        if shot.fate == "missing":
-            work.deliver(shot, Taken(shot.index, "missing", None, reason=shot.reason), None)
     workers = [
         _Worker(work, source, waiting, readers[k] if k < len(readers) else None)
-        for k in range(max(min(threads, len(waiting)), 1))
+        for k in range(min(threads, len(waiting)))
     ]
-    _run_all(workers)
+    _run_all(workers, lambda: work.set_up_darkroom(sink))
     for worker in workers:
         work.stats.add(worker.stats)
     reports = tuple(sorted(work.reports, key=lambda report: report.index))
-    outputs = tuple(sorted(work.outputs, key=lambda output: (output.kind, output.index)))
+    outputs = tuple(sorted(work.darkroom.result().outputs, key=lambda output: (output.kind, output.index)))
     return Rendered(reports, outputs, work.stats)
 
 
 class _Work:
-    """What the threads of a stretch share: the sheets that fill, and what has been delivered."""
+    """What the threads of a stretch share."""
 
-    def __init__(self, survey: Survey, shots: Sequence[Shot], sink: Sink, on_shot: OnShot | None) -> None:
+    def __init__(self, survey: Survey, shots: Sequence[Shot], on_shot: OnShot | None) -> None:
         self.survey = survey
         self.shots = {shot.index: shot for shot in shots}
-        self.picture_format = sink.names.picture_format
-        self.color = rgb_of(survey.config.sprite_snapshot_config.color)
         self.reports: list[ShotReport] = []
-        self.outputs: list[Output] = []
         self.stats = Stats()
         self.failed = threading.Event()
-        self._sheets = Sheets(survey.sheet, self.color, survey.planned) if survey.sheet else None
-        self._sink = sink
+        self.darkroom: Future[Darkroom] = Future()
         self._on_shot = on_shot
         self._lock = threading.Lock()
 
-    def deliver(self, shot: Shot, taken: Taken, picture: Picture | None, stats: Stats | None = None) -> None:
-        """Write a shot's still, or paste it, and the sheet that it completes."""
-        stats = stats or self.stats
+    def set_up_darkroom(self, sink: Sink) -> None:
+        """Make the darkroom, for which the threads wait with their first frames; deliver what needs no frame."""
+        try:
+            from stillframe.media.darkroom import Darkroom
+
+            self.darkroom.set_result(Darkroom(self.survey, sink))
+        except BaseException as error:
+            self.darkroom.set_exception(error)
+            raise
+        for shot in self.shots.values():
+            if shot.fate == "missing":
+                self.deliver(shot, Taken(shot.index, "missing", None, reason=shot.reason), None, self.stats)
+
+    def deliver(self, shot: Shot, taken: Taken, picture: Picture | None, stats: Stats) -> None:
+        """Keep a shot's picture, and report on it."""
         assert shot.position is not None
-        if self._sheets is not None:
-            full = self._sheets.paste(shot.position, picture)
-            if full is not None:
-                self._write("sheet", *full, stats)
-        elif picture is not None:
-            self._write("still", shot.position + 1, picture, stats)
+        self.darkroom.result().keep(shot.position, picture, stats)
         probe = self.survey.probe
         report = ShotReport(
             index=shot.index,
@@ -118,15 +125,6 @@ class _Work:
         if self._on_shot is not None:
             self._on_shot(report)
 
-    def _write(self, kind: str, index: int, picture: Picture, stats: Stats) -> None:
-        height, width, _ = picture.shape
-        with _stage(stats, "encode"):
-            data = encode(picture, self.picture_format, self.survey.config.quality)
-        with _stage(stats, "write"):
-            output = self._sink.put(Item("sheet" if kind == "sheet" else "still", index, width, height), data)
-        with self._lock:
-            self.outputs.append(output)
-
 
 class _Worker:
     """One thread's share: a reader, a developer, and the runs it takes."""
@@ -136,15 +134,17 @@ class _Worker:
     ) -> None:
         self.stats = Stats()
         self.error: BaseException | None = None
+        self.ended = threading.Event()
         self._work = work
         self._source = source
         self._waiting = waiting
         self._reader = reader
         self._owns_reader = reader is None
+        #: frames that wait for the darkroom
+        self._undeveloped: deque[Taken] = deque()
         survey = work.survey
         config, probe = survey.config, survey.probe
-        full_colour = keeps_full_colour(work.picture_format, config.quality)
-        self._developer = Developer(survey.placement, work.color, full_colour=full_colour)
+        self._developer: Developer | None = None
         keyframe_reach = keyframe_reach_ms(config, survey.step_ms)
         self._reach = Reach(
             replacement=self._ticks(replacement_reach_ms(survey.step_ms)),
@@ -161,11 +161,13 @@ class _Worker:
                 except IndexError:
                     break
                 self._take(run)
+            self._develop_all()
         except BaseException as error:
             self.error = error
             self._work.failed.set()
         finally:
             self._close()
+            self.ended.set()
 
     def stop(self) -> None:
         """Make all workers end after the frame that they are at."""
@@ -178,23 +180,33 @@ class _Worker:
         decoding = time.perf_counter()
         for taken in self._frames(taker, run):
             self.stats.spend("decode", time.perf_counter() - decoding)
-            shot = self._work.shots[taken.shot]
-            if shot.black_level is not None and taken.frame is not None:
-                with _stage(self.stats, "black"):
-                    taken = self._not_black(shot, taken)
-            picture = None
-            if taken.frame is not None:
-                with _stage(self.stats, "develop"):
-                    picture, taken = self._developed(taken)
-            self._work.deliver(shot, taken, picture, self.stats)
+            self._undeveloped.append(taken)
+            if self._work.darkroom.done() or len(self._undeveloped) >= _MOST_UNDEVELOPED:
+                self._develop_all()
             if self._work.failed.is_set():
                 return
             decoding = time.perf_counter()
         self.stats.spend("decode", time.perf_counter() - decoding)
         self.stats.add(counters(reader) - before)
 
+    def _develop_all(self) -> None:
+        """Develop and deliver the frames that have been taken."""
+        while self._undeveloped and not self._work.failed.is_set():
+            taken = self._undeveloped.popleft()
+            shot = self._work.shots[taken.shot]
+            if shot.black_level is not None and taken.frame is not None:
+                with self.stats.stage("black"):
+                    taken = self._not_black(shot, taken)
+            picture = None
+            if taken.frame is not None:
+                with self.stats.stage("develop"):
+                    picture, taken = self._developed(taken)
+            self._work.deliver(shot, taken, picture, self.stats)
+
     def _developed(self, taken: Taken) -> tuple[Picture | None, Taken]:
         assert taken.frame is not None
+        if self._developer is None:
+            self._developer = self._work.darkroom.result().developer()
         try:
             return self._developer.develop(taken.frame), taken
         except (av.error.FFmpegError, ValueError) as error:
@@ -222,21 +234,21 @@ class _Worker:
     def _not_black(self, shot: Shot, taken: Taken) -> Taken:
         """The first frame that is not black, in the seconds from the shot on; else the shot's own."""
         config, survey = self._work.survey.config, self._work.survey
-        level, threshold = shot.black_level, config.pixel_black_threshold
+        level, darkroom = shot.black_level, self._work.darkroom.result()
         assert taken.frame is not None
         assert level is not None
-        if not is_black(taken.frame, level, threshold):
+        if not darkroom.is_black(taken.frame, level):
             return taken
-        span_ms = (
-            min(SEARCH_MS, survey.step_ms) if config.black_scope == "every" and survey.step_ms else SEARCH_MS
-        )
+        span_ms = _BLACK_SEARCH_MS
+        if config.black_scope == "every" and survey.step_ms:
+            span_ms = min(span_ms, survey.step_ms)
         # a reader of its own: the run that the shot belongs to goes on where it was
         reader = VideoReader(self._source, survey.probe.stream_index)
         try:
             taker = self._taker(reader)
             end = shot.moment + self._ticks(span_ms)
-            for frame in taker.candidates(shot.moment, end, self._ticks(STEP_MS)):
-                if not is_black(frame, level, threshold):
+            for frame in taker.candidates(shot.moment, end, self._ticks(_BLACK_STEP_MS)):
+                if not darkroom.is_black(frame, level):
                     return replace(
                         taken,
                         frame=frame,
@@ -258,7 +270,7 @@ class _Worker:
 
     def _open(self) -> VideoReader:
         if self._reader is None:
-            with _stage(self.stats, "open"):
+            with self.stats.stage("open"):
                 self._reader = VideoReader(self._source, self._work.survey.probe.stream_index)
             self.stats.add(counters(self._reader))
         return self._reader
@@ -269,23 +281,25 @@ class _Worker:
             self._reader = None
 
 
-def _run_all(workers: Sequence[_Worker]) -> None:
-    """Run the workers, the first on this thread; raise the first error."""
+def _run_all(workers: Sequence[_Worker], meanwhile: Callable[[], None]) -> None:
+    """Run the workers, each on a thread, and something else meanwhile; raise the first error."""
     threads = [
         threading.Thread(target=worker.run, name=f"stillframe-render-{number}", daemon=True)
-        for number, worker in enumerate(workers[1:], 2)
+        for number, worker in enumerate(workers, 1)
     ]
     for thread in threads:
         thread.start()
     try:
-        workers[0].run()
-        for thread in threads:
-            thread.join()
+        meanwhile()
+        for worker in workers:
+            worker.ended.wait()
     except BaseException:
-        # Ctrl-C while waiting: the others must not go on with containers that are being closed
-        workers[0].stop()
-        for thread in threads:
-            thread.join()
+        # Ctrl-C while waiting: the threads must not go on with containers that are being closed. They are not
+        # joined: a join that was interrupted takes its thread for ended (Python 3.11, bpo-45274)
+        for worker in workers:
+            worker.stop()
+        for worker in workers:
+            worker.ended.wait()
         raise
     for worker in workers:
         if worker.error is not None:
@@ -300,12 +314,3 @@ def counters(reader: VideoReader) -> Stats:
         frames_decoded=reader.frames_decoded,
         decode_errors=reader.decode_errors,
     )
-
-
-@contextmanager
-def _stage(stats: Stats, name: str) -> Iterator[None]:
-    start = time.perf_counter()
-    try:
-        yield
-    finally:
-        stats.spend(name, time.perf_counter() - start)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -56,6 +59,15 @@ class Stats:
     def spend(self, stage: str, seconds: float) -> None:
         """Book seconds on a stage."""
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Book the seconds of a `with` block on a stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.spend(name, time.perf_counter() - start)
 
 
 _COUNTERS = ("bytes_read", "reads", "packets_read", "packets_decoded", "frames_decoded", "decode_errors")

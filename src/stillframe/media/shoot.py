@@ -9,20 +9,18 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stillframe.media.config import SnapshotConfig
-from stillframe.media.opening import Ahead, open_video
+from stillframe.media.finish import finish
+from stillframe.media.opening import Ahead
 from stillframe.media.reader import VideoReader
+from stillframe.media.render import OnShot, counters, render
+from stillframe.media.report import Report, Stats
 from stillframe.media.sink import FolderSink, Sink, demand_room
 from stillframe.media.source import ByteSource, MeteredSource, open_source
+from stillframe.media.survey import Survey, survey_and_keep
 
-if TYPE_CHECKING:
-    from stillframe.media.render import OnShot
-    from stillframe.media.report import Report
-    from stillframe.media.survey import Survey
-
-    OnSurvey = Callable[[Survey], None]
+OnSurvey = Callable[[Survey], None]
 
 #: more threads than this gain nothing, and cost a decoder's memory each
 _MOST_THREADS = 8
@@ -67,22 +65,19 @@ def _shoot(
     on_shot: OnShot | None,
 ) -> Report:
     started = time.perf_counter()
-    # the container is opened while NumPy is imported
-    opening = Ahead(lambda: open_video(source))
+    # the second thread's container is opened while the survey looks at the first
+    opening = Ahead(lambda: VideoReader(source)) if threads > 1 and config.count != 1 else None
     readers: list[VideoReader] = []
     try:
-        from stillframe.media.finish import finish
-        from stillframe.media.render import counters, render
-        from stillframe.media.report import Stats
-        from stillframe.media.survey import survey_and_keep
-
-        survey, reader = survey_and_keep(source, config, opening)
+        survey, reader = survey_and_keep(source, config)
         readers.append(reader)
         files = -(-survey.planned // survey.sheet.cells) if survey.sheet else survey.planned
         demand_room(sink.names, "sheet" if survey.sheet else "still", files)
         stats = Stats()
         stats.add(counters(reader))
         stats.spend("survey", time.perf_counter() - started)
+        if opening is not None:
+            readers.append(opening.take())
         if on_survey is not None:
             on_survey(survey)
         rendered = [
@@ -94,7 +89,8 @@ def _shoot(
         stats.seconds["wall"] = time.perf_counter() - started
         return report
     finally:
-        opening.close()
+        if opening is not None:
+            opening.close()
         for reader in readers:
             reader.close()
 

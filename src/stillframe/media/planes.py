@@ -1,4 +1,4 @@
-"""A decoded frame's planes as arrays, and its side data as bytes."""
+"""A decoded frame's planes as arrays."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 
 
@@ -22,15 +21,3 @@ def plane(frame: VideoFrame, index: int = 0) -> npt.NDArray[Any]:
         return rows[:, : frame.width]
     channels = len(form.components)
     return rows[:, : frame.width * channels].reshape(frame.height, frame.width, channels)
-
-
-def side_data(frame: VideoFrame) -> dict[str, bytes]:
-    """The frame's side data by libav's name for its kind (DISPLAYMATRIX, CONTENT_LIGHT_LEVEL, ...)."""
-    try:
-        # not `frame.side_data`: that makes a cycle, and each frame's megabytes wait for the garbage collector
-        container: Any = SideDataContainer
-        side = container(frame)
-    except ValueError:
-        # a kind that PyAV has no name for hides the others
-        return {}
-    return {side[k].type.name: bytes(side[k]) for k in range(len(side))}

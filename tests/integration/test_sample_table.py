@@ -1,0 +1,104 @@
+"""The sample tables say what libav's own demuxer gives, sample by sample: times, keyframes, places, sizes.
+
+Over the generated MP4 clips, and over the sample videos where they lie beside the checkout.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sample_references import MEDIA
+
+from stillframe.errors import StillframeError
+from stillframe.media.boxes import read_mp4
+from stillframe.media.reader import VideoReader
+from stillframe.media.sample_table import SampleTable
+from stillframe.media.source import FileSource
+from stillframe.testing import videos
+
+SAMPLE_FILES = (
+    sorted(path for path in MEDIA.rglob("*") if path.suffix in (".mp4", ".mov", ".m4v", ".3gp"))
+    if MEDIA.is_dir()
+    else []
+)
+
+
+@pytest.fixture(params=sorted(videos.PLAYABLE))
+def clip_path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return videos.PLAYABLE[request.param](tmp_path).path
+
+
+def test_a_clips_table_is_what_libav_demuxes(clip_path: Path) -> None:
+    _compare(clip_path)
+
+
+@pytest.mark.parametrize("path", SAMPLE_FILES, ids=lambda path: path.name)
+def test_a_samples_table_is_what_libav_demuxes(path: Path) -> None:
+    _compare(path)
+
+
+def test_most_clips_in_mp4_have_a_table(tmp_path: Path) -> None:
+    """The comparison above is not of nothing."""
+    with_table = 0
+    for number, name in enumerate(sorted(videos.PLAYABLE)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with_table += any(_tables(videos.PLAYABLE[name](folder).path))
+    assert with_table >= 20
+
+
+def _compare(path: Path) -> None:
+    for reader, table in _tables(path):
+        packets = list(itertools.islice(iter(reader.next_packet, None), 5_000))
+        complete = [packet for packet in packets if packet.pos is not None and packet.pos >= 0]
+        for sample, packet in enumerate(complete):
+            assert table.pts(sample) == packet.pts, f"sample {sample}"
+            assert table.offset(sample) == packet.pos, f"sample {sample}"
+            readable = min(table.sizes[sample], table.file_size - table.offset(sample))
+            assert readable == packet.size, f"sample {sample}"
+        flagged = {sample for sample, packet in enumerate(complete) if packet.is_keyframe}
+        assert {sample for sample in table.keyframes if sample < len(complete)} <= flagged
+        _compare_lookups(table)
+
+
+def _compare_lookups(table: SampleTable) -> None:
+    """What is looked up is what going through all samples finds."""
+    number = min(table.number, 2_000)
+    samples = range(table.number)
+    times = [table.pts(sample) for sample in samples]
+    shown = sorted(samples, key=lambda sample: times[sample])
+    assert table.first_pts == times[shown[0]]
+    assert table.end_pts >= times[shown[-1]] + 1
+    for place in range(0, number, max(number // 50, 1)):
+        sample = shown[place]
+        after = times[shown[place + 1]] if place + 1 < table.number else times[sample] + 1
+        for moment in {times[sample], after - 1} - {times[sample] - 1}:
+            assert table.sample_extent(moment) == (table.offset(sample), table.sizes[sample])
+            before = (key for key in table.keyframes if key <= sample and times[key] <= times[sample])
+            first = max(before, default=0)
+            needed = range(first, sample + 1)
+            start = min(map(table.offset, needed))
+            end = max(table.offset(k) + table.sizes[k] for k in needed)
+            assert table.decoding_extent(moment) == (start, end - start)
+
+
+def _tables(path: Path) -> Iterator[tuple[VideoReader, SampleTable]]:
+    """The video's reader and table, where the file has a table that counts in the reader's ticks."""
+    source = FileSource(path)
+    try:
+        boxes = read_mp4(source)
+        try:
+            reader = VideoReader(source)
+        except StillframeError:
+            return
+        try:
+            track = boxes.tracks.get(reader.stream.id) if boxes is not None and not boxes.fragmented else None
+            if track is not None and track.table is not None:
+                yield reader, track.table
+        finally:
+            reader.close()
+    finally:
+        source.close()
