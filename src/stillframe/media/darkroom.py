@@ -7,6 +7,7 @@ imported while the threads already decode.
 from __future__ import annotations
 
 import threading
+from itertools import count
 
 from av.video.frame import VideoFrame
 
@@ -14,10 +15,14 @@ from stillframe.media.config import rgb_of
 from stillframe.media.darkness import is_black
 from stillframe.media.develop import Developer, Picture
 from stillframe.media.encode import encode, keeps_full_colour
+from stillframe.media.free_memory import give_back
 from stillframe.media.report import Stats
 from stillframe.media.sheet import Sheets
 from stillframe.media.sink import Item, Output, Sink
 from stillframe.media.survey import Survey
+
+#: pictures after which freed memory is given back: seldom enough to cost nothing, often enough to matter
+_GIVE_BACK_EVERY = 4
 
 
 class Darkroom:
@@ -32,6 +37,7 @@ class Darkroom:
         self._sheets = Sheets(survey.sheet, self._color, survey.planned) if survey.sheet else None
         self._sink = sink
         self._lock = threading.Lock()
+        self._kept = count(1)
 
     def developer(self) -> Developer:
         """A developer for one thread's frames."""
@@ -54,6 +60,8 @@ class Darkroom:
                 self._put("sheet", number, sheet, stats)
         elif picture is not None:
             self._put("still", position + 1, picture, stats)
+        if next(self._kept) % _GIVE_BACK_EVERY == 0:
+            give_back()
 
     def _put(self, kind: str, index: int, picture: Picture, stats: Stats) -> None:
         height, width, _ = picture.shape
