@@ -2,6 +2,11 @@
 
 StillframeError
 ├── ConfigError      a parameter has a value that is not allowed
+│   └── NotSupported a value that is right in itself, but not supported (yet, or together with another)
+├── AuthenticationError  the caller did not prove who it is
+├── NotFound         what a parameter names does not exist, or belongs to somebody else
+├── Throttled        too many requests of this caller, for now
+├── Unavailable      a part of the service is away for a moment
 ├── SourceError      the input cannot be read (missing, no permission, changed while being read)
 ├── MediaError       the input was read, but no picture can be made of it
 │   └── PastTheEnd   the one moment that was asked for lies behind the end of the video
@@ -19,7 +24,7 @@ class StillframeError(Exception):
     """Something that a user can understand and mend."""
 
     #: the code that IMS users know (`ims_api`, section errors)
-    code = "InternalError"
+    code: str = "InternalError"
 
 
 class ConfigError(StillframeError, ValueError):
@@ -39,6 +44,70 @@ class ConfigError(StillframeError, ValueError):
 
     def __str__(self) -> str:
         return f"{self.path} is {_shown(self.value)}, but must be {self.allowed}"
+
+
+class NotSupported(ConfigError):
+    """A value that is right in itself, but is not supported."""
+
+    code = "InvalidParameter.NotSupport"
+
+
+class AuthenticationError(StillframeError):
+    """The caller did not prove who it is.
+
+    `code` is the gateway's (`ims_api`, section errors); `facts` are what its message speaks of.
+    """
+
+    def __init__(self, code: str, **facts: str) -> None:
+        super().__init__(code, facts)
+        self.code = code
+        self.facts = facts
+
+    def __str__(self) -> str:
+        return f"{self.code}: {', '.join(f'{name} {_shown(value)}' for name, value in self.facts.items())}"
+
+
+class NotFound(StillframeError):
+    """What a parameter names does not exist, or belongs to somebody else.
+
+    `kind` is the word that users know (`Job`, `Pipeline`, `Template`, `Bucket`), `name` what they wrote.
+    """
+
+    code = "ResourceNotFound"
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(kind, name)
+        self.kind = kind
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"there is no {self.kind} {_shown(self.name)}"
+
+
+class Throttled(StillframeError):
+    """Too many requests of this caller; `retry_after_ms` says when the next one may come."""
+
+    code = "Throttling.User"
+
+    def __init__(self, retry_after_ms: int) -> None:
+        super().__init__(retry_after_ms)
+        self.retry_after_ms = retry_after_ms
+
+    def __str__(self) -> str:
+        return f"too many requests; the next one may come in {self.retry_after_ms} ms"
+
+
+class Unavailable(StillframeError):
+    """A part of the service (the database, most often) is away for a moment; `part` names it."""
+
+    code = "ServiceUnavailable"
+
+    def __init__(self, part: str) -> None:
+        super().__init__(part)
+        self.part = part
+
+    def __str__(self) -> str:
+        return f"{self.part} cannot be reached at the moment"
 
 
 class SourceError(StillframeError, OSError):

@@ -1,0 +1,121 @@
+"""What an action is: its name, the models of what goes in and out, and the few lines that do it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_pascal
+
+from stillframe.accounts.signatures import Caller
+from stillframe.ims.errors import ApiError, shown
+from stillframe.ims.ports import SnapshotJobs
+
+
+class RequestModel(BaseModel):
+    """The parameters of an action, or an object in one: PascalCase on the wire, nothing unknown."""
+
+    model_config = ConfigDict(
+        alias_generator=to_pascal, extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+
+class AnswerObject(BaseModel):
+    """An object in an answer: PascalCase on the wire; what is None does not appear."""
+
+    model_config = ConfigDict(alias_generator=to_pascal, populate_by_name=True)
+
+
+class Answer(AnswerObject):
+    """The answer of an action. The endpoint sets its RequestId."""
+
+    request_id: str = Field(
+        default="", description="The id of this request, as it stands in the server's log."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The use cases that the actions stand on."""
+
+    snapshot_jobs: SnapshotJobs
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What an action knows besides its parameters."""
+
+    caller: Caller
+    request_id: str
+    source_ip: str | None
+    services: Services
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One action. `handler(context, request)` gets and returns instances of the two models."""
+
+    name: str
+    summary: str
+    access: Literal["read", "write"]
+    request: type[RequestModel]
+    answer: type[Answer]
+    handler: Callable[[Context, Any], Answer]
+
+    @property
+    def permission(self) -> str:
+        """The action as RAM policies spell it."""
+        return f"ice:{self.name}"
+
+    def parse(self, parameters: Mapping[str, str]) -> RequestModel:
+        """The request's model. Raises ApiError for the first parameter that is missing, unknown or wrong.
+
+        A known parameter without text (`Name=`) counts as absent.
+        """
+        known = {field.alias for field in self.request.model_fields.values()}
+        given = {key: value for key, value in parameters.items() if value or key not in known}
+        try:
+            return self.request.model_validate(given)
+        except ValidationError as error:
+            raise _as_api_error(error, self.request) from None
+
+
+def _as_api_error(error: ValidationError, model: type[BaseModel]) -> ApiError:
+    # a misspelt name is both unknown and missing: the first says more
+    first = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
+    path = ".".join(str(part) for part in first["loc"])
+    context = first.get("ctx", {})
+    match first["type"]:
+        case "missing":
+            return ApiError("MissingParameter", path=path)
+        case "extra_forbidden":
+            allowed = f"left out: there is no such parameter{_hint(str(first['loc'][-1]), model)}"
+        case "literal_error":
+            allowed = f"one of {context['expected'].replace(' or ', ', ').replace(chr(39), '')}"
+        case "not_allowed" | "not_supported":
+            allowed = context["allowed"]
+        case _:
+            allowed = f"right ({first['msg']})"
+    code = "InvalidParameter.NotSupport" if first["type"] == "not_supported" else "InvalidParameter"
+    return ApiError(
+        code, path=path or "Parameters", flaw=f"It is {shown(first['input'])}, but must be {allowed}."
+    )
+
+
+def _hint(name: str, model: type[BaseModel]) -> str:
+    lower = {path.rpartition(".")[2].lower(): path for path in _paths(model)}
+    close = difflib.get_close_matches(name[:64].rpartition(".")[2].lower(), lower, n=1)
+    return f" (did you mean {lower[close[0]]}?)" if close else ""
+
+
+def _paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for field in model.model_fields.values():
+        path = f"{prefix}{field.alias}"
+        yield path
+        annotation = field.annotation
+        for inner in (annotation, *getattr(annotation, "__args__", ())):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                yield from _paths(inner, f"{path}.")

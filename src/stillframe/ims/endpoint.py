@@ -1,0 +1,178 @@
+"""The one endpoint of the API, an ASGI application for the path `/`.
+
+A request is read whole, and goes its whole way in one thread: action and version, signature, authorisation,
+throttle, parameters, use case, answer. What comes first in this order is what a caller hears about.
+
+    Route("/", Endpoint(Services(snapshot_jobs=...), keys=..., nonces=...))
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import anyio
+import anyio.to_thread
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from stillframe.accounts.signatures import KeyLookup, Nonces, TokenLookup, authenticate, no_tokens
+from stillframe.ims import registry, wire
+from stillframe.ims.action import Action, Context, Services
+from stillframe.ims.body import BODY_DEADLINE_S, MAX_BODY_BYTES, Gone, read_body, send_and_linger
+from stillframe.ims.errors import ApiError, as_api_error, shown
+from stillframe.ims.reply import Reply, failure, success
+
+#: a step before the action that raises (ApiError, Throttled) when the caller may not go on
+Check = Callable[[Context, Action], None]
+
+log = structlog.get_logger("stillframe.ims")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A request that was answered; `code` is OK or an error's, `action` is None when it has none that exists."""
+
+    action: str | None
+    code: str
+    status: int
+    seconds: float
+
+
+def _anybody(context: Context, action: Action) -> None:
+    """The check of a service that has no policies and no limits."""
+
+
+def _peer(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return client[0] if client else None
+
+
+def _nobody_listens(served: Served) -> None:
+    """The observer of a service without metrics."""
+
+
+class Endpoint:
+    """The API. `keys`, `nonces` and `tokens` are what `accounts.signatures` asks for.
+
+    `unavailable` are exceptions that mean "the database is away": they become ServiceUnavailable.
+    `source_ip` finds the caller's address behind proxies; `observe` is told of every answer, for metrics.
+    Each request in work holds one of `threads` threads; more wait.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        keys: KeyLookup,
+        nonces: Nonces,
+        tokens: TokenLookup = no_tokens,
+        authorize: Check = _anybody,
+        throttle: Check = _anybody,
+        source_ip: Callable[[Scope], str | None] = _peer,
+        observe: Callable[[Served], None] = _nobody_listens,
+        unavailable: tuple[type[Exception], ...] = (),
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        threads: int = 16,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        body_deadline_s: float = BODY_DEADLINE_S,
+    ) -> None:
+        self._services = services
+        self._keys = keys
+        self._nonces = nonces
+        self._tokens = tokens
+        self._authorize = authorize
+        self._throttle = throttle
+        self._source_ip = source_ip
+        self._observe = observe
+        self._unavailable = unavailable
+        self._now = now
+        self._limiter = anyio.CapacityLimiter(threads)
+        self._max_body_bytes = max_body_bytes
+        self._body_deadline_s = body_deadline_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = str(uuid.uuid4()).upper()
+        started = time.perf_counter()
+        try:
+            _check_target(scope)
+            body = await read_body(
+                scope, receive, max_bytes=self._max_body_bytes, deadline_s=self._body_deadline_s
+            )
+        except Gone:
+            return
+        except ApiError as error:
+            reply = failure(error, request_id, _host(scope), xml=False)
+            self._report(Served(None, reply.code, reply.status, time.perf_counter() - started), request_id)
+            closing = Reply(
+                reply.code,
+                reply.status,
+                reply.content_type,
+                reply.body,
+                (*reply.headers, (b"connection", b"close")),
+            )
+            await send_and_linger(scope, receive, send, closing.start(request_id), closing.body)
+            return
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            reply = await anyio.to_thread.run_sync(
+                self._serve, scope, body, request_id, started, limiter=self._limiter
+            )
+        await send(reply.start(request_id))
+        await send({"type": "http.response.body", "body": reply.body})
+
+    def _serve(self, scope: Scope, body: bytes, request_id: str, started: float) -> Reply:
+        action: Action | None = None
+        xml = False
+        try:
+            request = wire.read(scope["method"], scope["path"], scope["query_string"], scope["headers"], body)
+            xml = wire.wants_xml(request)
+            action = registry.find(wire.action_name(request))
+            structlog.contextvars.bind_contextvars(action=action.name)
+            caller = authenticate(
+                request, keys=self._keys, nonces=self._nonces, tokens=self._tokens, now=self._now()
+            )
+            structlog.contextvars.bind_contextvars(
+                account_id=caller.account_id, access_key_id=caller.access_key_id
+            )
+            context = Context(caller, request_id, self._source_ip(scope), self._services)
+            self._authorize(context, action)
+            self._throttle(context, action)
+            parsed = action.parse(wire.business_parameters(request))
+            reply = success(action.name, action.handler(context, parsed), request_id, xml=xml)
+        except Exception as error:
+            told = as_api_error(error, self._unavailable)
+            if told is None or told.status >= 500:
+                log.exception("request failed", code=told.code if told else "InternalError")
+            reply = failure(told or ApiError("InternalError"), request_id, _host(scope), xml=xml)
+        self._report(
+            Served(action.name if action else None, reply.code, reply.status, time.perf_counter() - started),
+            request_id,
+        )
+        return reply
+
+    def _report(self, served: Served, request_id: str) -> None:
+        log.info(
+            "request",
+            request_id=request_id,
+            code=served.code,
+            status=served.status,
+            duration_ms=round(served.seconds * 1000, 1),
+        )
+        self._observe(served)
+
+
+def _check_target(scope: Scope) -> None:
+    if scope["path"] not in ("/", ""):
+        raise ApiError("InvalidAction.NotFound", flaw=f"There is nothing at {shown(scope['path'])}.")
+    if scope["method"] not in ("GET", "POST"):
+        raise ApiError("UnsupportedHTTPMethod", method=scope["method"][:64])
+
+
+def _host(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"host":
+            return str(value, "latin-1")
+    return ""

@@ -1,0 +1,81 @@
+"""Inputs and outputs of jobs, in requests and in answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from pydantic import AfterValidator, Field
+
+from stillframe.ims.action import AnswerObject, RequestModel
+from stillframe.ims.fields import Text, not_supported
+from stillframe.ims.ports import Address
+
+#: a bucket of 63 and a key of 1,023 bytes, each byte percent-encoded, and a host name
+LONGEST_ADDRESS = 4096
+
+
+def _supported(kind: str) -> str:
+    if kind == "Media":
+        raise not_supported("OSS: there are no media assets yet")
+    return kind
+
+
+class MediaAddress(RequestModel):
+    """Where a video is read, or where pictures are written."""
+
+    type: Annotated[Literal["OSS", "Media"], AfterValidator(_supported)] = Field(
+        description="OSS: Media is the URL of an object. Media: it is the id of a media asset."
+    )
+    media: Annotated[str, Text(LONGEST_ADDRESS)] = Field(
+        description="oss://bucket/object or http(s)://bucket.oss-region.aliyuncs.com/object"
+    )
+
+
+class OssFile(AnswerObject):
+    """An object in a bucket."""
+
+    bucket: str
+    location: str = Field(description="oss- and the region of the bucket")
+    object: str
+
+
+class MediaAddressView(AnswerObject):
+    """An input or output as lists show it."""
+
+    type: str
+    media: str
+
+
+class MediaAddressDetails(MediaAddressView):
+    """An input or output with the object that it means."""
+
+    oss_file: OssFile
+
+
+def input_view(address: Address) -> MediaAddressView:
+    """An input, as it was written at submit."""
+    return MediaAddressView(type=address.type, media=address.media)
+
+
+def output_view(address: Address) -> MediaAddressView:
+    """An output, as an http URL with its placeholders left in, which is how IMS shows it."""
+    return MediaAddressView(type=address.type, media=_http_url(address))
+
+
+def input_details(address: Address) -> MediaAddressDetails:
+    """An input with its object."""
+    return MediaAddressDetails(type=address.type, media=address.media, oss_file=_oss_file(address))
+
+
+def output_details(address: Address) -> MediaAddressDetails:
+    """An output with its object."""
+    return MediaAddressDetails(type=address.type, media=_http_url(address), oss_file=_oss_file(address))
+
+
+def _oss_file(address: Address) -> OssFile:
+    return OssFile(bucket=address.bucket, location=f"oss-{address.region}", object=address.key)
+
+
+def _http_url(address: Address) -> str:
+    return f"http://{address.bucket}.oss-{address.region}.aliyuncs.com/{quote(address.key, safe='/-_.~{}')}"

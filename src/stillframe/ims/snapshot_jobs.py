@@ -1,0 +1,181 @@
+"""The actions of snapshot jobs."""
+
+from __future__ import annotations
+
+import json
+
+from stillframe.ims.action import Action, Context
+from stillframe.ims.models_media import input_details, input_view, output_details, output_view
+from stillframe.ims.models_snapshot_jobs import (
+    DeleteSnapshotJobRequest,
+    GetSnapshotJobAnswer,
+    GetSnapshotUrlsAnswer,
+    GetSnapshotUrlsRequest,
+    JobRequest,
+    ListSnapshotJobsAnswer,
+    ListSnapshotJobsRequest,
+    SnapshotJob,
+    SnapshotJobSummary,
+    SubmitSnapshotJobAnswer,
+    SubmitSnapshotJobRequest,
+    SuccessAnswer,
+)
+from stillframe.ims.ports import JobView, ListRequest, SubmitRequest, UrlsRequest
+
+
+def submit(context: Context, request: SubmitSnapshotJobRequest) -> SubmitSnapshotJobAnswer:
+    """Store a job; it is done from then on, whatever happens to the server."""
+    schedule = request.schedule_config
+    job_id = context.services.snapshot_jobs.submit(
+        context.caller.account_id,
+        SubmitRequest(
+            input_type=request.input.type,
+            input_media=request.input.media,
+            output_type=request.output.type,
+            output_media=request.output.media,
+            template_id=request.template_config.template_id,
+            overwrite=request.template_config.overwrite_params,
+            extensions=request.extensions,
+            pipeline_id=schedule.pipeline_id if schedule else None,
+            priority=schedule.priority if schedule else None,
+            name=request.name,
+            user_data=request.user_data,
+            client_token=request.client_token,
+        ),
+    )
+    return SubmitSnapshotJobAnswer(job_id=job_id)
+
+
+def get(context: Context, request: JobRequest) -> GetSnapshotJobAnswer:
+    """One job, with all that there is to know of it."""
+    job = context.services.snapshot_jobs.get(context.caller.account_id, request.job_id)
+    return GetSnapshotJobAnswer(snapshot_job=_details(job))
+
+
+def list_jobs(context: Context, request: ListSnapshotJobsRequest) -> ListSnapshotJobsAnswer:
+    """The account's jobs, page by page."""
+    page = context.services.snapshot_jobs.list_jobs(
+        context.caller.account_id,
+        ListRequest(
+            job_id=request.job_id,
+            status=request.status,
+            created_from=request.start_of_create_time,
+            created_to=request.end_of_create_time,
+            newest_first=request.order_by == "CreateTimeDesc",
+            page_size=request.page_size,
+            page_token=request.next_page_token,
+        ),
+    )
+    return ListSnapshotJobsAnswer(jobs=[_summary(job) for job in page.jobs], next_page_token=page.next_token)
+
+
+def urls(context: Context, request: GetSnapshotUrlsRequest) -> GetSnapshotUrlsAnswer:
+    """Signed URLs of a job's pictures."""
+    view = context.services.snapshot_jobs.urls(
+        context.caller.account_id,
+        UrlsRequest(
+            job_id=request.job_id,
+            page_number=request.page_number,
+            page_size=request.page_size,
+            timeout_s=request.timeout,
+            last_first=request.order_by == "Desc",
+        ),
+    )
+    return GetSnapshotUrlsAnswer(total=view.total, snapshot_urls=[*view.urls], web_vtt_url=view.vtt_url)
+
+
+def cancel(context: Context, request: JobRequest) -> SuccessAnswer:
+    """End a job that is not done yet; pictures that are finished stay."""
+    context.services.snapshot_jobs.cancel(context.caller.account_id, request.job_id)
+    return SuccessAnswer()
+
+
+def retry(context: Context, request: JobRequest) -> SuccessAnswer:
+    """Do a failed job again, under its own id."""
+    context.services.snapshot_jobs.retry(context.caller.account_id, request.job_id)
+    return SuccessAnswer()
+
+
+def delete(context: Context, request: DeleteSnapshotJobRequest) -> SuccessAnswer:
+    """Forget a job that is done, and its files if asked to."""
+    context.services.snapshot_jobs.delete(context.caller.account_id, request.job_id, outputs=request.outputs)
+    return SuccessAnswer()
+
+
+ACTIONS = (
+    Action(
+        "SubmitSnapshotJob",
+        "Make stills, sprite sheets or a thumbnail track of a video.",
+        "write",
+        SubmitSnapshotJobRequest,
+        SubmitSnapshotJobAnswer,
+        submit,
+    ),
+    Action("GetSnapshotJob", "What became of a job.", "read", JobRequest, GetSnapshotJobAnswer, get),
+    Action(
+        "ListSnapshotJobs",
+        "The jobs of an account, page by page.",
+        "read",
+        ListSnapshotJobsRequest,
+        ListSnapshotJobsAnswer,
+        list_jobs,
+    ),
+    Action(
+        "GetSnapshotUrls",
+        "Where the pictures of a job can be had.",
+        "read",
+        GetSnapshotUrlsRequest,
+        GetSnapshotUrlsAnswer,
+        urls,
+    ),
+    Action(
+        "CancelSnapshotJob",
+        "End a job that is not done yet. Not in IMS.",
+        "write",
+        JobRequest,
+        SuccessAnswer,
+        cancel,
+    ),
+    Action(
+        "RetrySnapshotJob", "Do a failed job again. Not in IMS.", "write", JobRequest, SuccessAnswer, retry
+    ),
+    Action(
+        "DeleteSnapshotJob",
+        "Forget a job that is done, and its files if asked to. Not in IMS.",
+        "write",
+        DeleteSnapshotJobRequest,
+        SuccessAnswer,
+        delete,
+    ),
+)
+
+
+def _summary(job: JobView) -> SnapshotJobSummary:
+    return SnapshotJobSummary(
+        job_id=job.job_id,
+        name=job.name,
+        type=job.type,
+        status=job.status,
+        count=job.count,
+        input=input_view(job.input),
+        output=output_view(job.output),
+        template_id=job.template_id,
+        pipeline_id=job.pipeline_id,
+        trigger_source=job.trigger_source,
+        create_time=job.create_time,
+        submit_time=job.submit_time,
+        modified_time=job.modified_time,
+        finish_time=job.finish_time,
+    )
+
+
+def _details(job: JobView) -> SnapshotJob:
+    return SnapshotJob(
+        **dict(_summary(job)) | {"input": input_details(job.input), "output": output_details(job.output)},
+        code=job.code,
+        message=job.message,
+        template_config=json.dumps(dict(job.template_config), separators=(",", ":"), ensure_ascii=False),
+        user_data=job.user_data,
+        progress=job.progress,
+        report=dict(job.report) if job.report is not None else None,
+    )

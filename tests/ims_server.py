@@ -1,0 +1,123 @@
+"""The API over real HTTP on loopback, with keys, nonces and jobs in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import uvicorn
+from ims_signer import Acs3, RpcV1, Signed
+from jobs_in_memory import JobsInMemory
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from stillframe.accounts.signatures import KeyFacts, TokenState
+from stillframe.ims.action import Services
+from stillframe.ims.body import MAX_HEAD_BYTES
+from stillframe.ims.endpoint import Endpoint, Served
+
+DEADLINE_S = 20
+
+KEYS = {
+    "testAK": KeyFacts("testAK", "testSecret", "1001", user_id="alice"),
+    "otherAK": KeyFacts("otherAK", "otherSecret", "1002"),
+    "oldAK": KeyFacts("oldAK", "oldSecret", "1001", active=False),
+    "STS.testAK": KeyFacts("STS.testAK", "testSecret", "1001", temporary=True),
+}
+TOKENS = {
+    "tok/en+==": TokenState.VALID,
+    "expired": TokenState.EXPIRED,
+    "foreign": TokenState.FOREIGN,
+}
+
+
+class NoncesInMemory:
+    """Nonces that were used, as a set."""
+
+    def __init__(self) -> None:
+        self.used: dict[tuple[str, str], datetime] = {}
+
+    def use(self, nonce: str, access_key_id: str, until: datetime) -> bool:
+        # setdefault is atomic: two threads with the same nonce do not both win
+        return self.used.setdefault((nonce, access_key_id), until) is until
+
+
+@dataclass
+class ImsServer:
+    """A running server. `clock_ahead` moves its clock."""
+
+    jobs: JobsInMemory = field(default_factory=JobsInMemory)
+    nonces: NoncesInMemory = field(default_factory=NoncesInMemory)
+    served: list[Served] = field(default_factory=list)
+    clock_ahead: timedelta = timedelta()
+    port: int = 0
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def endpoint(self) -> Endpoint:
+        return Endpoint(
+            Services(snapshot_jobs=self.jobs),
+            keys=KEYS.get,
+            nonces=self.nonces,
+            tokens=lambda token, _: TOKENS.get(token, TokenState.MALFORMED),
+            now=lambda: datetime.now(UTC) + self.clock_ahead,
+            observe=self.served.append,
+            **self.options,
+        )
+
+    def send(self, signed: Signed) -> httpx.Response:
+        """Send a signed request as it is."""
+        with httpx.Client(timeout=DEADLINE_S, trust_env=False) as client:
+            return client.request(
+                signed.method,
+                f"http://{self.host}{signed.target}",
+                headers=signed.headers,
+                content=signed.body,
+            )
+
+    def call(
+        self, action: str, signer: Acs3 | RpcV1 = Acs3("testAK", "testSecret"), /, **parameters: str
+    ) -> Any:  # noqa: B008
+        """The answer's object of a request signed by a key that may."""
+        return self.send(signer.sign("POST", self.host, action, [*parameters.items()])).json()
+
+
+@contextlib.contextmanager
+def serving(**options: Any) -> Iterator[ImsServer]:
+    """A server in a thread of its own; `options` go to the endpoint."""
+    server = ImsServer(options=options)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server.port = listener.getsockname()[1]
+        app = Starlette(routes=[Mount("/", server.endpoint())])
+        config = uvicorn.Config(
+            app,
+            log_level="error",
+            lifespan="off",
+            ws="none",
+            h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+            timeout_graceful_shutdown=5,
+        )
+        running = uvicorn.Server(config)
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            deadline = time.monotonic() + DEADLINE_S
+            while not running.started:
+                assert thread.is_alive(), "the server did not start"
+                assert time.monotonic() < deadline
+                thread.join(0.01)
+            yield server
+        finally:
+            running.should_exit = True
+            thread.join()
