@@ -13,17 +13,18 @@ from typing import Any
 
 import httpx
 import uvicorn
-from ims_signer import Acs3, RpcV1, Signed
-from jobs_in_memory import JobsInMemory
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from ims_signer import Acs3, RpcV1, Signed
+from jobs_in_memory import JobsInMemory
 from stillframe.accounts.signatures import KeyFacts, TokenState
 from stillframe.ims.action import Services
 from stillframe.ims.body import MAX_HEAD_BYTES
 from stillframe.ims.endpoint import Endpoint, Served
 
 DEADLINE_S = 20
+GOOD = Acs3("testAK", "testSecret")
 
 KEYS = {
     "testAK": KeyFacts("testAK", "testSecret", "1001", user_id="alice"),
@@ -85,9 +86,7 @@ class ImsServer:
                 content=signed.body,
             )
 
-    def call(
-        self, action: str, signer: Acs3 | RpcV1 = Acs3("testAK", "testSecret"), /, **parameters: str
-    ) -> Any:  # noqa: B008
+    def call(self, action: str, signer: Acs3 | RpcV1 = GOOD, /, **parameters: str) -> Any:
         """The answer's object of a request signed by a key that may."""
         return self.send(signer.sign("POST", self.host, action, [*parameters.items()])).json()
 

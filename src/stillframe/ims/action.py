@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_pascal
@@ -115,7 +115,12 @@ def _paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for field in model.model_fields.values():
         path = f"{prefix}{field.alias}"
         yield path
-        annotation = field.annotation
-        for inner in (annotation, *getattr(annotation, "__args__", ())):
-            if isinstance(inner, type) and issubclass(inner, BaseModel):
-                yield from _paths(inner, f"{path}.")
+        for inner in _models(field.annotation):
+            yield from _paths(inner, f"{path}.")
+
+
+def _models(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models(argument)

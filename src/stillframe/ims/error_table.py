@@ -39,7 +39,7 @@ ERRORS: dict[str, ErrorKind] = {
     "InvalidAccessKeyId.Inactive": ErrorKind(
         400,
         "Specified access key is disabled.",
-        "Enable the key (stillframe key enable) or use another one.",
+        "Use another key; stillframe key create makes one.",
     ),
     "InvalidAccessKeyId.NotFound": ErrorKind(
         404,

@@ -1,0 +1,128 @@
+"""docs/openapi.json and docs/errors.md say what the code does, and the document holds together."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stillframe.ims.openapi import document
+from stillframe.ims.registry import ACTIONS
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = runpy.run_path(str(ROOT / "scripts" / "make_api_docs.py"))
+DOCUMENT = document(ACTIONS)
+
+
+@pytest.mark.parametrize("page", [*SCRIPT["PAGES"]], ids=lambda page: page.name)
+def test_the_pages_are_made_from_the_code(page: Path) -> None:
+    assert page.read_text(encoding="utf-8") == SCRIPT["PAGES"][page](), "run: python scripts/make_api_docs.py"
+
+
+def values_of(node: Any, key: str) -> Iterator[Any]:
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if name == key:
+                yield value
+            yield from values_of(value, key)
+    elif isinstance(node, list):
+        for item in node:
+            yield from values_of(item, key)
+
+
+def test_every_reference_leads_somewhere_and_every_schema_is_used() -> None:
+    names = {reference.rpartition("/")[2] for reference in values_of(DOCUMENT, "$ref")}
+    assert names == {*DOCUMENT["components"]["schemas"]}
+
+
+def test_every_action_stands_in_it() -> None:
+    assert {*values_of(DOCUMENT["paths"], "x-acs-action")} == {*ACTIONS}
+
+
+#: what the official SDK puts on the wire for these actions, and what it reads of the answers
+SDK_PARAMETERS = {
+    "SubmitSnapshotJob": "Input* Name Output* ScheduleConfig TemplateConfig* UserData",
+    "GetSnapshotJob": "JobId*",
+    "ListSnapshotJobs": "EndOfCreateTime JobId NextPageToken OrderBy PageSize StartOfCreateTime Status",
+    "GetSnapshotUrls": "JobId* OrderBy PageNumber PageSize Timeout",
+}
+OURS = {"SubmitSnapshotJob": {"Extensions", "ClientToken"}}
+SUMMARY = {
+    "Async": "boolean",
+    "Count": "integer",
+    "CreateTime": "string",
+    "FinishTime": "string",
+    "Input": {"Media": "string", "Type": "string"},
+    "JobId": "string",
+    "ModifiedTime": "string",
+    "Name": "string",
+    "Output": {"Media": "string", "Type": "string"},
+    "PipelineId": "string",
+    "Status": "string",
+    "SubmitTime": "string",
+    "TemplateId": "string",
+    "TriggerSource": "string",
+    "Type": "string",
+}
+WITH_FILE = {
+    "Media": "string",
+    "Type": "string",
+    "OssFile": {"Bucket": "string", "Location": "string", "Object": "string"},
+}
+DETAILS = SUMMARY | {
+    "Input": WITH_FILE,
+    "Output": WITH_FILE,
+    "Code": "string",
+    "Message": "string",
+    "TemplateConfig": "string",
+    "UserData": "string",
+    "Progress": "integer",
+    "Report": "object",
+}
+ANSWERS: dict[str, dict[str, Any]] = {
+    "SubmitSnapshotJob": {"RequestId": "string", "JobId": "string"},
+    "GetSnapshotJob": {"RequestId": "string", "SnapshotJob": DETAILS},
+    "ListSnapshotJobs": {"RequestId": "string", "NextPageToken": "string", "Jobs": [SUMMARY]},
+    "GetSnapshotUrls": {
+        "RequestId": "string",
+        "SnapshotUrls": ["string"],
+        "Total": "integer",
+        "WebVTTUrl": "string",
+    },
+    "CancelSnapshotJob": {"RequestId": "string", "Success": "boolean"},
+    "RetrySnapshotJob": {"RequestId": "string", "Success": "boolean"},
+    "DeleteSnapshotJob": {"RequestId": "string", "Success": "boolean"},
+}
+
+
+@pytest.mark.parametrize("action", [*SDK_PARAMETERS])
+def test_the_parameters_are_those_of_the_sdk(action: str) -> None:
+    parameters = DOCUMENT["paths"][f"/{action}"]["post"]["parameters"]
+    ours = OURS.get(action, set())
+    found = {one["name"] + "*" * one["required"] for one in parameters if one["name"] not in ours}
+    assert found == {*SDK_PARAMETERS[action].split()}
+    assert ours <= {one["name"] for one in parameters}
+
+
+def shape(schema: dict[str, Any]) -> Any:
+    if "$ref" in schema:
+        schema = DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    if schema["type"] == "array":
+        return [shape(schema["items"])]
+    if "properties" in schema:
+        return {name: shape(item) for name, item in schema["properties"].items()}
+    return schema["type"]
+
+
+@pytest.mark.parametrize("action", [*ACTIONS])
+def test_the_answers_have_the_fields_and_types_of_ims(action: str) -> None:
+    answer = DOCUMENT["paths"][f"/{action}"]["post"]["responses"]["200"]
+    assert shape(answer["content"]["application/json"]["schema"]) == ANSWERS[action]
+
+
+def test_it_is_json_and_nothing_else() -> None:
+    assert json.loads(json.dumps(DOCUMENT)) == DOCUMENT
