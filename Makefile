@@ -4,7 +4,7 @@ BIN := .venv/bin
 TESTS ?= -n auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all players check format bench picture clean
+.PHONY: help demo test test-all sdks players check format bench picture clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -12,11 +12,14 @@ help: ## Say what there is
 demo: .venv/base ## Draw a short film and make a sprite sheet and a WebVTT track of it
 	$(BIN)/python scripts/demo.py demo-output
 
-test: .venv/dev ## Run the tests (the full tables have a fixed sample here)
+test: .venv/dev sdks ## Run the tests (the full tables have a fixed sample here)
 	$(BIN)/python -m pytest $(TESTS)
 
-test-all: .venv/dev ## Run the tests with the full tables of media and faults
+test-all: .venv/dev sdks ## Run the tests with the full tables of media and faults
 	$(BIN)/python -m pytest $(TESTS) -m "not players"
+
+sdks: .venv/dev ## Install the official SDKs that the tests call the API with, apart from everything else
+	$(BIN)/python scripts/install_sdks.py
 
 players: .venv/dev ## Read our tracks with the parsers of real players (needs node and npm)
 	cd tests/players && npm ci --no-audit --no-fund --silent
@@ -39,7 +42,7 @@ picture: .venv/base ## Make the README's picture anew
 	$(BIN)/python scripts/demo.py demo-output --picture docs/images/sheet.jpg
 
 clean: ## Remove what the other targets have made
-	rm -rf .venv demo-output benchmarks/.cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .sdks demo-output benchmarks/.cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 .venv/base: pyproject.toml requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Stillframe needs Python 3.11 or newer; run: make PYTHON=python3.12 ...")'

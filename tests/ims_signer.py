@@ -19,8 +19,11 @@ VERSION = "2020-11-09"
 _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~"
 
 
+_ESCAPED = [chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in range(256)]
+
+
 def escaped(text: str) -> str:
-    return "".join(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in text.encode())
+    return "".join(map(_ESCAPED.__getitem__, text.encode()))
 
 
 def joined(pairs: Iterable[tuple[str, str]]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -25,17 +24,19 @@ class JobsInMemory:
     """Jobs of several accounts. `submitted` keeps every request; `fault` is raised by the next call."""
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
         self.jobs: dict[tuple[str, str], JobView] = {}
         self.submitted: list[SubmitRequest] = []
         self.deleted: list[tuple[str, bool]] = []
         self.listed: list[ListRequest] = []
         self.asked_urls: list[UrlsRequest] = []
         self.fault: Exception | None = None
-        self.on_submit: Callable[[], None] = lambda: None
 
     def submit(self, account_id: str, request: SubmitRequest) -> str:
         self._fail()
-        self.on_submit()
         self.submitted.append(request)
         config = config_json.merge(
             {"Type": "Normal"}, dict(request.overwrite or {}), dict(request.extensions or {})

@@ -230,7 +230,8 @@ def test_a_wrong_secret_shows_what_was_signed(signer: Acs3 | RpcV1) -> None:
     assert (status, code) == (400, "SignatureDoesNotMatch")
     if signer is V1:
         assert "matched with our calculation. server string to sign is:GET&%2F&AccessKeyId%3Did%26" in message
-        assert message.endswith("%26a%3D%25C3%25BC%2520%252B")
+        # how the core SDK finds it, to compare it with its own
+        assert message.split(":")[1].endswith("%26a%3D%25C3%25BC%2520%252B")
     else:
         assert "does not match our calculation. server StringToSign is [ACS3-HMAC-SHA256\n" in message
         assert f"server CanonicalRequest is [GET\n/\na=%C3%BC%20%2B\nhost:{HOST}\n" in message

@@ -14,7 +14,7 @@ MAX_HEAD_BYTES = 4 << 20
 #: how long a body may take
 BODY_DEADLINE_S = 30.0
 
-_LINGER_S = 2.0
+_LINGER_S = 5.0
 _LINGER_BYTES = 16 << 20
 
 
@@ -50,7 +50,8 @@ async def read_body(
 async def send_and_linger(scope: Scope, receive: Receive, send: Send, start: Message, body: bytes) -> None:
     """Answer a request whose body is still on its way, and let some of it run off before the connection ends.
 
-    A connection that is closed with unread bytes is reset, and the client would never see the answer.
+    A connection that is closed with unread bytes is reset, and a client that is busy sending would never see
+    the answer.
     """
     await send(start)
     await send({"type": "http.response.body", "body": body, "more_body": True})

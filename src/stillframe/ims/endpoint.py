@@ -107,14 +107,13 @@ class Endpoint:
         except ApiError as error:
             reply = failure(error, request_id, _host(scope), xml=False)
             self._report(Served(None, reply.code, reply.status, time.perf_counter() - started), request_id)
-            closing = Reply(
-                reply.code,
-                reply.status,
-                reply.content_type,
-                reply.body,
-                (*reply.headers, (b"connection", b"close")),
-            )
-            await send_and_linger(scope, receive, send, closing.start(request_id), closing.body)
+            start = reply.start(request_id, (b"connection", b"close"))
+            if error.code == "RequestTimeout":
+                # who sends next to nothing is not waited for any longer
+                await send(start)
+                await send({"type": "http.response.body", "body": reply.body})
+            else:
+                await send_and_linger(scope, receive, send, start, reply.body)
             return
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             reply = await anyio.to_thread.run_sync(

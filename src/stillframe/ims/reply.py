@@ -27,8 +27,8 @@ class Reply:
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
-    def start(self, request_id: str) -> Message:
-        """The ASGI message that opens the answer."""
+    def start(self, request_id: str, *more: tuple[bytes, bytes]) -> Message:
+        """The ASGI message that opens the answer; `more` are further headers."""
         return {
             "type": "http.response.start",
             "status": self.status,
@@ -38,6 +38,7 @@ class Reply:
                 (b"cache-control", b"no-store"),
                 (b"x-acs-request-id", request_id.encode()),
                 *self.headers,
+                *more,
             ],
         }
 

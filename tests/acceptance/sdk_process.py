@@ -1,0 +1,86 @@
+"""An official SDK in a process of its own, driven line by line.
+
+with SdkProcess("ice6", endpoint="127.0.0.1:8080") as sdk:
+    sdk.call("GetSnapshotJob", JobId="...")
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+HERE = Path(__file__).parent / "sdks"
+INSTALL = runpy.run_path(str(HERE.parents[2] / "scripts" / "install_sdks.py"))["install"]
+
+
+class SdkError(Exception):
+    """What the SDK raised: `told` is its type, code, message and the rest of what its user sees."""
+
+    def __init__(self, told: dict[str, Any]) -> None:
+        super().__init__(told)
+        self.told = told
+
+
+class SdkProcess:
+    """Clients of one SDK; `settings` go to their constructor, where a call says nothing else."""
+
+    def __init__(self, sdk: str, **settings: str) -> None:
+        self._settings = {"access_key_id": "testAK", "access_key_secret": "testSecret", **settings}
+        driver = HERE / ("drive_core.py" if sdk == "core" else "drive_ice.py")
+        environment = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
+        self._process = subprocess.Popen(
+            [sys.executable, str(driver)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            env=environment | {"PYTHONPATH": str(INSTALL(sdk)), "PYTHONIOENCODING": "utf-8"},
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+
+    def call(
+        self,
+        action: str,
+        *,
+        settings: dict[str, str] | None = None,
+        order: dict[str, Any] | None = None,
+        **parameters: Any,
+    ) -> dict[str, Any]:
+        """The answer as the SDK's user sees it. Raises SdkError for what the SDK raises.
+
+        `settings` are for this call's client alone. `order` says how it is to be sent: further `queries`, and
+        for the core SDK `method` and `where`.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        line = {
+            "queries": {},
+            **(order or {}),
+            "settings": self._settings | (settings or {}),
+            "action": action,
+            "parameters": parameters,
+        }
+        self._process.stdin.write(json.dumps(line) + "\n")
+        self._process.stdin.flush()
+        told = json.loads(self._process.stdout.readline())
+        if "error" in told:
+            raise SdkError(told["error"])
+        answer: dict[str, Any] = told["answer"]
+        return answer

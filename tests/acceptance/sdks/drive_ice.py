@@ -1,0 +1,65 @@
+"""Drives the official Python SDK of product ICE, 6.x or 1.x: a line of JSON in, a line of JSON out.
+
+{"settings": {"endpoint": "127.0.0.1:8080", "access_key_id": "...", "access_key_secret": "..."},
+ "action": "GetSnapshotJob", "parameters": {"JobId": "..."}, "queries": {}}
+"""
+
+import functools
+import json
+import re
+import sys
+from typing import Any
+
+from alibabacloud_ice20201109 import models
+from alibabacloud_ice20201109.client import Client
+from alibabacloud_tea_openapi import models as open_api
+from alibabacloud_tea_util import models as util
+
+
+def call(client: Client, action: str, parameters: dict[str, Any], queries: dict[str, str]) -> Any:
+    runtime = util.RuntimeOptions(extends_parameters=util.ExtendsParameters(queries=queries))
+    method = re.sub("(?<!^)(?=[A-Z])", "_", action).lower()
+    if hasattr(client, f"{method}_with_options"):
+        request = getattr(models, f"{action}Request")().from_map(parameters)
+        response = getattr(client, f"{method}_with_options")(request, runtime)
+        return response.body.to_map()
+    # actions that the SDK does not know go through its general call
+    about = open_api.Params(
+        action=action,
+        version="2020-11-09",
+        protocol="HTTP",
+        pathname="/",
+        method="POST",
+        auth_type="AK",
+        style="RPC",
+        req_body_type="formData",
+        body_type="json",
+    )
+    return client.call_api(about, open_api.OpenApiRequest(query=parameters), runtime)["body"]
+
+
+@functools.cache
+def client_of(settings: str) -> Client:
+    return Client(open_api.Config(protocol="http", region_id="cn-shanghai", **json.loads(settings)))
+
+
+def main() -> None:
+    for line in sys.stdin:
+        order = json.loads(line)
+        client = client_of(json.dumps(order["settings"]))
+        try:
+            answer = call(client, order["action"], order["parameters"], order["queries"])
+            print(json.dumps({"answer": answer}), flush=True)
+        except Exception as error:
+            told = {
+                "type": type(error).__name__,
+                "code": getattr(error, "code", None),
+                "message": str(getattr(error, "message", error)),
+                "status": getattr(error, "status_code", None) or getattr(error, "statusCode", None),
+                "retry_after": getattr(error, "retry_after", None),
+                "detail": getattr(error, "access_denied_detail", None),
+            }
+            print(json.dumps({"error": told}), flush=True)
+
+
+main()
