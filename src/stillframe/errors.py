@@ -111,14 +111,15 @@ class Unavailable(StillframeError):
 
 
 class SourceError(StillframeError, OSError):
-    """The input cannot be read."""
+    """The input cannot be read. `transient`: the same may work a little later (a disk or a network at fault)."""
 
     code = "ResourceNotFound"
 
-    def __init__(self, source: str, message: str) -> None:
+    def __init__(self, source: str, message: str, *, transient: bool = False) -> None:
         super().__init__(source, message)
         self.source = source
         self.message = message
+        self.transient = transient
 
     def __str__(self) -> str:
         return f"{self.source}: {self.message}"
@@ -154,14 +155,15 @@ class PastTheEnd(MediaError):
 
 
 class SinkError(StillframeError, OSError):
-    """An output cannot be written."""
+    """An output cannot be written. `transient`: the same may work a little later (the disk was full)."""
 
     code = "OperationDenied"
 
-    def __init__(self, output: str, message: str) -> None:
+    def __init__(self, output: str, message: str, *, transient: bool = False) -> None:
         super().__init__(output, message)
         self.output = output
         self.message = message
+        self.transient = transient
 
     def __str__(self) -> str:
         return f"{self.output}: {self.message}"

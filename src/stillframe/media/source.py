@@ -53,19 +53,30 @@ class FileSource:
     """A regular file on disk."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.name = os.fspath(path)
+        name = os.fspath(path)
         try:
             # O_NONBLOCK: opening a named pipe must not wait for a writer that never comes
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
         except (OSError, ValueError) as error:
-            raise SourceError(self.name, os_reason(error)) from error
-        facts = os.fstat(self._descriptor)
+            raise SourceError(name, os_reason(error)) from error
+        self._hold(descriptor, name)
+
+    def _hold(self, descriptor: int, name: str) -> None:
+        """Become the source of an open descriptor; a bucket opens its files in its own way."""
+        facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
-            os.close(self._descriptor)
+            os.close(descriptor)
             kind = "a folder" if stat.S_ISDIR(facts.st_mode) else "not a regular file"
-            raise SourceError(self.name, f"is {kind}")
+            raise SourceError(name, f"is {kind}")
+        self._descriptor = descriptor
+        self.name = name
         self.size = facts.st_size
-        self.identity = f"{facts.st_dev:x}-{facts.st_ino:x}-{facts.st_size:x}-{facts.st_mtime_ns:x}"
+        self.modified_ns = facts.st_mtime_ns
+        self.identity = file_identity(facts)
+
+    def fileno(self) -> int:
+        """The read-only descriptor: what a decoding child is given."""
+        return self._descriptor
 
     def read_at(self, offset: int, length: int) -> bytes:
         try:
@@ -99,6 +110,11 @@ class FileSource:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def file_identity(facts: os.stat_result) -> str:
+    """What changes when a file is written to, or replaced by another one."""
+    return f"{facts.st_dev:x}-{facts.st_ino:x}-{facts.st_size:x}-{facts.st_mtime_ns:x}"
 
 
 class MemorySource:

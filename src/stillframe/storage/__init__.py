@@ -1,0 +1,1 @@
+"""Where videos come from and pictures go to: addresses, buckets, signed URLs."""

@@ -1,0 +1,80 @@
+"""A bucket holds objects under keys. This is the port; a folder on disk is `LocalBucket`.
+
+    bucket.write("thumbs/00001.jpg", jpeg, "image/jpeg")    # Written(size=5120, etag=…, sha256=…)
+    bucket.stat("thumbs/00001.jpg").etag
+    with bucket.open_source("movie.mp4") as source:
+        source.read_at(0, 16)
+
+Every method may block. Keys that a bucket cannot hold are a ConfigError; what cannot be read is a SourceError and what
+cannot be written a SinkError, each with `transient` set when the same may work a little later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from stillframe.media.source import ByteSource
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFacts:
+    """What is known of an object without reading it; `etag` changes with every write, `modified_s` is Unix time."""
+
+    key: str
+    size: int
+    etag: str
+    modified_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written: `etag` is what `stat` says until the object is written again, `sha256` is in hex digits."""
+
+    size: int
+    etag: str
+    sha256: str
+
+
+class ObjectSource(ByteSource, Protocol):
+    """An object open for reading: the content stays the one that `facts` tells of, whatever becomes of the key."""
+
+    @property
+    def facts(self) -> ObjectFacts:
+        """Of the content that is read here."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Bucket(Protocol):
+    """Objects under keys. Safe to use from several threads and processes at once."""
+
+    def stat(self, key: str) -> ObjectFacts:
+        """What is known of an object. Raises SourceError when there is none."""
+
+    def open_source(self, key: str) -> ObjectSource:
+        """Open an object for reading. Raises SourceError when there is none."""
+
+    def read(self, key: str) -> bytes:
+        """The whole object, for small ones. Raises SourceError."""
+
+    def write(self, key: str, data: bytes, content_type: str) -> Written:
+        """Write an object whole or not at all, over what was there. On return it is on the disk. Raises SinkError."""
+
+    def verify(self, key: str, written: Written) -> bool:
+        """Whether the object is what was written. Raises SourceError only when that cannot be told now."""
+
+    def delete(self, key: str) -> None:
+        """Remove an object; one that is not there is removed already. Raises SinkError."""
+
+    def list(self, prefix: str = "") -> Iterator[ObjectFacts]:
+        """The objects whose keys start with a prefix, in the order of the keys' bytes. Raises SourceError."""
+
+    def check(self) -> None:
+        """Write, read and delete a small object. Raises SinkError or SourceError with what is wrong."""

@@ -1,0 +1,296 @@
+"""A bucket that is a folder on disk.
+
+    bucket = LocalBucket("/srv/videos", "videos")
+    bucket.write("thumbs/00001.jpg", jpeg, "image/jpeg")
+    with bucket.open_source("movie.mp4") as source:
+        source.read_at(0, 16), source.fileno()
+
+No symbolic link in the folder is followed, neither among a key's folders nor at its end, whoever makes it and
+whenever (`beneath.py`); the folder's own path is the operator's and may hold some. Only regular files are objects.
+A file is written under a temporary name beside its own, brought to the disk and renamed: readers see the old content
+or the new one, and never a part.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from stillframe.errors import ConfigError, SinkError, SourceError, os_reason
+from stillframe.media.source import FileSource, file_identity
+from stillframe.storage import beneath
+from stillframe.storage.bucket import ObjectFacts, Written
+from stillframe.storage.local_keys import is_temporary, segments_of, temporary_name
+
+_READ_BYTES = 1 << 20
+#: a folder that somebody removes between its making and its use is made again
+_WRITE_TRIES = 5
+_Error = TypeVar("_Error", SourceError, SinkError)
+
+
+class LocalObject(FileSource):
+    """A file of a bucket, open for reading."""
+
+    def __init__(self, descriptor: int, name: str, key: str) -> None:
+        self._hold(descriptor, name)
+        self.key = key
+
+    @property
+    def facts(self) -> ObjectFacts:
+        return ObjectFacts(self.key, self.size, self.identity, self.modified_ns / 1e9)
+
+
+class LocalBucket:
+    """A folder as a bucket. `name` is what users call it, for messages; without one they show the folder's path."""
+
+    def __init__(self, root: str | os.PathLike[str], name: str | None = None) -> None:
+        self.root = Path(root)
+        self._shown = str(self.root) if name is None else f"oss://{name}"
+
+    def stat(self, key: str) -> ObjectFacts:
+        with self.open_source(key) as source:
+            return source.facts
+
+    def open_source(self, key: str) -> LocalObject:
+        segments = segments_of(key)
+        try:
+            with self._root() as root:
+                descriptor = beneath.open_beneath(root, segments, beneath.FILE)
+        except OSError as error:
+            raise self._fault(SourceError, key, error) from error
+        return LocalObject(descriptor, self._called(key), key)
+
+    def read(self, key: str) -> bytes:
+        with self.open_source(key) as source:
+            return source.read_at(0, source.size)
+
+    def write(self, key: str, data: bytes, content_type: str = "") -> Written:
+        """As the port says; the content type is not kept, since a file's name tells it."""
+        segments = segments_of(key)
+        for tries_left in reversed(range(_WRITE_TRIES)):
+            try:
+                with self._root() as root:
+                    return _write(root, segments, data)
+            except OSError as error:
+                if not (tries_left and isinstance(error, FileNotFoundError)):
+                    raise self._fault(SinkError, key, error) from error
+        raise AssertionError("the last try returns or raises")
+
+    def verify(self, key: str, written: Written) -> bool:
+        try:
+            with self.open_source(key) as source:
+                if source.size != written.size:
+                    return False
+                return source.identity == written.etag or _sha256(source) == written.sha256
+        except SourceError as error:
+            if error.transient:
+                raise
+            return False
+
+    def delete(self, key: str) -> None:
+        """As the port says; folders that become empty stay, since they may be the operator's."""
+        segments = segments_of(key)
+        try:
+            with self._root() as root:
+                _delete(root, segments)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._fault(SinkError, key, error) from error
+
+    def list(self, prefix: str = "") -> Iterator[ObjectFacts]:
+        """As the port says. What has a name that no key can have (not UTF-8, too long) is left out."""
+        for segments in self._files(prefix):
+            try:
+                key = b"/".join(segments).decode()
+                segments_of(key)
+                with self._root() as root, _folder_of(root, segments) as folder:
+                    facts = os.stat(segments[-1], dir_fd=folder, follow_symlinks=False)
+            except (ConfigError, UnicodeDecodeError, FileNotFoundError):
+                continue
+            except OSError as error:
+                raise self._fault(SourceError, key, error) from error
+            if stat.S_ISREG(facts.st_mode):
+                yield ObjectFacts(key, facts.st_size, file_identity(facts), facts.st_mtime_ns / 1e9)
+
+    def check(self) -> None:
+        key, data = f".stillframe-check-{secrets.token_hex(8)}", secrets.token_bytes(64)
+        self.write(key, data)
+        try:
+            if self.read(key) != data:
+                raise SourceError(self._shown, "what is read back is not what was written")
+        finally:
+            self.delete(key)
+
+    def clean_leftovers(self, folder: str = "") -> int:
+        """Remove what killed writers have left in a folder and all below it; return how many files that were.
+
+        A file that is being written, by whatever process, is left alone. Raises SourceError.
+        """
+        prefix = f"{folder.rstrip('/')}/" if folder else ""
+        removed = 0
+        for segments in self._files(prefix):
+            if is_temporary(segments[-1]):
+                # one that goes meanwhile, or may not be removed, harms nobody
+                with contextlib.suppress(OSError), self._root() as root:
+                    removed += _remove_abandoned(root, segments)
+        return removed
+
+    @contextlib.contextmanager
+    def _root(self) -> Iterator[int]:
+        # opened anew each time: a disk that is mounted again is found again
+        try:
+            descriptor = os.open(self.root, beneath.FOLDER)
+        except OSError as error:
+            raise _RootFault(error.errno, error.strerror) from error
+        with _opened(descriptor):
+            yield descriptor
+
+    def _files(self, prefix: str) -> Iterator[tuple[bytes, ...]]:
+        """The paths of the regular files whose names start with the prefix, in the order of their bytes."""
+        above = prefix.rpartition("/")[0]
+        start = prefix.encode()
+        waiting: list[tuple[tuple[bytes, ...], bool]] = [
+            (segments_of(above, "Prefix") if above else (), True)
+        ]
+        while waiting:
+            segments, is_folder = waiting.pop()
+            if not is_folder:
+                yield segments
+                continue
+            try:
+                with self._root() as root:
+                    entries = _entries(root, segments)
+            except OSError as error:
+                if isinstance(error, _RootFault) or error.errno not in _NO_FOLDER:
+                    raise self._fault(SourceError, os.fsdecode(b"/".join(segments)), error) from error
+                continue
+            waiting += [entry for entry in entries if b"/".join(entry[0]).startswith(start)]
+
+    def _called(self, key: str) -> str:
+        return f"{self._shown}/{key}"
+
+    def _fault(self, kind: type[_Error], key: str, error: OSError) -> _Error:
+        number = error.errno or 0
+        if isinstance(error, _RootFault):
+            reason = _ROOT_REASONS.get(number, os_reason(error))
+            return kind(self._shown, f"the bucket's folder: {reason}", transient=number != errno.EACCES)
+        return kind(
+            self._called(key), _REASONS.get(number) or os_reason(error), transient=number in _TRANSIENT
+        )
+
+
+class _RootFault(OSError):
+    """The bucket's own folder cannot be opened; unlike with a FileNotFoundError the object may well exist."""
+
+
+_ROOT_REASONS = {errno.ENOENT: "does not exist", errno.ENOTDIR: "is a file, not a folder"}
+_REASONS = {
+    errno.ELOOP: "is, or lies behind, a symbolic link, and in a bucket none is followed",
+    errno.ENOTDIR: "a part of the path is a file or a symbolic link, not a folder",
+    errno.ENXIO: "is not a regular file",
+}
+#: a folder that is none (any more): gone, or a file or a link by now
+_NO_FOLDER = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+#: the disk is full or at fault, a server of files is away, or this process is short of something
+_TRANSIENT = frozenset(
+    (
+        *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY),
+        *(errno.EAGAIN, errno.EINTR, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOLCK),
+        *(errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ECONNREFUSED),
+    )
+)
+
+
+@contextlib.contextmanager
+def _opened(descriptor: int) -> Iterator[int]:
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _folder_of(root: int, segments: tuple[bytes, ...]) -> contextlib.AbstractContextManager[int]:
+    return _opened(beneath.open_beneath(root, segments[:-1], beneath.FOLDER))
+
+
+def _write(root: int, segments: tuple[bytes, ...], data: bytes) -> Written:
+    with _opened(beneath.make_folders(root, segments[:-1])) as folder:
+        temporary = temporary_name()
+        descriptor = os.open(temporary, _NEW_FILE, 0o666, dir_fd=folder)
+        try:
+            with _opened(descriptor):
+                _lock(descriptor)
+                _write_all(descriptor, data)
+                os.fsync(descriptor)
+                facts = os.fstat(descriptor)
+                os.replace(temporary, segments[-1], src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary, dir_fd=folder)
+            raise
+        beneath.settle(folder)
+    return Written(len(data), file_identity(facts), hashlib.sha256(data).hexdigest())
+
+
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | getattr(os, "O_CLOEXEC", 0)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _lock(descriptor: int) -> None:
+    """Tell `_remove_abandoned` that somebody is at work; the lock goes with the process, however that ends."""
+    # a file system without locks is one whose leftovers are never cleaned
+    with contextlib.suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _remove_abandoned(root: int, segments: tuple[bytes, ...]) -> bool:
+    descriptor = beneath.open_beneath(root, segments, os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY)
+    with _opened(descriptor):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with _folder_of(root, segments) as folder:
+            os.unlink(segments[-1], dir_fd=folder)
+    return True
+
+
+def _delete(root: int, segments: tuple[bytes, ...]) -> None:
+    with _folder_of(root, segments) as folder:
+        facts = os.stat(segments[-1], dir_fd=folder, follow_symlinks=False)
+        if stat.S_ISDIR(facts.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(facts.st_mode):
+            raise OSError(errno.ENXIO, os.strerror(errno.ENXIO))
+        os.unlink(segments[-1], dir_fd=folder)
+
+
+def _entries(root: int, segments: tuple[bytes, ...]) -> list[tuple[tuple[bytes, ...], bool]]:
+    """The files and folders in a folder and whether each is a folder, the last one first."""
+    with _opened(beneath.open_beneath(root, segments, beneath.FOLDER)) as folder, os.scandir(folder) as found:
+        named = [
+            (os.fsencode(entry.name), entry.is_dir(follow_symlinks=False))
+            for entry in found
+            if entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)
+        ]
+    # keys go by their bytes, and those below a folder have a slash after its name
+    named.sort(key=lambda entry: entry[0] + b"/" * entry[1], reverse=True)
+    return [((*segments, name), is_folder) for name, is_folder in named]
+
+
+def _sha256(source: LocalObject) -> str:
+    digest = hashlib.sha256()
+    for offset in range(0, source.size, _READ_BYTES):
+        digest.update(source.read_at(offset, _READ_BYTES))
+    return digest.hexdigest()

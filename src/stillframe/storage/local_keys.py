@@ -1,0 +1,41 @@
+"""Which keys a folder on disk can hold, and what is ours in it: temporary files have a name that no key may have."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from stillframe.errors import ConfigError
+from stillframe.storage.addresses import demand_key, is_plain
+
+#: bytes that one part of a path may have on every file system that matters
+LONGEST_SEGMENT_BYTES = 255
+
+_TEMPORARY = re.compile(rb"\.stillframe-[0-9a-f]{16}\.part")
+
+
+def segments_of(key: str, path: str = "Key") -> tuple[bytes, ...]:
+    """The folders' names and the file's. Raises ConfigError for the parameter `path` when no file can have the key."""
+    demand_key(key, path)
+    if not is_plain(key):
+        raise ConfigError(path, key, "a key without empty, . and .. parts, in a bucket that is a folder")
+    segments = tuple(segment.encode() for segment in key.split("/"))
+    if any(len(segment) > LONGEST_SEGMENT_BYTES for segment in segments):
+        raise ConfigError(
+            path,
+            key,
+            f"a key with at most {LONGEST_SEGMENT_BYTES} bytes between slashes, in a bucket that is a folder",
+        )
+    if any(is_temporary(segment) for segment in segments):
+        raise ConfigError(path, key, "another name: such are Stillframe's own")
+    return segments
+
+
+def temporary_name() -> bytes:
+    """A name that nobody else uses, and that `is_temporary`."""
+    return b".stillframe-%s.part" % os.urandom(8).hex().encode()
+
+
+def is_temporary(segment: bytes) -> bool:
+    """Whether a file is one that Stillframe has not finished writing."""
+    return _TEMPORARY.fullmatch(segment) is not None
