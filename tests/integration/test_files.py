@@ -16,8 +16,8 @@ from urllib.parse import quote, urljoin
 import httpx
 import numpy as np
 import pytest
-from PIL import Image
 from file_server import ask_raw, serving, wait_for
+from PIL import Image
 from starlette.applications import Starlette
 from starlette.routing import Mount
 

@@ -114,9 +114,11 @@ class LocalBucket:
                 segments_of(key)
                 with self._root() as root, _folder_of(root, segments) as folder:
                     facts = os.stat(segments[-1], dir_fd=folder, follow_symlinks=False)
-            except (ConfigError, UnicodeDecodeError, FileNotFoundError):
+            except (ConfigError, UnicodeDecodeError):
                 continue
             except OSError as error:
+                if _is_gone(error):
+                    continue
                 raise self._fault(SourceError, key, error) from error
             if stat.S_ISREG(facts.st_mode):
                 yield ObjectFacts(key, facts.st_size, file_identity(facts), facts.st_mtime_ns / 1e9)
@@ -170,9 +172,9 @@ class LocalBucket:
                 with self._root() as root:
                     entries = _entries(root, segments)
             except OSError as error:
-                if isinstance(error, _RootFault) or error.errno not in _NO_FOLDER:
-                    raise self._fault(SourceError, os.fsdecode(b"/".join(segments)), error) from error
-                continue
+                if _is_gone(error):
+                    continue
+                raise self._fault(SourceError, os.fsdecode(b"/".join(segments)), error) from error
             waiting += [entry for entry in entries if b"/".join(entry[0]).startswith(start)]
 
     def _called(self, key: str) -> str:
@@ -198,8 +200,6 @@ _REASONS = {
     errno.ENOTDIR: "a part of the path is a file or a symbolic link, not a folder",
     errno.ENXIO: "is not a regular file",
 }
-#: a folder that is none (any more): gone, or a file or a link by now
-_NO_FOLDER = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 #: the disk is full or at fault, a server of files is away, or this process is short of something
 _TRANSIENT = frozenset(
     (
@@ -208,6 +208,12 @@ _TRANSIENT = frozenset(
         *(errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ECONNREFUSED),
     )
 )
+
+
+def _is_gone(error: OSError) -> bool:
+    """Whether what a list found is not there any more: a file or a link may have taken a folder's place, too."""
+    away = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+    return away and not isinstance(error, _RootFault)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,372 @@
+"""A local bucket under attack and in bad luck: links that appear meanwhile, kills, full disks, missing permissions."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from stillframe.errors import SinkError, SourceError
+from stillframe.storage import beneath
+from stillframe.storage.local import LocalBucket
+from stillframe.storage.local_keys import is_temporary
+
+SECRET = b"not for everybody"
+LEFTOVER = ".stillframe-0123456789abcdef.part"
+DEADLINE_S = 30.0
+LIBC = ctypes.CDLL(None, use_errno=True)
+#: a small disk on ./disk in a mount namespace of its own
+SMALL_DISK = (
+    *("unshare", "--map-root-user", "--mount"),
+    *("sh", "-c", 'mount -t tmpfs -o size=$0 none disk || exit 99; exec "$@"'),
+)
+
+
+def until(condition: Callable[[], bool], work: Callable[[], object]) -> None:
+    """Work on until something is so, within what any machine needs."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"not so after {DEADLINE_S} s"
+        work()
+
+
+@contextmanager
+def meanwhile(work: Callable[[], object]) -> Iterator[None]:
+    """Do something again and again in another thread, with as many switches between threads as can be had."""
+    stop, failures = threading.Event(), []
+
+    def run() -> None:
+        try:
+            while not stop.is_set():
+                work()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        sys.setswitchinterval(interval_s)
+    assert failures == []
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Let two names change places in one step; skip where the system cannot."""
+    AT_FDCWD, RENAME_EXCHANGE = -100, 2  # noqa: N806 - the system's names
+    if not hasattr(LIBC, "renameat2"):
+        pytest.skip("two names cannot change places here")
+    if LIBC.renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) != 0:
+        pytest.skip(f"two names cannot change places here: {os.strerror(ctypes.get_errno())}")
+
+
+@pytest.fixture(params=["openat2", "part by part"])
+def attacked(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[LocalBucket]:
+    """A bucket whose folder `a/b` is a link to a folder outside every other moment."""
+    if request.param == "openat2" and not beneath.has_openat2():
+        pytest.skip("no openat2 here")
+    monkeypatch.setattr(beneath, "has_openat2", lambda: request.param == "openat2")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for name in ("x.jpg", "only-outside.jpg", LEFTOVER):
+        (outside / name).write_bytes(SECRET)
+    bucket = LocalBucket(tmp_path / "bucket")
+    folder, link = bucket.root / "a" / "b", bucket.root / "a" / "link"
+    folder.mkdir(parents=True)
+    (folder / "x.jpg").write_bytes(b"inside")
+    link.symlink_to(outside)
+    exchange(folder, link)
+    assert folder.is_symlink()
+
+    with meanwhile(lambda: exchange(folder, link)):
+        yield bucket
+    before = dict.fromkeys(("x.jpg", "only-outside.jpg", LEFTOVER), SECRET)
+    assert {path.name: path.read_bytes() for path in outside.iterdir()} == before
+
+
+def _tried(seen: Counter[str], work: Callable[[], object]) -> None:
+    try:
+        work()
+        seen["done"] += 1
+    except (SourceError, SinkError):
+        seen["refused"] += 1
+
+
+def _enough(seen: Counter[str]) -> bool:
+    return sum(seen.values()) >= 500 and seen["done"] >= 20 and seen["refused"] >= 20
+
+
+def test_a_link_that_appears_while_reading(attacked: LocalBucket) -> None:
+    seen: Counter[str] = Counter()
+
+    def read() -> None:
+        assert attacked.read("a/b/x.jpg") == b"inside"
+
+    until(lambda: _enough(seen), lambda: _tried(seen, read))
+
+
+def test_a_link_that_appears_while_writing(attacked: LocalBucket) -> None:
+    seen: Counter[str] = Counter()
+    until(lambda: _enough(seen), lambda: _tried(seen, lambda: attacked.write("a/b/x.jpg", b"inside")))
+
+
+def test_a_link_that_appears_while_deleting(attacked: LocalBucket) -> None:
+    seen: Counter[str] = Counter()
+    until(lambda: _enough(seen), lambda: _tried(seen, lambda: attacked.delete("a/b/x.jpg")))
+
+
+def test_a_link_that_appears_while_listing(attacked: LocalBucket) -> None:
+    seen: Counter[str] = Counter()
+
+    def walk() -> None:
+        found = [facts.key for facts in attacked.list("a/b/")]
+        assert found in ([], ["a/b/x.jpg"])
+        assert attacked.clean_leftovers("a") == 0
+        seen["done" if found else "refused"] += 1
+
+    until(lambda: _enough(seen), walk)
+
+
+def test_a_file_that_becomes_a_link(tmp_path: Path) -> None:
+    bucket = LocalBucket(tmp_path / "bucket")
+    bucket.root.mkdir()
+    (tmp_path / "secret").write_bytes(SECRET)
+    file, other = bucket.root / "x", bucket.root / "other"
+
+    def swap() -> None:
+        other.symlink_to(tmp_path / "secret")
+        other.rename(file)
+        other.write_bytes(b"inside")
+        other.rename(file)
+
+    seen: Counter[str] = Counter()
+
+    def read() -> None:
+        assert bucket.read("x") == b"inside"
+
+    with meanwhile(swap):
+        until(lambda: _enough(seen), lambda: _tried(seen, read))
+        for _ in range(200):
+            bucket.write("x", b"inside")
+    assert (tmp_path / "secret").read_bytes() == SECRET
+
+
+def test_one_of_two_writers_wins_whole(tmp_path: Path) -> None:
+    bucket = LocalBucket(tmp_path)
+    contents = [bytes([number]) * 300_000 for number in range(4)]
+    writers = [
+        threading.Thread(target=lambda data=data: [bucket.write("a/x", data) for _ in range(15)])
+        for data in contents
+    ]
+    bucket.write("a/x", contents[0])
+    for writer in writers:
+        writer.start()
+    reads = 0
+    while any(writer.is_alive() for writer in writers):
+        assert bucket.read("a/x") in contents
+        assert [facts.size for facts in bucket.list()] == [300_000]
+        reads += 1
+    for writer in writers:
+        writer.join()
+    assert reads > 0
+    assert bucket.read("a/x") in contents
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["x"]
+
+
+def test_cleaning_harms_no_writer(tmp_path: Path) -> None:
+    """A file is not locked yet in the moment in which it is made; a writer whose file goes then makes another one."""
+    bucket = LocalBucket(tmp_path)
+    with meanwhile(bucket.clean_leftovers):
+        for number in range(100):
+            written = bucket.write(f"a/{number}", b"data" * 1000)
+            assert bucket.verify(f"a/{number}", written)
+    assert len(list(bucket.list("a/"))) == 100
+
+
+#: forks a writer for each line it reads, tells its process id, and waits for its end
+WRITERS = """
+import os, sys
+from stillframe.storage.local import LocalBucket
+bucket = LocalBucket(sys.argv[1])
+for line in sys.stdin:
+    writer = os.fork()
+    if writer == 0:
+        for number in range(200):
+            bucket.write(f"a/{number % 3}", bytes([number]) * 3_000_000)
+        os._exit(0)
+    print(writer, flush=True)
+    os.waitpid(writer, 0)
+    print("over", flush=True)
+"""
+
+
+def test_kills_in_the_middle_of_writes(tmp_path: Path) -> None:
+    bucket = LocalBucket(tmp_path)
+    removed = 0
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITERS, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as forker:
+        assert forker.stdin is not None
+        assert forker.stdout is not None
+        for kill in range(40):
+            print(kill, file=forker.stdin, flush=True)
+            writer = int(forker.stdout.readline())
+            # every other time the file is there already, and is replaced
+            until(lambda: _is_writing(tmp_path / "a"), lambda: None)
+            os.kill(writer, signal.SIGKILL)
+            assert forker.stdout.readline() == "over\n"
+            for facts in bucket.list():
+                assert facts.size == 3_000_000
+                data = bucket.read(facts.key)
+                assert data == data[:1] * 3_000_000
+            if kill % 4 == 3:
+                removed += bucket.clean_leftovers()
+                assert not _is_writing(tmp_path / "a")
+        forker.stdin.close()
+    assert removed >= 10
+    assert {facts.key for facts in bucket.list()} <= {"a/0", "a/1", "a/2"}
+    bucket.check()
+
+
+def _is_writing(folder: Path) -> bool:
+    return folder.is_dir() and any(is_temporary(os.fsencode(path.name)) for path in folder.iterdir())
+
+
+FILL = """
+import json, os, sys
+from stillframe.errors import SinkError
+from stillframe.storage.local import LocalBucket
+bucket = LocalBucket("disk", "local")
+bucket.write("before", b"b" * 5000)
+for number in range(1000):
+    try:
+        bucket.write(f"a/{number:03d}", b"x" * 9000)
+        bucket.write("before", b"B" * 5000)
+    except SinkError as error:
+        told = {"error": str(error), "transient": error.transient}
+        break
+told["files"] = sorted(name for _, _, names in os.walk("disk") for name in names)
+told["sizes"] = sorted({facts.size for facts in bucket.list()})
+told["before"] = bucket.read("before")[:1].decode() * (len(bucket.read("before")) == 5000)
+if sys.argv[1:]:
+    bucket.delete("a/000")
+    told["again"] = bucket.write("a/again", b"x" * 5000).size
+print(json.dumps(told))
+"""
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    try:
+        done = subprocess.run(
+            [*SMALL_DISK, "128k", sys.executable, "-c", FILL, "again"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        pytest.skip(f"no small disk: {error}")
+    if done.returncode == 99 or "unshare" in done.stderr:
+        pytest.skip(f"no small disk may be mounted here: {done.stderr.strip()}")
+    assert done.stderr == ""
+    told = json.loads(done.stdout)
+    assert told["error"].endswith(": no space left on the disk")
+    assert told["error"].startswith("oss://local/")
+    assert told["transient"]
+    assert told["sizes"] == [5000, 9000]
+    assert told["before"] in ("b", "B")
+    assert all(len(name) == 3 or name == "before" for name in told["files"]), "nothing partial stays"
+    assert len(told["files"]) > 3
+    assert told["again"] == 5000
+
+
+def test_a_limit_on_files(tmp_path: Path) -> None:
+    """What can be tried everywhere: no file may be longer than 8,000 bytes."""
+    (tmp_path / "disk").mkdir()
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))\n"
+    done = subprocess.run(
+        [sys.executable, "-c", limit + FILL],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = json.loads(done.stdout)
+    assert told["error"] == "oss://local/a/000: file too large"
+    assert (told["files"], told["sizes"], told["before"]) == (["before"], [5000], "b")
+
+
+ASK = """
+import json, sys
+from stillframe.errors import SinkError, SourceError
+from stillframe.storage.local import LocalBucket
+bucket, closed = LocalBucket("bucket", "local"), LocalBucket("bucket/closed", "local")
+told = []
+for ask in (
+    lambda: bucket.read("x"),
+    lambda: bucket.read("closed/x"),
+    lambda: bucket.write("locked/x", b""),
+    lambda: bucket.write("locked/new/x", b""),
+    lambda: bucket.delete("locked/x"),
+    lambda: list(bucket.list("closed/")),
+    lambda: closed.check(),
+):
+    try:
+        told.append(repr(ask()))
+    except (SinkError, SourceError) as error:
+        told.append([str(error), error.transient])
+print(json.dumps(told))
+"""
+
+
+def test_what_may_not_be_read_or_written(tmp_path: Path, without_privileges: tuple[str, ...]) -> None:
+    root = tmp_path / "bucket"
+    for folder in (root, root / "locked", root / "closed"):
+        folder.mkdir()
+    for file in (root / "x", root / "locked" / "x"):
+        file.write_bytes(b"data")
+    (root / "x").chmod(0)
+    (root / "locked").chmod(0o555)
+    (root / "closed").chmod(0)
+    done = subprocess.run(
+        [*without_privileges, sys.executable, "-c", ASK],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (root / "closed").chmod(0o755)
+    if "data" in done.stdout:
+        pytest.skip("the user who runs the tests may read everything")
+    assert json.loads(done.stdout) == [
+        ["oss://local/x: permission denied", False],
+        ["oss://local/closed/x: permission denied", False],
+        ["oss://local/locked/x: permission denied", False],
+        ["oss://local/locked/new/x: permission denied", False],
+        ["oss://local/locked/x: permission denied", False],
+        ["oss://local/closed: permission denied", False],
+        ["oss://local: the bucket's folder: permission denied", False],
+    ]
+    assert (root / "locked" / "x").read_bytes() == b"data"
