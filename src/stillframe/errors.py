@@ -10,7 +10,11 @@ StillframeError
 ├── SourceError      the input cannot be read (missing, no permission, changed while being read)
 ├── MediaError       the input was read, but no picture can be made of it
 │   └── PastTheEnd   the one moment that was asked for lies behind the end of the video
-└── SinkError        an output cannot be written (no folder, no permission, disk full)
+├── SinkError        an output cannot be written (no folder, no permission, disk full)
+├── SettingsError    a setting is unknown or has a value that is not allowed
+├── KeyringError     the key file cannot be used, or a secret was encrypted with another one
+└── DatabaseError    the database cannot be started, reached or brought up to date
+    └── DataFolderInUse   another server works in the data folder
 
 Errors carry data; the command and the service turn them into text for people and for the wire.
 """
@@ -167,6 +171,45 @@ class SinkError(StillframeError, OSError):
 
     def __str__(self) -> str:
         return f"{self.output}: {self.message}"
+
+
+class SettingsError(StillframeError, ValueError):
+    """A setting is unknown or has a value that is not allowed.
+
+    `setting` is its name as it was written (`port`, `STILLFRAME_PORT`), `origin` where it was written.
+    """
+
+    def __init__(self, setting: str, origin: str, message: str) -> None:
+        super().__init__(setting, origin, message)
+        self.setting = setting
+        self.origin = origin
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.setting} ({self.origin}): {self.message}"
+
+
+class KeyringError(StillframeError):
+    """The key file cannot be used, or a secret was encrypted with a key that it does not hold."""
+
+
+class DatabaseError(StillframeError):
+    """The database cannot be started, reached or brought up to date."""
+
+
+class DataFolderInUse(DatabaseError):
+    """Another server works in the data folder. `pid` is its process id, None when it is not known."""
+
+    def __init__(self, folder: str, pid: int | None) -> None:
+        super().__init__(folder, pid)
+        self.folder = folder
+        self.pid = pid
+
+    def __str__(self) -> str:
+        holder = f"process {self.pid}" if self.pid else "another process"
+        return (
+            f"{self.folder} is in use by {holder}: stop that server, or choose another folder with --data-dir"
+        )
 
 
 def os_reason(error: OSError | ValueError) -> str:
