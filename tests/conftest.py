@@ -1,4 +1,4 @@
-"""What all tests share: no example of Hypothesis fails for being slow on a busy machine."""
+"""What all tests share: databases, and that no example of Hypothesis fails for being slow on a busy machine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import sys
 
 import pytest
 from hypothesis import settings
+
+from postgres_fixtures import database_server, database_template, database_url, empty_database_url
+
+__all__ = ["database_server", "database_template", "database_url", "empty_database_url"]
 
 settings.register_profile("no timing", deadline=None)
 settings.load_profile("no timing")

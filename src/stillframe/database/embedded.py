@@ -205,7 +205,7 @@ class EmbeddedPostgres:
             self._run.wait()
             if self._stopping.is_set():
                 return
-            log.error("the database has ended", reason=self._run.last_words)
+            log.error("the database has ended", reason=self._run.last_words or "its supervisor was killed")
             if time.monotonic() - began > _STEADY_SECONDS:
                 pause_seconds = _FIRST_PAUSE_SECONDS
             while not self._stopping.wait(pause_seconds):

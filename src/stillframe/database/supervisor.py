@@ -160,7 +160,7 @@ class Supervisor:
             return
         if status != 0:
             remove_unfinished(self.folder)
-            raise Failed(self._last_words("initdb"))
+            raise Failed(self._last_words("initdb", status))
         finish_initdb(self.folder)
 
     def _run_postgres(self, programs: Path, identity: Identity) -> None:
@@ -171,7 +171,7 @@ class Supervisor:
         status = self._run_child(command, identity, announce=str(identity))
         # server processes outlive a postmaster that was killed: until they are gone nothing can be started
         end_leftover(self.folder.pgdata)
-        self.say("ended", status=status, message=self._last_words("postgres"))
+        self.say("ended", status=status, message=self._last_words("postgres", status))
 
     def _run_child(self, command: Sequence[str], identity: Identity, announce: str | None = None) -> int:
         """Run a program to its end; its exit status, negative after a signal. Passes a shutdown on to it."""
@@ -244,9 +244,13 @@ class Supervisor:
             self._log_descriptor = None
             self.folder.log.rename(self.folder.log.with_suffix(".log.1"))
 
-    def _last_words(self, program: str) -> str:
-        """What helps a person: the line that says why, without PostgreSQL's prefix of time and process."""
+    def _last_words(self, program: str, status: int) -> str:
+        """Why it has ended: the signal, else the line that says why, without PostgreSQL's time and process."""
+        if status < 0:
+            return f"{program} was killed by {signal.Signals(-status).name}"
         lines = [line.strip() for line in self._tail.decode(errors="replace").splitlines() if line.strip()]
+        # said to a client that came too early
+        lines = [line for line in lines if not line.endswith("the database system is starting up")]
         for mark in ("No space left on device", "PANIC:", "FATAL:", "error:"):
             for line in lines:
                 if mark in line:

@@ -1,0 +1,143 @@
+"""The engine, sessions and transactions.
+
+database = Database(make_engine(postgres.url, slots=4))
+with database.transaction() as session:
+    session.add(job)
+
+database.retrying(lambda session: claim(session, slice_id))
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar, cast
+
+import psycopg
+from sqlalchemy import URL, Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session, sessionmaker
+
+from stillframe.errors import DatabaseError
+
+Result = TypeVar("Result")
+
+#: threads of the API that may hold a connection at the same time
+_API_CONNECTIONS = 12
+_POOL_WAIT_SECONDS = 30
+_CONNECT_SECONDS = 10
+
+#: SQLSTATEs after which the same transaction may well succeed; see PostgreSQL's appendix "Error Codes"
+_TRANSIENT_STATES = frozenset(
+    {
+        "40001",  # serialization failure
+        "40P01",  # deadlock
+        "55P03",  # lock not available
+        "53300",  # too many connections
+        "57P01",  # the server is being shut down
+        "57P02",  # a server process has crashed
+        "57P03",  # the server is starting up
+        "25006",  # read-only: a primary that is about to be replaced
+    }
+)
+_CONNECTION_CLASS = "08"
+
+
+def make_engine(url: str | URL, *, slots: int = 1, application_name: str = "stillframe") -> Engine:
+    """An engine for one process: connections for the API's threads and for each slot.
+
+    A plain `postgresql://` address is given our driver. Nothing is connected yet. Raises DatabaseError for an
+    address that is not PostgreSQL's.
+    """
+    return create_engine(
+        with_driver(url),
+        pool_size=_API_CONNECTIONS // 2 + slots,
+        max_overflow=_API_CONNECTIONS // 2,
+        pool_timeout=_POOL_WAIT_SECONDS,
+        pool_pre_ping=True,
+        pool_use_lifo=True,
+        connect_args={"application_name": application_name, "connect_timeout": _CONNECT_SECONDS},
+    )
+
+
+def with_driver(url: str | URL) -> URL:
+    """The address with psycopg as its driver. Raises DatabaseError, which never shows the password."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise DatabaseError("database_url is not an address such as postgresql://user@host/name") from error
+    if parsed.drivername not in ("postgres", "postgresql", "postgresql+psycopg"):
+        raise DatabaseError(f"database_url begins with {parsed.drivername}://, but must with postgresql://")
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def psycopg_dsn(url: str | URL) -> str:
+    """The address for psycopg itself, password included: for the queue's own connections."""
+    return with_driver(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+class Database:
+    """Sessions and transactions over an engine. One for each process; its methods may be called by any thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._sessions = sessionmaker(engine, expire_on_commit=False)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A session whose work is committed at the end of the block, and rolled back when that raises."""
+        with self._sessions.begin() as session:
+            yield session
+
+    def retrying(self, work: Callable[[Session], Result], *, seconds: float = 20.0) -> Result:
+        """Do `work` in a transaction; do all of it again after a transient fault, for at most so many seconds.
+
+        `work` must do nothing outside of the transaction that may not be done twice. A commit whose answer got
+        lost is repeated, too: `work` must find that it was done already.
+        """
+        deadline = time.monotonic() + seconds
+        for pause_seconds in backoff():
+            try:
+                with self.transaction() as session:
+                    return work(session)
+            except Exception as error:
+                if not is_transient(error) or time.monotonic() + pause_seconds > deadline:
+                    raise
+            time.sleep(pause_seconds)
+        raise AssertionError("backoff() never ends")
+
+    def close(self) -> None:
+        """Close all connections that are not in use."""
+        self.engine.dispose()
+
+
+def driver_connection(session: Session) -> psycopg.Connection[object]:
+    """psycopg's own connection beneath a session: what is done on it belongs to the session's transaction."""
+    return cast("psycopg.Connection[object]", session.connection().connection.driver_connection)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same transaction may succeed when it is tried again: the connection, a deadlock, a restart."""
+    if isinstance(error, PoolTimeout):
+        return True
+    original = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    if not isinstance(original, psycopg.Error):
+        return False
+    state = original.sqlstate
+    if state is None:
+        # no answer from a server at all: refused, reset, closed
+        return isinstance(original, psycopg.OperationalError)
+    return state in _TRANSIENT_STATES or state.startswith(_CONNECTION_CLASS)
+
+
+def backoff(first_seconds: float = 0.05, longest_seconds: float = 3.0) -> Iterator[float]:
+    """Pauses without end that double up to a limit, each a random part of that, so that callers spread."""
+    limit = first_seconds
+    while True:
+        yield limit * (0.5 + random.random() / 2)
+        limit = min(limit * 2, longest_seconds)

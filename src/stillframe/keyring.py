@@ -1,0 +1,170 @@
+"""The keys of the service: what secrets are encrypted with at rest, and what tokens are signed with.
+
+    keyring = Keyring.open(data_dir / "keyring")
+    stored = keyring.encrypt(access_key_secret)
+
+The file (0600) has one Fernet key on each line, the newest first: it encrypts, all of them decrypt. Lines that
+begin with `#` are comments. Losing the file is losing every access key's secret.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from stillframe.errors import KeyringError, os_reason
+
+_HEADING: Final = (
+    "# Stillframe's keys, the newest first. Keep a copy in a safe place; never edit while serving.\n"
+)
+_HMAC_BYTES: Final = 32
+
+
+class Keyring:
+    """Encrypts with the newest key and decrypts with any. Shows nothing of itself in logs."""
+
+    __slots__ = ("_fernet", "_keys")
+
+    def __init__(self, keys: list[str]) -> None:
+        try:
+            self._fernet = MultiFernet([Fernet(key) for key in keys])
+        except ValueError:
+            # whatever it is, it may be a secret: not even the cause is kept
+            raise KeyringError(
+                "the keyring has a line that is not a key (32 bytes in URL-safe base64)"
+            ) from None
+        self._keys = tuple(keys)
+
+    @classmethod
+    def open(cls, path: Path) -> Keyring:
+        """Read the key file; made with one new key when it is missing.
+
+        Raises KeyringError when others than its owner may read it, it belongs to another user, or has no key.
+        """
+        with _naming(path):
+            try:
+                return cls(_read(path))
+            except FileNotFoundError:
+                _create(path)
+            return cls(_read(path))
+
+    @classmethod
+    def rotate(cls, path: Path) -> Keyring:
+        """Put a new key in front of the others. Secrets are encrypted with it from the next start on."""
+        with _naming(path):
+            keys = [Fernet.generate_key().decode(), *_read(path)]
+            temporary = _write_beside(path, keys)
+            temporary.rename(path)
+            _sync_folder(path.parent)
+        return cls(keys)
+
+    def __repr__(self) -> str:
+        return f"<Keyring of {len(self._keys)} keys>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a keyring is not to be pickled")
+
+    def encrypt(self, secret: str) -> str:
+        """The secret as ASCII text for the database."""
+        return self._fernet.encrypt(secret.encode()).decode()
+
+    def decrypt(self, stored: str) -> str:
+        """The secret. Raises KeyringError when it was encrypted with a key that is not here, or was damaged."""
+        try:
+            return self._fernet.decrypt(stored.encode()).decode()
+        except InvalidToken:
+            raise KeyringError("a secret was encrypted with a key that the key file does not hold") from None
+
+    def encrypt_anew(self, stored: str) -> str:
+        """The same secret, encrypted with the newest key: after a rotation, so that old keys can be removed."""
+        try:
+            return self._fernet.rotate(stored.encode()).decode()
+        except InvalidToken:
+            raise KeyringError("a secret was encrypted with a key that the key file does not hold") from None
+
+    def hmac_key(self, purpose: str) -> bytes:
+        """32 bytes for signing, independent for each purpose and of what encrypts (HKDF-SHA256, RFC 5869)."""
+        return _derive(self._keys[0], purpose)
+
+    def hmac_keys(self, purpose: str) -> tuple[bytes, ...]:
+        """The keys to verify with: the newest first, then those of before a rotation."""
+        return tuple(_derive(key, purpose) for key in self._keys)
+
+
+def _derive(key: str, purpose: str) -> bytes:
+    info = b"stillframe hmac " + purpose.encode()
+    return HKDF(algorithm=hashes.SHA256(), length=_HMAC_BYTES, salt=None, info=info).derive(key.encode())
+
+
+def _read(path: Path) -> list[str]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    with os.fdopen(descriptor, encoding="utf-8", errors="replace") as stream:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise KeyringError(f"{path}: is not a file")
+        mode = stat.S_IMODE(status.st_mode)
+        if mode & 0o077:
+            raise KeyringError(
+                f"{path}: others may read or change it (its mode is {mode:04o}): run: chmod 600 '{path}'"
+            )
+        if status.st_uid != os.geteuid():
+            raise KeyringError(
+                f"{path}: belongs to the user {status.st_uid}, but this process is of the user {os.geteuid()}"
+            )
+        lines = [line.strip() for line in stream]
+    keys = [line for line in lines if line and not line.startswith("#")]
+    if not keys:
+        raise KeyringError(f"{path}: has no key: restore it from a copy")
+    return keys
+
+
+def _create(path: Path) -> None:
+    """Make the file in one step; when another process was faster, its file stands."""
+    temporary = _write_beside(path, [Fernet.generate_key().decode()])
+    try:
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(temporary)
+    finally:
+        temporary.unlink()
+    _sync_folder(path.parent)
+
+
+def _write_beside(path: Path, keys: list[str]) -> Path:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(_HEADING + "".join(f"{key}\n" for key in keys))
+            stream.flush()
+            os.fsync(descriptor)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        advice = ": it is made in the data folder, which must exist" if error.errno == errno.ENOENT else ""
+        raise KeyringError(f"{path}: {os_reason(error)}{advice}") from error

@@ -1,0 +1,279 @@
+"""Every setting of the service: defaults that work, a TOML file, `STILLFRAME_*` variables, options of the command.
+
+    loaded = load_settings(port=9000)
+    loaded.settings.data_dir, loaded.origins["port"]
+
+What comes later in that list wins. A key that is not known is an error, wherever it stands.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+from stillframe.errors import SettingsError, os_reason
+from stillframe.media.config import MAX_SHOTS
+from stillframe.media.geometry import MAX_SHEET_PIXELS, MAX_SIDE_PX
+
+PREFIX = "STILLFRAME_"
+CONFIG_VARIABLE = "STILLFRAME_CONFIG"
+FILE_NAME = "stillframe.toml"
+#: variables of ours that are no settings of the server: where its settings are, and what `job` commands need
+OTHER_VARIABLES = frozenset(
+    {
+        CONFIG_VARIABLE,
+        "STILLFRAME_ENDPOINT",
+        "STILLFRAME_PROFILE",
+        "STILLFRAME_ACCESS_KEY_ID",
+        "STILLFRAME_ACCESS_KEY_SECRET",
+    }
+)
+
+Network = IPv4Network | IPv6Network
+
+
+def _networks(value: Any) -> Any:
+    """A list, or one text with commas, of addresses and networks."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple):
+        raise ValueError("must be a list of addresses or networks")
+    return tuple(ip_network(part.strip()) if isinstance(part, str) else part for part in parts if part != "")
+
+
+def _database_address(value: SecretStr) -> SecretStr:
+    scheme = value.get_secret_value().partition("://")[0]
+    if scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
+        raise ValueError("must begin with postgresql://")
+    return value
+
+
+def _public_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an address such as https://snapshots.example.com")
+    if parts.query or parts.fragment or parts.username or parts.password:
+        raise ValueError("must have no user, query or fragment")
+    return value.rstrip("/")
+
+
+def _cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Settings(BaseModel):
+    """What an operator can set. Names end in their unit where one could be mistaken."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
+
+    data_dir: Path = Field(
+        Path("stillframe-data"),
+        description="The folder for everything that the server keeps: database, keys, local buckets. Relative to "
+        "the folder that the server is started in.",
+    )
+    host: str = Field("127.0.0.1", min_length=1, description="The address that the API listens on.")
+    port: int = Field(
+        8080, ge=0, le=65535, description="The port that the API listens on; 0 takes a free one."
+    )
+    public_url: Annotated[str, AfterValidator(_public_address)] | None = Field(
+        None,
+        description="How clients reach the server, as it stands in signed URLs; without it they are made of host "
+        "and port.",
+    )
+    database_url: Annotated[SecretStr, AfterValidator(_database_address)] | None = Field(
+        None,
+        description="A PostgreSQL server of your own: postgresql://user:password@host/name. Without it a private "
+        "one runs inside the data folder.",
+    )
+    region: str = Field(
+        "cn-shanghai",
+        pattern=r"^[a-z][a-z0-9-]{1,30}[a-z0-9]$",
+        description="The region of buckets that are added without one; it must equal the region in an object's URL.",
+    )
+    sandbox: Literal["required", "off"] = Field(
+        "required",
+        description="Whether videos are decoded in a locked-in child; `required` refuses to decode where that is "
+        "impossible.",
+    )
+    slots: int = Field(
+        default_factory=_cores,
+        ge=1,
+        le=1024,
+        description="How many slices are worked on at the same time; by default one for each processor.",
+    )
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
+        (),
+        description="Addresses or networks of proxies whose Forwarded and X-Forwarded-* headers are believed; a "
+        "list, or one text with commas.",
+    )
+    log_format: Literal["console", "json"] = Field(
+        "console", description="Log lines for people, or one JSON object on each line."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least important messages that are logged."
+    )
+    url_expiry_default_seconds: int = Field(
+        3600, ge=1, description="How long a signed URL is valid when the caller does not say."
+    )
+    url_expiry_max_seconds: int = Field(
+        129_600,
+        ge=1,
+        le=31_536_000,
+        description="The longest validity of a signed URL that a caller may ask for.",
+    )
+    max_shots: int = Field(MAX_SHOTS, ge=1, le=MAX_SHOTS, description="The most shots of one job.")
+    max_sheet_side_px: int = Field(
+        MAX_SIDE_PX,
+        ge=8,
+        le=MAX_SIDE_PX,
+        description="The longest side of a sprite sheet; larger ones become more sheets.",
+    )
+    max_sheet_pixels: int = Field(
+        MAX_SHEET_PIXELS,
+        ge=64,
+        le=MAX_SHEET_PIXELS,
+        description="The largest area of a sprite sheet; larger ones become more sheets.",
+    )
+    slice_attempts: int = Field(
+        3, ge=1, le=20, description="How often a slice is tried before its job fails."
+    )
+    watchdog_seconds: float = Field(
+        60.0,
+        ge=1,
+        le=3600,
+        description="After this long without progress a decoding child is killed.",
+    )
+    signature_window_seconds: int = Field(
+        900,
+        ge=10,
+        le=86_400,
+        description="How far the time of a signed request may be from the server's clock, either way.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSettings:
+    """The settings in force and where each comes from: `default`, the file's path, the variable, or the option."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+    file: Path | None
+
+    def shown(self) -> dict[str, tuple[str, str]]:
+        """Each setting as text with its origin, secrets masked: for `stillframe config show`."""
+        values = {name: getattr(self.settings, name) for name in Settings.model_fields}
+        return {name: (_as_text(value), self.origins[name]) for name, value in values.items()}
+
+
+def load_settings(
+    config_file: Path | None = None, environ: Mapping[str, str] | None = None, **options: Any
+) -> LoadedSettings:
+    """The settings in force. `options` are the command's own; those that are None were not given.
+
+    The file is `config_file`, else what STILLFRAME_CONFIG names, else `stillframe.toml` in the data folder when
+    there is one. Raises SettingsError that names the key, where it stands, and what is allowed.
+    """
+    environ = os.environ if environ is None else environ
+    given = {name: value for name, value in options.items() if value is not None}
+    from_environment = _from_environment(environ)
+    path = _file(config_file, environ, Path(given.get("data_dir") or from_environment.get("data_dir") or ""))
+    in_file = _from_file(path) if path else {}
+
+    origins = dict.fromkeys(Settings.model_fields, "default")
+    origins |= dict.fromkeys(in_file, str(path))
+    origins |= {name: variable_of(name) for name in from_environment}
+    origins |= {name: option_of(name) for name in given}
+    try:
+        settings = Settings(**{**in_file, **from_environment, **given})
+    except ValidationError as error:
+        raise _as_settings_error(error, origins) from None
+    if settings.url_expiry_default_seconds > settings.url_expiry_max_seconds:
+        raise SettingsError(
+            "url_expiry_default_seconds",
+            origins["url_expiry_default_seconds"],
+            f"is {settings.url_expiry_default_seconds}, but must be at most url_expiry_max_seconds "
+            f"({settings.url_expiry_max_seconds})",
+        )
+    return LoadedSettings(settings, origins, path)
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def option_of(name: str) -> str:
+    """The option of a command that sets it."""
+    return "--" + name.replace("_", "-")
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Our variables by the name of the setting; an empty one counts as not set, as compose files write it."""
+    found = {}
+    for variable, value in environ.items():
+        if not variable.upper().startswith(PREFIX) or variable in OTHER_VARIABLES:
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name not in Settings.model_fields or variable != variable_of(name):
+            raise SettingsError(variable, "environment", f"is not a setting{_nearest(variable, _VARIABLES)}")
+        if value != "":
+            found[name] = value
+    return found
+
+
+def _file(config_file: Path | None, environ: Mapping[str, str], data_dir: Path) -> Path | None:
+    named = config_file or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
+    if named is not None:
+        return named
+    path = (data_dir if data_dir != Path() else Settings.model_fields["data_dir"].default) / FILE_NAME
+    return path if path.is_file() else None
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(FILE_NAME, str(path), os_reason(error)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        # the text around the mistake may be a password
+        raise SettingsError(FILE_NAME, str(path), f"is not TOML: {str(error).splitlines()[0]}") from None
+    for name in content:
+        if name not in Settings.model_fields:
+            raise SettingsError(name, str(path), f"is not a setting{_nearest(name, _NAMES)}")
+    return content
+
+
+def _as_settings_error(error: ValidationError, origins: Mapping[str, str]) -> SettingsError:
+    first = error.errors(include_url=False, include_context=False)[0]
+    name = str(first["loc"][0])
+    value = first["input"]
+    shown = "" if name in _SECRETS else f"is {value!r}: "
+    return SettingsError(
+        name, origins.get(name, "option"), shown + first["msg"].removeprefix("Value error, ")
+    )
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(str(part) for part in value)
+    return "" if value is None else str(value)
+
+
+def _nearest(name: str, names: Sequence[str]) -> str:
+    """A hint for a slip of the pen."""
+    found = get_close_matches(name, names, n=1)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+_NAMES = tuple(Settings.model_fields)
+_VARIABLES = tuple(variable_of(name) for name in _NAMES)
+_SECRETS = frozenset({"database_url"})

@@ -1,0 +1,176 @@
+"""What the service tells about itself: log lines with the ids of the work at hand, and metrics.
+
+configure_logging(format="json", level="info")
+with bound(job_id=job.id, slice=3):
+    log.info("slice rendered", seconds=1.2)
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, TextIO
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from structlog.contextvars import bound_contextvars, merge_contextvars
+from structlog.processors import ExceptionRenderer
+from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+LogFormat = Literal["console", "json"]
+
+#: keys of a log line whose values are never written, whoever passes them
+_SECRET_KEY = re.compile(
+    r"secret|password|passwd|token|signature|authorization|cookie|private_?key", re.IGNORECASE
+)
+#: user and password inside an address
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
+_MASK = "***"
+
+#: libraries that report each of their steps
+_QUIET = {"procrastinate": logging.WARNING, "alembic": logging.WARNING, "httpx": logging.WARNING}
+
+
+def configure_logging(
+    *, format: LogFormat = "console", level: str = "info", stream: TextIO | None = None
+) -> None:
+    """Send everything that is logged, by us and by libraries, to `stream` (standard error) in one form."""
+    output = stream or sys.stderr
+    shared: list[Processor] = [
+        merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.stdlib.ExtraAdder(allow=()),
+    ]
+    rendering: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _mask_secrets]
+    if format == "json":
+        rendering += [
+            structlog.processors.dict_tracebacks,
+            _mask_secrets,
+            structlog.processors.JSONRenderer(),
+        ]
+    else:
+        colors = output.isatty() if hasattr(output, "isatty") else False
+        rendering.append(
+            structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
+        )
+    formatter = structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=rendering)
+    handler = logging.StreamHandler(output)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    root.setLevel(threshold)
+    for name, least in _QUIET.items():
+        logging.getLogger(name).setLevel(max(least, threshold))
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared[:-1],
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
+@contextmanager
+def bound(
+    *, request_id: str | None = None, job_id: str | None = None, slice: int | None = None
+) -> Iterator[None]:
+    """Every line that is logged inside the block carries these ids; what was bound outside stays."""
+    ids = {"request_id": request_id, "job_id": job_id, "slice": slice}
+    with bound_contextvars(**{name: value for name, value in ids.items() if value is not None}):
+        yield
+
+
+class Metrics:
+    """The service's metrics, each with its unit in its name, in a registry of their own.
+
+    `stage` is one of survey, render, finish; `code` is `Success` or the code that a job failed with.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self.queue_tasks = Gauge(
+            "stillframe_queue_depth_tasks",
+            "Tasks that wait for a worker.",
+            ["pipeline"],
+            registry=self.registry,
+        )
+        self.queue_age = Gauge(
+            "stillframe_queue_age_seconds",
+            "How long the oldest waiting task has waited.",
+            ["pipeline"],
+            registry=self.registry,
+        )
+        self.stage = Histogram(
+            "stillframe_stage_seconds",
+            "Time that a task took, by stage.",
+            ["stage"],
+            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
+            registry=self.registry,
+        )
+        self.job_outcomes = Counter(
+            "stillframe_job_outcomes_total",
+            "Jobs that ended, by code.",
+            ["code"],
+            registry=self.registry,
+        )
+        self.bytes_read = Counter(
+            "stillframe_read_bytes_total",
+            "Bytes read from sources.",
+            registry=self.registry,
+        )
+        self.child_kills = Counter(
+            "stillframe_child_kills_total",
+            "Decoding children that were killed, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.retries = Counter(
+            "stillframe_retries_total",
+            "Tasks that were tried again, by stage.",
+            ["stage"],
+            registry=self.registry,
+        )
+        self.database_restarts = Counter(
+            "stillframe_database_restarts_total",
+            "How often the private database was started anew.",
+            registry=self.registry,
+        )
+
+    def exposition(self) -> tuple[bytes, str]:
+        """The text for Prometheus and its content type."""
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST
+
+
+def _mask_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    return {name: _MASK if _SECRET_KEY.search(name) else _masked(value) for name, value in event.items()}
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return _CREDENTIALS.sub(_MASK, value)
+    if isinstance(value, dict):
+        return {
+            name: _MASK if isinstance(name, str) and _SECRET_KEY.search(name) else _masked(inner)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return type(value)(_masked(inner) for inner in value) if type(value) in (list, tuple) else value
+    return value

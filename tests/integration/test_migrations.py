@@ -1,0 +1,114 @@
+"""The history of the tables: from empty to the newest, by several servers at once, and never past what is known."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from sqlalchemy import URL, Engine, text
+
+from stillframe.database import migrations
+from stillframe.database.engine import make_engine
+from stillframe.database.migrations import procrastinate_schema
+from stillframe.errors import DatabaseError
+
+
+@pytest.fixture
+def empty(empty_database_url: URL) -> Engine:
+    return make_engine(empty_database_url)
+
+
+def test_an_empty_database_is_brought_up_to_date(empty: Engine) -> None:
+    assert migrations.current(empty) is None
+    with pytest.raises(DatabaseError, match="revision none, .* run: stillframe db upgrade"):
+        migrations.check(empty)
+
+    migrations.upgrade(empty)
+    migrations.upgrade(empty)
+
+    assert migrations.current(empty) == migrations.newest()
+    migrations.check(empty)
+    with empty.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM procrastinate_jobs")) == 0
+    empty.dispose()
+
+
+def test_servers_that_start_at_the_same_time_wait_for_each_other(empty: Engine) -> None:
+    failures: list[BaseException] = []
+    together = threading.Barrier(4)
+
+    def start() -> None:
+        together.wait()
+        try:
+            migrations.upgrade(empty)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failures == []
+    migrations.check(empty)
+    empty.dispose()
+
+
+def test_an_upgrade_that_fails_leaves_nothing_behind(empty: Engine) -> None:
+    with empty.begin() as connection:
+        # made by another program in the same database
+        connection.execute(text("CREATE TABLE procrastinate_events (id int)"))
+
+    with pytest.raises(Exception, match="procrastinate_events"):
+        migrations.upgrade(empty)
+
+    assert migrations.current(empty) is None
+    with empty.connect() as connection:
+        assert connection.scalar(text("SELECT to_regclass('procrastinate_jobs')")) is None
+    empty.dispose()
+
+
+def test_a_database_of_a_newer_release_is_refused(database_url: URL) -> None:
+    engine = make_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    for use in (migrations.upgrade, migrations.check):
+        with pytest.raises(DatabaseError, match="9999, which this Stillframe does not know: a newer one"):
+            use(engine)
+    engine.dispose()
+
+
+def test_a_queue_package_with_another_schema_is_refused(
+    empty: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(procrastinate_schema, "NEWEST_MIGRATION", "99.00.00_01_other.sql")
+
+    with pytest.raises(DatabaseError, match=r"procrastinate 3\.\d+\.\d+ has the schema of .*pip install"):
+        migrations.upgrade(empty)
+    assert migrations.current(empty) is None
+    empty.dispose()
+
+
+def test_the_models_and_the_history_agree_and_the_queue_is_left_out(database_url: URL) -> None:
+    engine = make_engine(database_url)
+    assert migrations.differences(engine) == []
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE forgotten (id int)"))
+    assert "forgotten" in str(migrations.differences(engine))
+    engine.dispose()
+
+
+def test_a_role_that_may_not_create_tables_is_told_so(database_url: URL, empty: Engine) -> None:
+    with empty.begin() as connection:
+        connection.execute(text("CREATE ROLE stillframe_reader LOGIN"))
+    try:
+        reader = make_engine(empty.url.set(username="stillframe_reader"))
+        with pytest.raises(DatabaseError, match="permission denied for schema public"):
+            migrations.upgrade(reader)
+        reader.dispose()
+    finally:
+        with empty.begin() as connection:
+            connection.execute(text("DROP ROLE stillframe_reader"))
+    empty.dispose()

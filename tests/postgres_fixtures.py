@@ -1,0 +1,78 @@
+"""A database for each test: a copy of one that has been brought up to date, on one server for all tests.
+
+The server is TEST_DATABASE_URL's when that is set (its role must be allowed to create databases), else a private
+one. `database_url` is an up-to-date database, `empty_database_url` one without tables.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:  # SQLAlchemy takes a fifth of a second, which tests without a database need not wait
+    from sqlalchemy import URL
+
+
+@pytest.fixture(scope="session")
+def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+    """The address of a server (a sqlalchemy.URL) whose role may create databases."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given:
+        from stillframe.database.engine import with_driver
+
+        yield with_driver(given)
+        return
+    from stillframe.database.embedded import EmbeddedPostgres
+
+    # what is lost with the power is only the test's
+    quick = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
+    with EmbeddedPostgres(tmp_path_factory.mktemp("database"), options=quick) as postgres:
+        yield postgres.superuser_url
+
+
+@pytest.fixture(scope="session")
+def database_template(database_server: URL) -> Iterator[str]:
+    """The name of a database that is up to date and that nobody is connected to."""
+    from stillframe.database import migrations
+    from stillframe.database.engine import make_engine
+
+    name = f"stillframe_template_{secrets.token_hex(4)}"
+    with _created(database_server, name) as url:
+        engine = make_engine(url)
+        migrations.upgrade(engine)
+        engine.dispose()
+        yield name
+
+
+@pytest.fixture
+def database_url(database_server: URL, database_template: str) -> Iterator[URL]:
+    """The address of an up-to-date database of the test's own."""
+    with _created(database_server, f"stillframe_test_{secrets.token_hex(4)}", database_template) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(database_server: URL) -> Iterator[URL]:
+    """The address of an empty database of the test's own."""
+    with _created(database_server, f"stillframe_test_{secrets.token_hex(4)}") as url:
+        yield url
+
+
+@contextmanager
+def _created(server: URL, name: str, template: str = "template0") -> Iterator[URL]:
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.pool import NullPool
+
+    engine = create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+    try:
+        yield server.set(database=name)
+    finally:
+        with engine.connect() as connection:
+            connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
