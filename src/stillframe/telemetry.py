@@ -52,11 +52,9 @@ def configure_logging(
     ]
     rendering: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _mask_secrets]
     if format == "json":
-        rendering += [
-            structlog.processors.dict_tracebacks,
-            _mask_secrets,
-            structlog.processors.JSONRenderer(),
-        ]
+        # without the values of local variables: a secret may be among them
+        traceback = ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
+        rendering += [traceback, _mask_secrets, structlog.processors.JSONRenderer()]
     else:
         colors = output.isatty() if hasattr(output, "isatty") else False
         rendering.append(

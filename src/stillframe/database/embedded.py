@@ -259,8 +259,10 @@ def borrow_or_start(data_dir: Path) -> Iterator[URL]:
             raise DatabaseError(f"{in_use}; its database does not answer: {str(error).strip()}") from error
         yield socket_url(folder.socket_folder())
         return
-    with postgres:
+    try:
         yield postgres.url
+    finally:
+        postgres.stop()
 
 
 class _Run:

@@ -17,11 +17,12 @@ from pathlib import Path
 _FAST_SECONDS, _IMMEDIATE_SECONDS = 10.0, 6.0
 
 
-def end_leftover(pgdata: Path) -> bool:
+def end_leftover(pgdata: Path, socket_folder: Path) -> bool:
     """End every PostgreSQL process that works in `pgdata`, gently first; whether there was one.
 
-    A postmaster.pid that names a stranger's process is removed: after a restart of the machine or the container
-    the number belongs to someone else, and PostgreSQL would refuse to start beside it.
+    Then files that would keep the next one from starting are removed: a postmaster.pid whose number has come to
+    belong to a stranger's process (after a restart of the machine or the container) or to a dead one that
+    nobody has taken in, and the socket with its lock file, which holds the same number.
     """
     found = False
     for sign, seconds in (
@@ -40,6 +41,9 @@ def end_leftover(pgdata: Path) -> bool:
         while processes_in(pgdata) and time.monotonic() < deadline:
             time.sleep(0.01)
     _remove_stale_pid_file(pgdata)
+    if not processes_in(pgdata):
+        for path in socket_folder.glob(".s.PGSQL.*"):
+            path.unlink(missing_ok=True)
     return found
 
 

@@ -107,7 +107,7 @@ class Supervisor:
 
     def run(self) -> bool:
         """Run PostgreSQL until it ends; whether that was asked for."""
-        if end_leftover(self.folder.pgdata):
+        if end_leftover(self.folder.pgdata, Path(self.task.socket_folder)):
             self.say("leftover")
         identity = self._prepare(choose_identity())
         programs = find_programs(self.folder.pgdata)
@@ -170,7 +170,7 @@ class Supervisor:
             command += ["-c", f"{name}={value}"]
         status = self._run_child(command, identity, announce=str(identity))
         # server processes outlive a postmaster that was killed: until they are gone nothing can be started
-        end_leftover(self.folder.pgdata)
+        end_leftover(self.folder.pgdata, Path(self.task.socket_folder))
         self.say("ended", status=status, message=self._last_words("postgres", status))
 
     def _run_child(self, command: Sequence[str], identity: Identity, announce: str | None = None) -> int:

@@ -20,7 +20,7 @@ def empty(empty_database_url: URL) -> Engine:
 
 def test_an_empty_database_is_brought_up_to_date(empty: Engine) -> None:
     assert migrations.current(empty) is None
-    with pytest.raises(DatabaseError, match="revision none, .* run: stillframe db upgrade"):
+    with pytest.raises(DatabaseError, match=r"revision none, .* run: stillframe db upgrade"):
         migrations.check(empty)
 
     migrations.upgrade(empty)
