@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -224,7 +224,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
             continue
         name = variable.removeprefix(PREFIX).lower()
         if name not in Settings.model_fields or variable != variable_of(name):
-            raise SettingsError(variable, "environment", f"is not a setting{_nearest(variable, _VARIABLES)}")
+            raise SettingsError(variable, "environment", f"is not a setting{_nearest(name, variable_of)}")
         if value != "":
             found[name] = value
     return found
@@ -248,7 +248,7 @@ def _from_file(path: Path) -> dict[str, Any]:
         raise SettingsError(FILE_NAME, str(path), f"is not TOML: {str(error).splitlines()[0]}") from None
     for name in content:
         if name not in Settings.model_fields:
-            raise SettingsError(name, str(path), f"is not a setting{_nearest(name, _NAMES)}")
+            raise SettingsError(name, str(path), f"is not a setting{_nearest(name)}")
     return content
 
 
@@ -268,12 +268,10 @@ def _as_text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _nearest(name: str, names: Sequence[str]) -> str:
-    """A hint for a slip of the pen."""
-    found = get_close_matches(name, names, n=1)
-    return f"; did you mean {found[0]}?" if found else ""
+def _nearest(name: str, written: Callable[[str], str] = str) -> str:
+    """A hint for a slip of the pen, as it is written there."""
+    found = get_close_matches(name, Settings.model_fields, n=1)
+    return f"; did you mean {written(found[0])}?" if found else ""
 
 
-_NAMES = tuple(Settings.model_fields)
-_VARIABLES = tuple(variable_of(name) for name in _NAMES)
 _SECRETS = frozenset({"database_url"})

@@ -34,12 +34,12 @@ from stillframe.errors import DatabaseError, DataFolderInUse
 #: the service's role, which owns its database and has no privilege beside that
 ROLE = DATABASE = "stillframe"
 
-#: for a few dozen connections of one machine: small, quiet when idle, and safe (fsync and synchronous_commit are
+#: for the connections of one machine: small, quiet when idle, and safe (fsync and synchronous_commit are
 #: on by default and stay so). Errors of single statements are the client's to log: their text can hold secrets.
 OPTIONS: Mapping[str, str] = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "max_connections": "80",
+    "max_connections": "200",
     "shared_buffers": "32MB",
     "huge_pages": "off",
     "io_method": "sync",
@@ -61,6 +61,7 @@ OPTIONS: Mapping[str, str] = {
 }
 
 _CONNECT_SECONDS = 5
+_BORROW_SECONDS = 30.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, _STEADY_SECONDS = 0.1, 10.0, 60.0
 
 log = structlog.get_logger(__name__)
@@ -246,17 +247,22 @@ def socket_url(socket_folder: Path, role: str = ROLE, database: str = DATABASE) 
 def borrow_or_start(data_dir: Path) -> Iterator[URL]:
     """The data folder's database: the running server's, or one that is started for as long as it is needed.
 
-    Raises DatabaseError when it can be neither reached nor started.
+    A server that is only starting is waited for. Raises DatabaseError when it can be neither reached nor started.
     """
     postgres = EmbeddedPostgres(data_dir)
     try:
         postgres.start()
     except DataFolderInUse as in_use:
         folder = DataFolder(data_dir)
-        try:
-            _connect(folder.socket_folder(), ROLE, DATABASE).close()
-        except psycopg.OperationalError as error:
-            raise DatabaseError(f"{in_use}; its database does not answer: {str(error).strip()}") from error
+        deadline = time.monotonic() + _BORROW_SECONDS
+        while True:
+            try:
+                _connect(folder.socket_folder(), ROLE, DATABASE).close()
+                break
+            except psycopg.OperationalError as error:
+                if time.monotonic() > deadline:
+                    raise DatabaseError(f"{in_use}; its database does not answer: {error}") from error
+                time.sleep(0.1)
         yield socket_url(folder.socket_folder())
         return
     try:

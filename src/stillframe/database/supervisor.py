@@ -76,6 +76,10 @@ def main() -> NoReturn:
         where = f"{error.filename}: " if error.filename else ""
         supervisor.say("failed", message=f"{where}{error.strerror or error}")
         ordered = False
+    except Exception as error:
+        # nobody reads our standard error
+        supervisor.say("failed", message=f"a mistake in the supervisor: {error!r}")
+        ordered = False
     os._exit(0 if ordered else 1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import threading
 from pathlib import Path
 
 import psycopg
@@ -122,6 +123,21 @@ def test_a_command_starts_the_database_when_no_server_runs(own_place: Place) -> 
             EmbeddedPostgres(data_dir).start()
     assert caught.value.pid == os.getpid()
     assert not processes_in(data_dir / "database" / "pgdata")
+
+
+def test_a_command_waits_for_a_server_that_is_only_starting(own_place: Place) -> None:
+    postgres = EmbeddedPostgres(own_place.root / "data")
+    thread = threading.Thread(target=postgres.start)
+    thread.start()
+    unfinished = own_place.root / "data" / "database" / "pgdata.unfinished"
+    until(unfinished.exists, "initdb had begun")
+    with (
+        borrow_or_start(own_place.root / "data") as url,
+        psycopg.connect(address(str(url.query["host"]))) as connection,
+    ):
+        assert connection.execute("SELECT current_user").fetchone() == ("stillframe",)
+    thread.join()
+    postgres.stop()
 
 
 def test_a_client_in_a_transaction_does_not_keep_it_from_stopping(own_place: Place) -> None:

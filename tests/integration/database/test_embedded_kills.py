@@ -109,18 +109,18 @@ def test_signals_for_a_whole_group_of_processes_do_not_stop_the_supervisor(own_p
     assert is_quiet(server)
 
 
-def test_a_pid_file_of_before_is_no_obstacle(place: Place) -> None:
-    data_dir = place.prepare("data")
+def test_a_pid_file_of_before_is_no_obstacle(own_place: Place) -> None:
+    data_dir = own_place.prepare("data")
     pid_file = data_dir / "database" / "pgdata" / "postmaster.pid"
     socket_lock = data_dir / "database" / ".s.PGSQL.5432.lock"
-    with subprocess.Popen(["sleep", "600"], cwd="/", **as_user(place.user)) as stranger:
+    with subprocess.Popen(["sleep", "600"], cwd="/", **as_user(own_place.user)) as stranger:
         rest = f"\n{pid_file.parent}\n1700000000\n5432\n{data_dir}/database\n\n  1 2\nready   \n"
         for text in (f"{stranger.pid}{rest}", f"4194000{rest}", ""):
             for path in (pid_file, socket_lock):
                 path.write_text(text)
-                os.chown(path, place.user, place.user)
+                os.chown(path, own_place.user, own_place.user)
 
-            server = place.serve(data_dir)
+            server = own_place.serve(data_dir)
             assert server.told["event"] == "ready", (text, server.told)
             assert is_kept(server)
             server.stop()
