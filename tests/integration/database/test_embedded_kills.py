@@ -97,6 +97,7 @@ def test_kill_9_of_the_supervisor_and_then_of_the_server_leaves_nothing(own_plac
     for who in ("supervisor_pid", "server_pid"):
         server.kill(who)
     until(lambda: is_quiet(server), "all had ended")
+    assert is_kept(own_place.serve(server.data_dir))
 
 
 def test_signals_for_a_whole_group_of_processes_do_not_stop_the_supervisor(own_place: Place) -> None:
