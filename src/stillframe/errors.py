@@ -13,8 +13,11 @@ StillframeError
 ├── SinkError        an output cannot be written (no folder, no permission, disk full)
 ├── SettingsError    a setting is unknown or has a value that is not allowed
 ├── KeyringError     the key file cannot be used, or a secret was encrypted with another one
-└── DatabaseError    the database cannot be started, reached or brought up to date
-    └── DataFolderInUse   another server works in the data folder
+├── DatabaseError    the database cannot be started, reached or brought up to date
+│   └── DataFolderInUse   another server works in the data folder
+└── SandboxError     the decoding child
+    ├── SandboxUnavailable   it cannot be locked in here (what is missing)
+    └── ChildKilled          it was killed, or died, before its work was done (why)
 
 Errors carry data; the command and the service turn them into text for people and for the wire.
 """
@@ -22,6 +25,7 @@ Errors carry data; the command and the service turn them into text for people an
 from __future__ import annotations
 
 import errno
+from typing import Literal
 
 
 class StillframeError(Exception):
@@ -210,6 +214,40 @@ class DataFolderInUse(DatabaseError):
         return (
             f"{self.folder} is in use by {holder}: stop that server, or choose another folder with --data-dir"
         )
+
+
+class SandboxError(StillframeError):
+    """The decoding child cannot be had, or did not do its work."""
+
+
+class SandboxUnavailable(SandboxError):
+    """The decoder cannot be locked in here, so nothing is decoded. `missing` says what is not there, in words."""
+
+    def __init__(self, missing: tuple[str, ...]) -> None:
+        super().__init__(missing)
+        self.missing = missing
+
+    def __str__(self) -> str:
+        return f"the decoder cannot be locked in on this system: {'; '.join(self.missing)}"
+
+
+KillReason = Literal["no-progress", "time", "memory", "protocol", "crash", "cancelled"]
+
+
+class ChildKilled(SandboxError):
+    """The decoding child was killed, or died by itself, before its work was done.
+
+    `reason`: no-progress, time (the hard cap), memory (it needs more than it may have), protocol (what it said
+    cannot be true), crash, cancelled (the caller wanted no more). `detail` is for people.
+    """
+
+    def __init__(self, reason: KillReason, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason: KillReason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"the decoder was stopped ({self.reason}): {self.detail}"
 
 
 def os_reason(error: OSError | ValueError) -> str:

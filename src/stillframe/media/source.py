@@ -98,6 +98,10 @@ class FileSource:
                 with contextlib.suppress(OSError):
                     os.posix_fadvise(self._descriptor, offset, length, os.POSIX_FADV_WILLNEED)
 
+    def fileno(self) -> int:
+        """The open file's descriptor; it is read at places, never on from where it stands."""
+        return self._descriptor
+
     def close(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)

@@ -1,0 +1,152 @@
+"""The child's end of the socket: messages out, frames in, for several threads at once."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Sequence
+
+import msgspec
+
+from stillframe.errors import SourceError
+from stillframe.sandbox.wire import FRAME, MAX_READ, MESSAGE, SOURCE_IDENTITY, SOURCE_NAME, Kind
+
+#: asked for at a time where a thread reads on and on: fewer questions
+_READ_ON_BYTES = 256 << 10
+
+
+class Channel:
+    """Speaks with the parent. The frames come in any order: whichever thread waits first reads for all."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._sending = threading.Lock()
+        self._turn = threading.Condition()
+        self._reading = False
+        self._frames: dict[int, bytes] = {}
+        self._last_read = 0
+
+    def send(self, kind: Kind, payload: bytes = b"", *, number: int = 0, first: int = 0) -> None:
+        """Send one message with its payload."""
+        head = MESSAGE.pack(kind, number, first, len(payload), 0)
+        with self._sending:
+            self._connection.sendall(head + payload)
+
+    def ask(self, offset: int, length: int) -> bytes:
+        """The bytes of a range, MAX_READ at most."""
+        with self._turn:
+            self._last_read += 1
+            number = self._last_read
+        with self._sending:
+            self._connection.sendall(MESSAGE.pack(Kind.READ, number, offset, length, 0))
+        return self.frame(number)
+
+    def frame(self, number: int) -> bytes:
+        """Wait for the frame of a number: 0 is the request, and the word to go on."""
+        while True:
+            with self._turn:
+                self._turn.wait_for(lambda: number in self._frames or not self._reading)
+                if number in self._frames:
+                    return self._frames.pop(number)
+                self._reading = True
+            try:
+                came, data = self._read_frame()
+                with self._turn:
+                    self._frames[came] = data
+            finally:
+                with self._turn:
+                    self._reading = False
+                    self._turn.notify_all()
+
+    def _read_frame(self) -> tuple[int, bytes]:
+        number, length = FRAME.unpack(self._receive(FRAME.size))
+        return number, bytes(self._receive(length))
+
+    def _receive(self, length: int) -> bytearray:
+        data = bytearray(length)
+        view, done = memoryview(data), 0
+        while done < length:
+            got = self._connection.recv_into(view[done:])
+            if not got:
+                # nobody is there any more to work for
+                os._exit(0)
+            done += got
+        return data
+
+
+class RemoteSource:
+    """A source whose bytes the parent reads for the child."""
+
+    name = SOURCE_NAME
+    identity = SOURCE_IDENTITY
+
+    def __init__(self, channel: Channel, size: int) -> None:
+        self.size = size
+        self._channel = channel
+        #: each thread's own: where it has read up to, and what it was given beyond that
+        self._ahead = threading.local()
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        length = min(length, self.size - offset)
+        if length <= 0:
+            return b""
+        start, held = getattr(self._ahead, "held", (0, b""))
+        data = b""
+        if start <= offset <= start + len(held):
+            data = held[offset - start : offset - start + length]
+        if len(data) < length:
+            reads_on = bool(held) and offset + len(data) == start + len(held)
+            data += self._fetch(offset + len(data), length - len(data), reads_on=reads_on)
+        return data
+
+    def _fetch(self, offset: int, length: int, *, reads_on: bool) -> bytes:
+        """The bytes of a range; a thread that goes on where it was is given more, which is held for it."""
+        parts = []
+        end = offset + length
+        wanted = min(max(length, _READ_ON_BYTES), self.size - offset) if reads_on else length
+        while offset < end:
+            part = self._channel.ask(offset, min(wanted, MAX_READ))
+            self._ahead.held = (offset, part)
+            if not part:
+                break
+            parts.append(part[: end - offset])
+            offset += len(part)
+            wanted -= len(part)
+        return b"".join(parts)
+
+    def prefetch(self, extents: Sequence[tuple[int, int]]) -> None:
+        self._channel.send(Kind.PREFETCH, msgspec.json.encode(list(extents)))
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class DescriptorSource:
+    """A local video, open before the child was locked in; its size must be told, since it cannot be asked."""
+
+    name = SOURCE_NAME
+    identity = SOURCE_IDENTITY
+
+    def __init__(self, channel: Channel, descriptor: int, size: int) -> None:
+        self.size = size
+        self._channel = channel
+        self._descriptor = descriptor
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        data = b""
+        while len(data) < length and offset + len(data) < self.size:
+            try:
+                more = os.pread(self._descriptor, length - len(data), offset + len(data))
+            except OSError as error:
+                raise SourceError(self.name, f"reading at byte {offset} failed: {error.strerror}") from error
+            if not more:
+                break
+            data += more
+        return data
+
+    def prefetch(self, extents: Sequence[tuple[int, int]]) -> None:
+        self._channel.send(Kind.PREFETCH, msgspec.json.encode(list(extents)))
+
+    def close(self) -> None:
+        """The descriptor goes with the child."""

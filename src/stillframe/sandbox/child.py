@@ -1,0 +1,148 @@
+"""What a locked-in child does: one request, with the steps of `media`, and plain data back.
+
+It has its socket, and for a local video an open file; it can get nothing else. What it says is not believed
+either (`check.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+
+import msgspec
+
+from stillframe.errors import ConfigError, MediaError, PastTheEnd, SourceError
+from stillframe.media.plan import Stretch
+from stillframe.media.reader import VideoReader
+from stillframe.media.render import counters, render
+from stillframe.media.report import ShotReport, Stats
+from stillframe.media.sink import Item, Names, Output
+from stillframe.media.source import MeteredSource
+from stillframe.media.survey import Survey, survey_and_keep
+from stillframe.sandbox.channel import Channel, DescriptorSource, RemoteSource
+from stillframe.sandbox.wire import MAX_JSON, MAX_PICTURE, SOURCE_NAME, Failure, Kind, Request
+
+_PROGRESS_EVERY_S = 1.0
+_MOST_TRACEBACK = 8000
+
+
+def run(connection: socket.socket, video: int | None) -> None:
+    """Do the one request that comes over the socket; a local video is read through its descriptor."""
+    channel = Channel(connection)
+    try:
+        stats = _do(channel, msgspec.json.decode(channel.frame(0), type=Request), video)
+    except Exception as error:
+        channel.send(Kind.FAILED, msgspec.json.encode(_failure(error)))
+    else:
+        channel.send(Kind.DONE, msgspec.json.encode(stats))
+    # the parent has it killed as soon as it has read that; until then the socket stays open
+    with contextlib.suppress(OSError):
+        channel.frame(0)
+
+
+def _do(channel: Channel, request: Request, video: int | None) -> Stats:
+    if video is None:
+        source = MeteredSource(RemoteSource(channel, request.size))
+    else:
+        source = MeteredSource(DescriptorSource(channel, video, request.size))
+    readers: list[VideoReader] = []
+    _Ticker(channel, source, readers).start()
+    stats = Stats()
+    started = time.perf_counter()
+    survey, stretch = request.survey, request.stretch
+    if request.config is not None:
+        survey, reader = survey_and_keep(source, request.config)
+        readers.append(reader)
+        stats.add(counters(reader))
+        stats.spend("survey", time.perf_counter() - started)
+        channel.send(Kind.SURVEY, _as_json(survey))
+        fits = request.task == "survey-and-render" and len(survey.stretches) == 1
+        stretch = survey.stretches[0] if fits else None
+        if stretch is not None:
+            channel.frame(0)
+    if survey is not None and stretch is not None:
+        # opened here, so that the ticker sees how they get on
+        for _ in range(len(readers), min(request.threads, stretch.last - stretch.first + 1)):
+            readers.append(VideoReader(source, survey.probe.stream_index))
+        stats.add(_render(survey, request, stretch, source, readers, channel))
+    stats.bytes_read, stats.reads = source.bytes_read, source.reads
+    return stats
+
+
+def _as_json(survey: Survey) -> bytes:
+    data = survey.to_json()
+    if len(data) > MAX_JSON[Kind.SURVEY]:
+        message = f"its {len(survey.probe.keyframes_pts):,} keyframes are too many to be listed"
+        raise MediaError(SOURCE_NAME, "too-large", message)
+    return data
+
+
+def _render(
+    survey: Survey,
+    request: Request,
+    stretch: Stretch,
+    source: MeteredSource,
+    readers: Sequence[VideoReader],
+    channel: Channel,
+) -> Stats:
+    def tell(shot: ShotReport) -> None:
+        channel.send(Kind.SHOT, msgspec.json.encode(shot))
+
+    sink = _Pictures(channel, request)
+    return render(survey, stretch, source, sink, threads=request.threads, readers=readers, on_shot=tell).stats
+
+
+class _Pictures:
+    """A sink whose pictures go to the parent, which knows their names."""
+
+    def __init__(self, channel: Channel, request: Request) -> None:
+        self.names = Names("{Count}.png" if request.picture_format == "png" else "{Count}.jpg")
+        self._channel = channel
+
+    def put(self, item: Item, data: bytes) -> Output:
+        if len(data) > MAX_PICTURE:
+            message = f"a picture of it is {len(data):,} bytes large; {MAX_PICTURE:,} are allowed"
+            raise MediaError(SOURCE_NAME, "too-large", message)
+        kind = Kind.SHEET if item.kind == "sheet" else Kind.STILL
+        self._channel.send(kind, data, number=item.index, first=item.width_px << 32 | item.height_px)
+        return Output(item.kind, item.index, "", len(data), item.width_px, item.height_px)
+
+
+class _Ticker(threading.Thread):
+    """Tells the parent that work goes on, but only when something was read or decoded since it last did."""
+
+    def __init__(self, channel: Channel, source: MeteredSource, readers: Sequence[VideoReader]) -> None:
+        super().__init__(name="stillframe-progress", daemon=True)
+        self._channel = channel
+        self._source = source
+        self._readers = readers
+
+    def run(self) -> None:
+        told = 0
+        while True:
+            time.sleep(_PROGRESS_EVERY_S)
+            done = self._source.bytes_read + sum(reader.packets_decoded for reader in list(self._readers))
+            if done != told:
+                told = done
+                self._channel.send(Kind.PROGRESS)
+
+
+def _failure(error: Exception) -> Failure:
+    """An error as plain data; where it comes from is the parent's to say."""
+    match error:
+        case MemoryError():
+            return Failure("memory", "")
+        case PastTheEnd():
+            return Failure("PastTheEnd", error.message)
+        case MediaError():
+            return Failure("MediaError", error.message, reason=error.reason)
+        case SourceError():
+            return Failure("SourceError", error.message)
+        case ConfigError():
+            value = error.value if isinstance(error.value, str | int | float | None) else str(error.value)
+            return Failure("ConfigError", error.allowed, path=error.path, value=value)
+    return Failure("unexpected", "".join(traceback.format_exception(error))[-_MOST_TRACEBACK:])

@@ -1,0 +1,331 @@
+"""The sandbox as the service uses it: the steps of `media`, done by a child that can do nothing else.
+
+    with Sandbox() as sandbox:
+        found = sandbox.survey(source, config)
+        made = [sandbox.render(found, stretch, source, sink) for stretch in found.stretches]
+        report = finish(found, made, sink)
+
+The sources, sinks and results are those of `media`, and so are the bytes of the pictures.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from stillframe.errors import ChildKilled, SandboxUnavailable, SourceError
+from stillframe.media.config import MAX_SHOTS, SnapshotConfig
+from stillframe.media.plan import Stretch
+from stillframe.media.render import OnShot, Rendered
+from stillframe.media.report import ShotReport, Stats
+from stillframe.media.sink import Item, Output, OutputKind, Sink
+from stillframe.media.source import ByteSource
+from stillframe.media.survey import Survey
+from stillframe.sandbox import check
+from stillframe.sandbox.check import Broken
+from stillframe.sandbox.forkserver import CHILD, Child, ForkServer
+from stillframe.sandbox.session import Limits, Message, Session, decoded, out_of_memory
+from stillframe.sandbox.wire import (
+    MAX_JSON,
+    MAX_PICTURE,
+    SOURCE_IDENTITY,
+    SOURCE_NAME,
+    Failure,
+    Kind,
+    Request,
+)
+
+OnSurvey = Callable[[Survey], None]
+
+_READING_THREADS = 32
+_STARTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """A survey; what was rendered of it in the same child, where it fits one stretch; and what both have cost."""
+
+    survey: Survey
+    rendered: Rendered | None
+    stats: Stats
+
+
+class Sandbox:
+    """Surveys and renders in locked-in children, as many at once as threads ask for it.
+
+    It starts its fork server (0.3 s) at once, and anew when that has died; the first child waits for it.
+    `entry` is what a child runs once it is locked in: tests put their attacks there.
+    """
+
+    def __init__(self, limits: Limits | None = None, *, entry: str = CHILD) -> None:
+        self._limits = limits or Limits()
+        self._entry = entry
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(_READING_THREADS, "stillframe-read")
+        self._server: ForkServer | None = ForkServer(entry)
+
+    def survey(
+        self, source: ByteSource, config: SnapshotConfig, *, cancelled: threading.Event | None = None
+    ) -> Survey:
+        """As `media.survey.survey`. Raises what it raises, ChildKilled and SandboxUnavailable.
+
+        It is stopped soon after `cancelled` is set, and raises ChildKilled then.
+        """
+        request = Request("survey", source.size, config)
+        with self._session(source, request, cancelled) as session:
+            survey = _hear_survey(session, source, config)
+            _hear_end(session, source)
+        return survey
+
+    def survey_and_render(
+        self,
+        source: ByteSource,
+        config: SnapshotConfig,
+        sink: Sink,
+        *,
+        threads: int = 1,
+        on_survey: OnSurvey | None = None,
+        on_shot: OnShot | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> Surveyed:
+        """As `survey`, and as `render` when all fits one stretch, in the same child.
+
+        `on_survey` is called in between: what it raises ends it all, and no picture is made.
+        """
+        form = sink.names.picture_format
+        request = Request("survey-and-render", source.size, config, picture_format=form, threads=threads)
+        with self._session(source, request, cancelled) as session:
+            survey = _hear_survey(session, source, config)
+            if on_survey is not None:
+                on_survey(survey)
+            if len(survey.stretches) != 1:
+                return Surveyed(survey, None, _hear_end(session, source))
+            session.send()
+            rendered = _Rendering(survey, survey.stretches[0], sink, on_shot).hear(session, source)
+        return Surveyed(survey, replace(rendered, stats=Stats()), rendered.stats)
+
+    def render(
+        self,
+        survey: Survey,
+        stretch: Stretch,
+        source: ByteSource,
+        sink: Sink,
+        *,
+        threads: int = 1,
+        on_shot: OnShot | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> Rendered:
+        """As `media.render.render`. Raises what it raises, ChildKilled and SandboxUnavailable.
+
+        `threads` of the child share the stretch. It is stopped soon after `cancelled` is set.
+        """
+        if source.identity != survey.probe.identity:
+            raise SourceError(source.name, "the file has changed since it was surveyed")
+        request = Request(
+            "render",
+            source.size,
+            survey=_named(survey, SOURCE_NAME, SOURCE_IDENTITY),
+            stretch=stretch,
+            picture_format=sink.names.picture_format,
+            threads=threads,
+        )
+        with self._session(source, request, cancelled) as session:
+            return _Rendering(survey, stretch, sink, on_shot).hear(session, source)
+
+    def close(self) -> None:
+        """End the fork server and every child."""
+        with self._lock:
+            server, self._server = self._server, None
+        if server is not None:
+            server.stop()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int | None:
+        """The fork server's process id; None when it is closed."""
+        return self._server.pid if self._server is not None else None
+
+    def fork(self, video: int | None = None, cpu_s: int = 60) -> Child:
+        """A child that runs the sandbox's entry, for those who speak with it themselves. It must be killed."""
+        for _ in range(_STARTS):
+            server = self._running()
+            with contextlib.suppress(BrokenPipeError):
+                return server.fork(video, cpu_s)
+        raise SandboxUnavailable(("its fork server ends as soon as it is started",))
+
+    @contextlib.contextmanager
+    def _session(
+        self,
+        source: ByteSource,
+        request: Request,
+        cancelled: threading.Event | None,
+    ) -> Iterator[Session]:
+        with _descriptor_of(source) as video:
+            child = self.fork(video, math.ceil(self._limits.total_s) * request.threads)
+        with Session(child, source, self._pool, self._limits, cancelled) as session:
+            session.send(msgspec.json.encode(request))
+            try:
+                yield session
+            except Broken as broken:
+                raise ChildKilled("protocol", str(broken)) from broken
+
+    def _running(self) -> ForkServer:
+        with self._lock:
+            if self._server is None:
+                raise SandboxUnavailable(("it is closed",))
+            if not self._server.is_running:
+                self._server.stop()
+                self._server = ForkServer(self._entry)
+            return self._server
+
+
+class _Rendering:
+    """What is heard of one stretch: each shot and each picture of it once, and no other."""
+
+    def __init__(self, survey: Survey, stretch: Stretch, sink: Sink, on_shot: OnShot | None) -> None:
+        self._survey = survey
+        self._sink = sink
+        self._on_shot = on_shot
+        shots = survey.shots[stretch.first : stretch.last + 1]
+        self._shots = {shot.index: shot for shot in shots if shot.position is not None}
+        self._reports: dict[int, ShotReport] = {}
+        self._outputs: dict[int, Output] = {}
+        box = survey.placement.canvas
+        self._size = (
+            (survey.sheet.width_px, survey.sheet.height_px) if survey.sheet else (box.width, box.height)
+        )
+        self._indexes = {self._index_of(shot.index) for shot in shots if shot.position is not None}
+
+    def hear(self, session: Session, source: ByteSource) -> Rendered:
+        session.allow_reads(len(self._shots))
+        picture = Kind.SHEET if self._survey.sheet else Kind.STILL
+        session.allowed = {
+            Kind.SHOT: MAX_JSON[Kind.SHOT],
+            picture: MAX_PICTURE,
+            Kind.DONE: MAX_JSON[Kind.DONE],
+            Kind.FAILED: MAX_JSON[Kind.FAILED],
+        }
+        for message in session.messages():
+            match message.kind:
+                case Kind.SHOT:
+                    self._note_shot(decoded(message.payload, ShotReport))
+                case Kind.DONE:
+                    stats = _stats(message, session, source)
+                    break
+                case Kind.FAILED:
+                    raise _error(message, source)
+                case _:
+                    self._put(message, "sheet" if message.kind is Kind.SHEET else "still")
+        self._demand_all()
+        reports = tuple(self._reports[index] for index in sorted(self._reports))
+        outputs = tuple(self._outputs[index] for index in sorted(self._outputs))
+        return Rendered(reports, outputs, stats)
+
+    def _note_shot(self, report: ShotReport) -> None:
+        shot = self._shots.get(report.index)
+        if shot is None or report.index in self._reports:
+            raise Broken(f"shot {report.index}, which is not to be had, or was had before")
+        self._reports[report.index] = check.checked_shot(report, shot, self._survey.probe)
+        if self._on_shot is not None:
+            self._on_shot(report)
+
+    def _put(self, message: Message, kind: OutputKind) -> None:
+        index = message.number
+        if index not in self._indexes or index in self._outputs:
+            raise Broken(f"{kind} {index}, which is not to be had, or was had before")
+        width, height = self._size
+        if message.first != width << 32 | height:
+            raise Broken(f"a {kind} that is said to have another size than {width}x{height}")
+        data = bytes(message.payload)
+        check.check_picture(data, self._sink.names.picture_format, width, height)
+        self._outputs[index] = self._sink.put(Item(kind, index, width, height), data)
+
+    def _demand_all(self) -> None:
+        """A stretch is whole when each shot is reported, and what has a frame has a picture."""
+        if self._reports.keys() != self._shots.keys():
+            raise Broken("it says that it is done, and has not reported every shot")
+        taken = {index for index, report in self._reports.items() if report.status in ("taken", "replaced")}
+        if self._outputs.keys() != {self._index_of(index) for index in taken}:
+            raise Broken("it says that it is done, and its pictures are not those of the shots that it took")
+
+    def _index_of(self, shot: int) -> int:
+        """The index of the picture that a shot is on."""
+        position = self._survey.shots[shot].position
+        assert position is not None
+        return (position // self._survey.sheet.cells if self._survey.sheet else position) + 1
+
+
+def _hear_survey(session: Session, source: ByteSource, config: SnapshotConfig) -> Survey:
+    session.allowed = {kind: MAX_JSON[kind] for kind in (Kind.SURVEY, Kind.FAILED)}
+    # the first picture; and for KeyframeMiss skip without an index, every shot's keyframe is looked for
+    session.allow_reads((config.count or MAX_SHOTS) if config.keyframe_miss == "skip" else 1)
+    message = next(session.messages())
+    if message.kind is Kind.FAILED:
+        raise _error(message, source)
+    survey = check.checked_survey(decoded(message.payload, Survey), config, source.size)
+    return _named(survey, source.name, source.identity)
+
+
+def _hear_end(session: Session, source: ByteSource) -> Stats:
+    session.allowed = {kind: MAX_JSON[kind] for kind in (Kind.DONE, Kind.FAILED)}
+    message = next(session.messages())
+    if message.kind is Kind.FAILED:
+        raise _error(message, source)
+    return _stats(message, session, source)
+
+
+def _stats(message: Message, session: Session, source: ByteSource) -> Stats:
+    stats = check.checked_stats(decoded(message.payload, Stats))
+    if session.reads:
+        # what has gone through our own hands
+        stats.bytes_read, stats.reads = session.bytes_read, session.reads
+    return stats
+
+
+def _error(message: Message, source: ByteSource) -> Exception:
+    failure = decoded(message.payload, Failure)
+    if failure.kind == "memory":
+        return out_of_memory()
+    known = check.error_of(failure, source.name)
+    return known or ChildKilled("crash", f"an error that was not foreseen: {check.shown(failure.message)}")
+
+
+def _named(survey: Survey, name: str, identity: str) -> Survey:
+    return replace(survey, probe=replace(survey.probe, source=name, identity=identity))
+
+
+@contextlib.contextmanager
+def _descriptor_of(source: ByteSource) -> Iterator[int | None]:
+    """A read-only descriptor of a local file that nobody else holds; None for a source that is no such file."""
+    fileno = getattr(source, "fileno", None)
+    if fileno is None:
+        yield None
+        return
+    try:
+        # opened anew: a descriptor that is handed on as it is shares its flags and its position with ours
+        own = os.open(f"/proc/self/fd/{fileno()}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        yield None
+        return
+    try:
+        yield own if stat.S_ISREG(os.fstat(own).st_mode) else None
+    finally:
+        os.close(own)

@@ -1,0 +1,309 @@
+"""One child's conversation, as the parent leads it: every length, count, total and time has a bound.
+
+The child's questions for bytes are answered here; all else is handed on, message by message. Whatever a child
+says or leaves unsaid, it costs this parent no more than `Limits` and the bounds of `wire.py` allow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, TypeVar
+
+import msgspec
+
+from stillframe.errors import ChildKilled, SandboxUnavailable
+from stillframe.media.source import ByteSource
+from stillframe.sandbox.check import Broken
+from stillframe.sandbox.forkserver import Child
+from stillframe.sandbox.layers import MEMORY_BYTES, available_layers
+from stillframe.sandbox.wire import FRAME, MAX_JSON, MAX_READ, MESSAGE, Kind
+from stillframe.sandbox.zygote import UNAVAILABLE_EXIT
+
+Wanted = TypeVar("Wanted")
+
+#: bytes asked for and not taken yet, above which a child is not listened to
+_MOST_UNANSWERED = 16 << 20
+#: what a read is counted as at least, so that reads of a byte come to an end, too
+_LEAST_READ = 4 << 10
+_MOST_PROGRESS_A_SECOND = 4
+_LOOK_S = 0.1
+_DEATH_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a child may work, in seconds: without progress, and in all. What it may read, in bytes.
+
+    It may read the source four times, and `read_bytes` more for each shot: a container without an index is read
+    on from somewhere before every one.
+    """
+
+    no_progress_s: float = 60.0
+    total_s: float = 1800.0
+    read_bytes: int = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What the child has said. The meaning of `number` and `first` is the kind's (see `wire.Kind`)."""
+
+    kind: Kind
+    number: int
+    first: int
+    payload: bytearray
+
+
+class Session:
+    """Leads the conversation. A context: at its end, the child is dead.
+
+    `allowed` are the kinds that may come next, and the most bytes of each: the caller changes it as things go on.
+    """
+
+    def __init__(
+        self,
+        child: Child,
+        source: ByteSource,
+        pool: Executor,
+        limits: Limits,
+        cancelled: threading.Event | None,
+    ) -> None:
+        self.allowed: dict[Kind, int] = {}
+        self.bytes_read = 0
+        self.reads = 0
+        self._child = child
+        self._source = source
+        self._pool = pool
+        self._limits = limits
+        self._read_budget = self._prefetch_budget = 4 * source.size
+        self._cancelled = cancelled
+        self._out: deque[memoryview] = deque()
+        self._out_bytes = 0
+        self._asked: dict[int, int] = {}
+        self._answers: deque[tuple[int, Future[bytes]]] = deque()
+        self._progress_messages = 0
+        self._started = self._last_progress = time.monotonic()
+        self._socket = child.channel
+        self._socket.setblocking(False)
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._is_open = True
+        self._lock = threading.Lock()
+        self._poll = select.poll()
+        self._poll.register(self._wake, select.POLLIN)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._child.kill()
+        with self._lock:
+            self._is_open = False
+            os.close(self._wake)
+
+    def allow_reads(self, shots: int) -> None:
+        """Let it read what so many shots may need."""
+        self._read_budget += shots * self._limits.read_bytes
+        self._prefetch_budget += shots * self._limits.read_bytes
+
+    def send(self, payload: bytes = b"", number: int = 0) -> None:
+        """Send a frame: the request, or the word to go on."""
+        for part in (FRAME.pack(number, len(payload)), payload):
+            self._out.append(memoryview(part))
+            self._out_bytes += len(part)
+
+    def messages(self) -> Iterator[Message]:
+        """What the child says, until the caller has heard enough. Raises ChildKilled, SourceError."""
+        while True:
+            try:
+                message = self._next()
+            except Broken as broken:
+                raise ChildKilled("protocol", str(broken)) from broken
+            if message is not None:
+                yield message
+            # the time that the caller took is not the child's
+            self._last_progress = time.monotonic()
+
+    def _next(self) -> Message | None:
+        """The next message; None for one that is dealt with here."""
+        number, first, length, kind = self._header()
+        match kind:
+            case Kind.READ:
+                self._read(number, first, length)
+            case Kind.PROGRESS:
+                self._progress_messages += 1
+                most = 20 + _MOST_PROGRESS_A_SECOND * (time.monotonic() - self._started)
+                _demand(self._progress_messages <= most, "a flood of signs of progress")
+            case Kind.PREFETCH:
+                _demand(length <= MAX_JSON[kind], "too long a list of ranges")
+                self._prefetch(self._receive(length))
+            case _:
+                most = self.allowed.get(kind, 0)
+                _demand(kind in self.allowed, f"{kind.name} where it was not expected")
+                _demand(length <= most, f"{kind.name} of {length:,} bytes; {most:,} are allowed")
+                return Message(kind, number, first, self._receive(length))
+        return None
+
+    def _header(self) -> tuple[int, int, int, Kind]:
+        code, number, first, length, unused = MESSAGE.unpack(self._receive(MESSAGE.size))
+        try:
+            kind = Kind(code)
+        except ValueError as error:
+            raise Broken(f"a message of the unknown kind {code}") from error
+        _demand(unused == 0, "a header with something in its unused part")
+        return number, first, length, kind
+
+    def _read(self, number: int, offset: int, length: int) -> None:
+        _demand(0 < length <= MAX_READ, f"a read of {length:,} bytes; {MAX_READ:,} are allowed")
+        _demand(offset + length <= self._source.size, "a read beyond the end of the source")
+        _demand(number > 0 and number not in self._asked, "a read whose number is taken")
+        self._read_budget -= max(length, _LEAST_READ)
+        _demand(self._read_budget >= 0, "more reads than a video can need")
+        self._asked[number] = length
+        future = self._pool.submit(self._source.read_at, offset, length)
+        future.add_done_callback(lambda done: self._note_answer(number, done))
+
+    def _note_answer(self, number: int, answer: Future[bytes]) -> None:
+        """Called on a thread of the pool."""
+        with self._lock:
+            if self._is_open:
+                self._answers.append((number, answer))
+                os.eventfd_write(self._wake, 1)
+
+    def _send_answers(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._wake)
+        while self._answers:
+            number, answer = self._answers.popleft()
+            length = self._asked.pop(number)
+            data = answer.result()[:length]
+            self.bytes_read += len(data)
+            self.reads += 1
+            self.send(data, number)
+            self._last_progress = time.monotonic()
+
+    def _prefetch(self, payload: bytearray) -> None:
+        extents = decoded(payload, list[tuple[int, int]])
+        for offset, length in extents:
+            _demand(min(offset, length) >= 0 and max(offset, length) < 1 << 63, "an impossible range")
+        size = self._source.size
+        inside = [
+            (offset, min(length, size - offset)) for offset, length in extents if offset < size and length
+        ]
+        self._prefetch_budget -= sum(length for _, length in inside)
+        _demand(self._prefetch_budget >= 0, "more ranges than a video can need")
+        self._source.prefetch(inside)
+
+    def _receive(self, length: int) -> bytearray:
+        data = bytearray(length)
+        view, done = memoryview(data), 0
+        while done < length:
+            self._wait_for_input()
+            try:
+                got = self._socket.recv_into(view[done:])
+            except BlockingIOError:
+                continue
+            except ConnectionError:
+                got = 0
+            if not got:
+                raise self._end()
+            done += got
+        return data
+
+    def _wait_for_input(self) -> None:
+        """Write, and look at the clocks, until the child has said something that we want to hear."""
+        while True:
+            listening = self._out_bytes + sum(self._asked.values()) <= _MOST_UNANSWERED
+            events = (select.POLLIN if listening else 0) | (select.POLLOUT if self._out else 0)
+            self._poll.register(self._socket, events)
+            ready = dict(self._poll.poll(self._patience_s() * 1000))
+            if self._wake in ready:
+                self._send_answers()
+            happened = ready.get(self._socket.fileno(), 0)
+            if happened & select.POLLOUT:
+                self._write()
+            if happened & (select.POLLIN | select.POLLHUP | select.POLLERR):
+                return
+
+    def _write(self) -> None:
+        try:
+            while self._out:
+                sent = self._socket.send(self._out[0])
+                self._out_bytes -= sent
+                if sent < len(self._out[0]):
+                    self._out[0] = self._out[0][sent:]
+                else:
+                    self._out.popleft()
+        except BlockingIOError:
+            pass
+        except ConnectionError:
+            # it has closed its end; what it has said before is still to be heard
+            self._out.clear()
+            self._out_bytes = 0
+
+    def _patience_s(self) -> float:
+        """How long to wait before the clocks are looked at again. Raises ChildKilled when one has run out."""
+        if self._cancelled is not None and self._cancelled.is_set():
+            raise ChildKilled("cancelled", "its pictures are not wanted any more")
+        now, limits = time.monotonic(), self._limits
+        left = self._started + limits.total_s - now
+        if left <= 0:
+            raise ChildKilled("time", f"it was not done after {limits.total_s:g} s")
+        # while it waits for bytes, the clock is the source's
+        if not self._asked:
+            idle_left = self._last_progress + limits.no_progress_s - now
+            if idle_left <= 0:
+                raise ChildKilled("no-progress", f"nothing came of it for {limits.no_progress_s:g} s")
+            left = min(left, idle_left)
+        return min(left, _LOOK_S if self._cancelled is not None else 1.0)
+
+    def _end(self) -> Exception:
+        """What it means that the child has closed its socket."""
+        if not self._child.ended.wait(_DEATH_S):
+            return Broken("it closed its socket before it was done")
+        status = self._child.status
+        if status is None:
+            return ChildKilled("crash", "its fork server has ended")
+        if status == UNAVAILABLE_EXIT and (missing := available_layers().missing):
+            return SandboxUnavailable(missing)
+        if status == -signal.SIGXCPU:
+            return ChildKilled("time", "its processor time is used up")
+        if status == -signal.SIGKILL:
+            return ChildKilled(
+                "memory", "it was killed from outside: most likely the machine is out of memory"
+            )
+        if status < 0:
+            return ChildKilled("crash", f"it died of {signal.Signals(-status).name}")
+        if status:
+            return ChildKilled("crash", f"it ended with exit code {status}")
+        return Broken("it ended before it was done")
+
+
+def decoded(payload: bytearray, wanted: type[Wanted]) -> Wanted:
+    """JSON of the child's as a value of a type. Raises Broken."""
+    try:
+        return msgspec.json.decode(payload, type=wanted)
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError, OverflowError) as error:
+        raise Broken(f"JSON that is no {wanted}: {str(error)[:200]}") from error
+
+
+def out_of_memory() -> ChildKilled:
+    """What becomes of a child's MemoryError."""
+    return ChildKilled(
+        "memory", f"decoding needs more memory than the {MEMORY_BYTES >> 20} MiB that it may have"
+    )
+
+
+def _demand(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise Broken(otherwise)
