@@ -17,9 +17,9 @@ from stillframe.media.config import SnapshotConfig, SpriteSnapshotConfig
 if TYPE_CHECKING:
     from stillframe.media.probe import Probe, probe
     from stillframe.media.report import Report, ShotReport
-    from stillframe.media.shoot import shoot
     from stillframe.media.sink import FolderSink, MemorySink, Output
     from stillframe.media.source import ByteSource, FileSource, MemorySource
+    from stillframe.sandbox.shoot import shoot
 
 __version__ = "0.1.0"
 
@@ -34,7 +34,7 @@ _LAZY = {
     "Report": "stillframe.media.report",
     "ShotReport": "stillframe.media.report",
     "probe": "stillframe.media.probe",
-    "shoot": "stillframe.media.shoot",
+    "shoot": "stillframe.sandbox.shoot",
 }
 
 __all__ = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from threading import Event
 
     from stillframe.media.report import Report
+    from stillframe.sandbox.parent import Sandbox
 
 EXAMPLES = """Examples:
 
@@ -197,6 +199,12 @@ def snap(
         typer.Option(min=1, max=64, help="Threads that share one video. (default: one a processor)"),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Videos at the same time.")] = 1,
+    sandbox: Annotated[
+        bool,
+        typer.Option(
+            "--sandbox", help="Decode where there is no network, no file and little memory (Linux)."
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object for each video: every shot and output.")
     ] = False,
@@ -240,8 +248,15 @@ def snap(
         targets = _targets(inputs, output)
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from error
-    with progress_for(quiet=quiet, as_json=as_json) as progress:
-        failed = _shoot_all(targets, parsed, progress, threads=threads, jobs=jobs)
+    with ExitStack() as held:
+        if sandbox:
+            from stillframe.sandbox.parent import Sandbox
+
+            box: bool | Sandbox = held.enter_context(Sandbox())
+        else:
+            box = False
+        progress = held.enter_context(progress_for(quiet=quiet, as_json=as_json))
+        failed = _shoot_all(targets, parsed, progress, threads=threads, jobs=jobs, sandbox=box)
     return min(failed, MOST_FAILURES)
 
 
@@ -252,13 +267,16 @@ def _shoot_all(
     *,
     threads: int | None,
     jobs: int,
+    sandbox: bool | Sandbox,
 ) -> int:
     """Shoot every video; how many have failed."""
     from stillframe.media.shoot import default_threads
 
     if jobs == 1 or len(targets) == 1:
         share = threads or default_threads()
-        return sum(not _shoot_one(source, output, config, progress, share) for source, output in targets)
+        return sum(
+            not _shoot_one(source, output, config, progress, share, sandbox) for source, output in targets
+        )
     from concurrent.futures import ThreadPoolExecutor
     from threading import Event
 
@@ -267,7 +285,7 @@ def _shoot_all(
     with ThreadPoolExecutor(jobs) as pool:
         try:
             running = [
-                pool.submit(_shoot_one, source, output, config, progress, share, interrupted)
+                pool.submit(_shoot_one, source, output, config, progress, share, sandbox, interrupted)
                 for source, output in targets
             ]
             return sum(not job.result() for job in running)
@@ -283,10 +301,11 @@ def _shoot_one(
     config: SnapshotConfig,
     progress: Progress,
     threads: int,
+    sandbox: bool | Sandbox,
     interrupted: Event | None = None,
 ) -> bool:
     """Shoot one video; whether all that was asked for is there. It ends soon after `interrupted` is set."""
-    from stillframe.media.shoot import shoot
+    from stillframe.sandbox.shoot import shoot
 
     name = str(source)
 
@@ -301,6 +320,7 @@ def _shoot_one(
             FolderSink(output, config, source.stem),
             config,
             threads=threads,
+            sandbox=sandbox,
             on_survey=lambda survey: progress.surveyed(name, survey.planned),
             on_shot=lambda shot: one_more(),
         )

@@ -10,6 +10,8 @@ import ctypes
 import os
 import struct
 
+from stillframe.sandbox.libc import call, last_error
+
 #: the calls have the same numbers on every architecture
 _CREATE_RULESET, _RESTRICT_SELF = 444, 446
 _VERSION = 1
@@ -22,7 +24,7 @@ _ABSTRACT_SOCKETS_AND_SIGNALS = 3
 
 def version() -> int | None:
     """The version of the interface that this kernel has; None where there is none."""
-    found = _libc().syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION)
+    found = call("syscall", _CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION)
     return found if found > 0 else None
 
 
@@ -38,15 +40,9 @@ def restrict() -> int | None:
     network = _BIND_AND_CONNECT_TCP if abi >= 4 else 0
     scoped = _ABSTRACT_SOCKETS_AND_SIGNALS if abi >= 6 else 0
     handled = struct.pack("QQQ", files, network, scoped)[: 8 if abi < 4 else 16 if abi < 6 else 24]
-    libc = _libc()
     # what is handled and has no rule is denied
-    ruleset = libc.syscall(_CREATE_RULESET, handled, ctypes.c_size_t(len(handled)), 0)
-    if ruleset < 0 or libc.syscall(_RESTRICT_SELF, ruleset, 0) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+    ruleset = call("syscall", _CREATE_RULESET, handled, ctypes.c_size_t(len(handled)), 0)
+    if ruleset < 0 or call("syscall", _RESTRICT_SELF, ruleset, 0) != 0:
+        raise last_error()
     os.close(ruleset)
     return abi
-
-
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)

@@ -24,6 +24,7 @@ from pathlib import Path
 from stillframe.errors import SandboxUnavailable
 from stillframe.sandbox import landlock, seccomp
 from stillframe.sandbox.bootstrap import command, environment
+from stillframe.sandbox.libc import call, last_error
 
 #: nobody else's number: nobody (65534) is shared, among others with an embedded PostgreSQL
 USER = 65_533
@@ -126,11 +127,10 @@ def lock_down(keep: Collection[int], parent: int, cpu_s: int) -> Layers:
 
 
 def _close_all_but(keep: Collection[int]) -> None:
-    libc = _libc()
     first = 0
     for descriptor in [*sorted(keep), 1 << 30]:
         last = descriptor - 1
-        if first <= last and libc.syscall(_CLOSE_RANGE, first, last, 0) != 0:
+        if first <= last and call("syscall", _CLOSE_RANGE, first, last, 0) != 0:
             # a kernel before 5.9
             for entry in list(Path("/proc/self/fd").iterdir()):
                 if first <= int(entry.name) <= last:
@@ -148,7 +148,7 @@ def _offer_to_the_memory_killer() -> None:
 def _leave_networks(*, as_user: bool = False) -> bool:
     """Go into an empty network and IPC namespace. An ordinary user needs a user namespace for that."""
     flags = _CLONE_NEWNET | _CLONE_NEWIPC | (_CLONE_NEWUSER if as_user else 0)
-    return bool(_libc().unshare(flags) == 0)
+    return call("unshare", flags) == 0
 
 
 def _become_unprivileged() -> None:
@@ -165,7 +165,7 @@ def _drop_capabilities() -> None:
     """Those of a new user namespace included."""
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     none = (ctypes.c_uint32 * 6)()
-    _libc().capset(header, none)
+    call("capset", header, none)
 
 
 def _limit(cpu_s: int) -> bool:
@@ -191,13 +191,8 @@ def _limit(cpu_s: int) -> bool:
 
 
 def _prctl(option: int, value: int) -> None:
-    if _libc().prctl(option, value, 0, 0, 0) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
-
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
+    if call("prctl", option, value, 0, 0, 0) != 0:
+        raise last_error()
 
 
 def _tell(descriptor: str) -> None:

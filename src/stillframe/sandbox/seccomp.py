@@ -17,6 +17,8 @@ import platform
 import struct
 from dataclasses import dataclass
 
+from stillframe.sandbox.libc import call, last_error
+
 ALLOW = 0x7FFF0000
 KILL = 0x80000000
 REFUSE = 0x00050000 | errno.EPERM
@@ -69,6 +71,7 @@ _PROT_EXEC, _MAP_SHARED = 4, 1
 _PR_SET_NAME = 15
 
 Instruction = tuple[int, int, int, int]
+_INSTRUCTION = struct.Struct("=HBBI")
 
 
 def is_available() -> bool:
@@ -78,7 +81,7 @@ def is_available() -> bool:
         return False
     action = ctypes.c_uint32(0x00050000)
     # SECCOMP_GET_ACTION_AVAIL
-    return bool(_libc().syscall(_SECCOMP[machine], 2, 0, ctypes.byref(action)) == 0)
+    return call("syscall", _SECCOMP[machine], 2, 0, ctypes.byref(action)) == 0
 
 
 def restrict() -> None:
@@ -86,16 +89,13 @@ def restrict() -> None:
     machine = platform.machine()
     if machine not in MACHINES:
         raise OSError(errno.ENOSYS, f"no list of system calls for {machine}")
-    instructions = program(MACHINES[machine], os.getpid())
-    code = b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions)
+    code = assembled(program(MACHINES[machine], os.getpid()))
     buffer = ctypes.create_string_buffer(code, len(code))
     # struct sock_fprog: how many instructions, and where they are
-    fprog = struct.pack("HxxxxxxP", len(instructions), ctypes.addressof(buffer))
-    libc = _libc()
+    fprog = struct.pack("HxxxxxxP", len(code) // _INSTRUCTION.size, ctypes.addressof(buffer))
     # SECCOMP_SET_MODE_FILTER
-    if libc.syscall(_SECCOMP[machine], 1, 0, fprog) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+    if call("syscall", _SECCOMP[machine], 1, 0, fprog) != 0:
+        raise last_error()
 
 
 def program(machine: Machine, own_pid: int) -> list[Instruction]:
@@ -113,6 +113,11 @@ def program(machine: Machine, own_pid: int) -> list[Instruction]:
         rule = rules.get(name, [(_RETURN, 0, 0, ALLOW)])
         code += [(_EQUAL, 0, len(rule), number), *rule]
     return [*code, (_RETURN, 0, 0, REFUSE)]
+
+
+def assembled(instructions: list[Instruction]) -> bytes:
+    """The filter as the kernel reads it."""
+    return b"".join(_INSTRUCTION.pack(*instruction) for instruction in instructions)
 
 
 def _rules(own_pid: int) -> dict[str, list[Instruction]]:
@@ -158,7 +163,3 @@ def _refuse_if(load: Instruction, test: Instruction) -> list[Instruction]:
 def _refuse_if_not(load: Instruction, test: Instruction) -> list[Instruction]:
     code, _, _, operand = test
     return [load, (code, 1, 0, operand), (_RETURN, 0, 0, REFUSE)]
-
-
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
