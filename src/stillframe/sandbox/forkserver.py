@@ -15,7 +15,7 @@ import sys
 import threading
 
 from stillframe.errors import SandboxUnavailable
-from stillframe.sandbox.bootstrap import command, environment
+from stillframe.sandbox.bootstrap import command
 
 #: what a child of the product runs
 CHILD = "stillframe.sandbox.child:run"
@@ -38,10 +38,14 @@ class Child:
         self._server = server
         self._number = number
 
-    def kill(self) -> None:
-        """Kill it, close its socket, and wait until it is gone. Harmless when it has ended by itself."""
+    def dismiss(self) -> None:
+        """Have it killed, and do not wait for that. Harmless when it has ended by itself."""
         self._server.kill(self._number)
         self.channel.close()
+
+    def kill(self) -> None:
+        """Have it killed, and wait until it is gone."""
+        self.dismiss()
         if not self.ended.wait(_END_TIMEOUT_S):
             # a fork server that does not do as it is told takes its children along
             self._server.stop()
@@ -66,7 +70,7 @@ class ForkServer:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env=environment(),
+                env={},
                 cwd="/",
                 # Ctrl-C on a terminal is for the server, which then decides
                 start_new_session=True,

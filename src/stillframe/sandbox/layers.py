@@ -23,7 +23,7 @@ from pathlib import Path
 
 from stillframe.errors import SandboxUnavailable
 from stillframe.sandbox import landlock, seccomp
-from stillframe.sandbox.bootstrap import command, environment
+from stillframe.sandbox.bootstrap import command
 from stillframe.sandbox.libc import call, last_error
 
 #: nobody else's number: nobody (65534) is shared, among others with an embedded PostgreSQL
@@ -78,7 +78,7 @@ def available_layers() -> Layers:
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            env=environment(),
+            env={},
             cwd="/",
         )
         theirs.close()
@@ -142,7 +142,9 @@ def _close_all_but(keep: Collection[int]) -> None:
 def _offer_to_the_memory_killer() -> None:
     """When the machine runs out of memory, a child goes before the server does."""
     with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("800")
+        descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+        os.write(descriptor, b"800")
+        os.close(descriptor)
 
 
 def _leave_networks(*, as_user: bool = False) -> bool:

@@ -64,7 +64,7 @@ class Message:
 
 
 class Session:
-    """Leads the conversation. A context: at its end, the child is dead.
+    """Leads the conversation. A context: at its end, the child is dead, or is just being killed.
 
     `allowed` are the kinds that may come next, and the most bytes of each: the caller changes it as things go on.
     """
@@ -106,7 +106,10 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._child.kill()
+        if error is None:
+            self._child.dismiss()
+        else:
+            self._child.kill()
         with self._lock:
             self._is_open = False
             os.close(self._wake)

@@ -60,6 +60,8 @@ def main(argument: str) -> None:
 
 def load(entry: str) -> Entry:
     """Import all that a child may need, since it can open no file any more; what it is to run."""
+    # a process that forks must have one thread; OpenBLAS would start some when NumPy is imported
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     import av
 
     for module in pkgutil.walk_packages(av.__path__, "av."):
@@ -68,6 +70,7 @@ def load(entry: str) -> Entry:
         importlib.import_module(name)
     module_name, _, function = entry.partition(":")
     run: Entry = getattr(importlib.import_module(module_name), function)
+    os.environ.clear()
     # what is there now is shared by all children for as long as nobody touches it
     gc.collect()
     gc.freeze()
