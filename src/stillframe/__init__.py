@@ -11,7 +11,17 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from stillframe.errors import ConfigError, MediaError, PastTheEnd, SinkError, SourceError, StillframeError
+from stillframe.errors import (
+    ChildKilled,
+    ConfigError,
+    MediaError,
+    PastTheEnd,
+    SandboxError,
+    SandboxUnavailable,
+    SinkError,
+    SourceError,
+    StillframeError,
+)
 from stillframe.media.config import SnapshotConfig, SpriteSnapshotConfig
 
 if TYPE_CHECKING:
@@ -19,6 +29,7 @@ if TYPE_CHECKING:
     from stillframe.media.report import Report, ShotReport
     from stillframe.media.sink import FolderSink, MemorySink, Output
     from stillframe.media.source import ByteSource, FileSource, MemorySource
+    from stillframe.sandbox.parent import Sandbox
     from stillframe.sandbox.shoot import shoot
 
 __version__ = "0.1.0"
@@ -32,6 +43,7 @@ _LAZY = {
     "Output": "stillframe.media.sink",
     "Probe": "stillframe.media.probe",
     "Report": "stillframe.media.report",
+    "Sandbox": "stillframe.sandbox.parent",
     "ShotReport": "stillframe.media.report",
     "probe": "stillframe.media.probe",
     "shoot": "stillframe.sandbox.shoot",
@@ -39,6 +51,7 @@ _LAZY = {
 
 __all__ = [
     "ByteSource",
+    "ChildKilled",
     "ConfigError",
     "FileSource",
     "FolderSink",
@@ -49,6 +62,9 @@ __all__ = [
     "PastTheEnd",
     "Probe",
     "Report",
+    "Sandbox",
+    "SandboxError",
+    "SandboxUnavailable",
     "ShotReport",
     "SinkError",
     "SnapshotConfig",

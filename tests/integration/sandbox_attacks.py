@@ -195,7 +195,7 @@ def how_much_memory(aims: Aims) -> int:
     held = []
     try:
         while len(held) < 200:
-            held.append(bytearray(64 << 20))
+            held.append(bytes(64 << 20))
     except MemoryError:
         pass
     return len(held) * 64

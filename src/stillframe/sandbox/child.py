@@ -7,6 +7,7 @@ either (`check.py`).
 from __future__ import annotations
 
 import contextlib
+import gc
 import socket
 import threading
 import time
@@ -27,7 +28,8 @@ from stillframe.sandbox.channel import Channel, DescriptorSource, RemoteSource
 from stillframe.sandbox.wire import MAX_JSON, MAX_PICTURE, SOURCE_NAME, Failure, Kind, Request
 
 #: made before any child is forked: it takes milliseconds
-_REQUESTS = msgspec.json.Decoder(Request)
+REQUESTS = msgspec.json.Decoder(Request)
+_OUT_OF_MEMORY = msgspec.json.encode(Failure("memory", ""))
 _PROGRESS_EVERY_S = 1.0
 _MOST_TRACEBACK = 8000
 
@@ -35,12 +37,21 @@ _MOST_TRACEBACK = 8000
 def run(connection: socket.socket, video: int | None) -> None:
     """Do the one request that comes over the socket; a local video is read through its descriptor."""
     channel = Channel(connection)
+    answer(channel, REQUESTS.decode(channel.frame(0)), video)
+
+
+def answer(channel: Channel, request: Request, video: int | None) -> None:
+    """Do a request, and say what came of it."""
     try:
-        stats = _do(channel, _REQUESTS.decode(channel.frame(0)), video)
+        kind, said = Kind.DONE, msgspec.json.encode(_do(channel, request, video))
+    except MemoryError:
+        kind, said = Kind.FAILED, _OUT_OF_MEMORY
     except Exception as error:
-        channel.send(Kind.FAILED, msgspec.json.encode(_failure(error)))
-    else:
-        channel.send(Kind.DONE, msgspec.json.encode(stats))
+        kind, said = Kind.FAILED, msgspec.json.encode(_failure(error))
+    if said is _OUT_OF_MEMORY:
+        # what the error held on to is given back, so that there is enough to say so
+        gc.collect()
+    channel.send(kind, said)
     # the parent has it killed as soon as it has read that; until then the socket stays open
     with contextlib.suppress(OSError):
         channel.frame(0)
@@ -136,8 +147,6 @@ class _Ticker(threading.Thread):
 def _failure(error: Exception) -> Failure:
     """An error as plain data; where it comes from is the parent's to say."""
     match error:
-        case MemoryError():
-            return Failure("memory", "")
         case PastTheEnd():
             return Failure("PastTheEnd", error.message)
         case MediaError():

@@ -58,7 +58,6 @@ class ForkServer:
     def __init__(self, entry: str = CHILD) -> None:
         if sys.platform != "linux":
             raise SandboxUnavailable((f"there is no sandbox for {sys.platform}",))
-        self.was_ready = False
         self._has_gone = False
         self._children: dict[int, Child] = {}
         self._numbers = itertools.count(1)
@@ -142,9 +141,7 @@ class ForkServer:
             child.ended.set()
 
     def _note(self, facts: dict[str, int | None]) -> None:
-        if "ready" in facts:
-            self.was_ready = True
-        elif "forked" in facts and (child := self._children.get(facts["forked"] or 0)) is not None:
+        if "forked" in facts and (child := self._children.get(facts["forked"] or 0)) is not None:
             child.pid = facts["pid"]
             child.forked.set()
         elif "ended" in facts and (child := self._children.pop(facts["ended"] or 0, None)) is not None:

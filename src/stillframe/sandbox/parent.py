@@ -49,6 +49,7 @@ OnSurvey = Callable[[Survey], None]
 
 _READING_THREADS = 32
 _STARTS = 3
+_START_TIMEOUT_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +169,12 @@ class Sandbox:
         for _ in range(_STARTS):
             server = self._running()
             with contextlib.suppress(BrokenPipeError):
-                return server.fork(video, cpu_s)
-        raise SandboxUnavailable(("its fork server ends as soon as it is started",))
+                child = server.fork(video, cpu_s)
+                # the first one waits until everything is loaded: none of that is the child's time
+                if child.forked.wait(_START_TIMEOUT_S) and child.pid is not None:
+                    return child
+                child.kill()
+        raise SandboxUnavailable(("its fork server does not start, or cannot fork",))
 
     @contextlib.contextmanager
     def _session(

@@ -53,9 +53,7 @@ def main(argument: str) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             # the server decides when it is over, also when a whole group is told to end
             signal.signal(number, signal.SIG_IGN)
-        run = load(entry)
-        _tell(control, ready=os.getpid())
-        _Zygote(control, run, server).serve()
+        _Zygote(control, load(entry), server).serve()
 
 
 def load(entry: str) -> Entry:
