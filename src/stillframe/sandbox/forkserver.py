@@ -20,7 +20,7 @@ from stillframe.sandbox.bootstrap import command
 #: what a child of the product runs
 CHILD = "stillframe.sandbox.child:run"
 _MESSAGE_BYTES = 4096
-_END_TIMEOUT_S = 10
+_END_TIMEOUT_S = 5
 
 
 class Child:
@@ -130,9 +130,12 @@ class ForkServer:
         with contextlib.suppress(OSError):
             while message := self._control.recv(_MESSAGE_BYTES):
                 self._note(json.loads(message))
-        # it kills its children by itself, and the kernel does when it is killed
-        self._process.kill()
-        self._process.wait()
+        try:
+            self._process.wait(_END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            # it kills its children when it ends; when it is killed, the kernel does
+            self._process.kill()
+            self._process.wait()
         with self._lock:
             self._has_gone = True
             left, self._children = list(self._children.values()), {}

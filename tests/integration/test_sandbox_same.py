@@ -1,0 +1,185 @@
+"""The sandbox changes nothing: the same pictures, reports and refusals, to the byte, and nothing loaded late."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sample_references import MEDIA
+
+import stillframe
+from stillframe import (
+    FileSource,
+    MemorySink,
+    MemorySource,
+    SnapshotConfig,
+    SpriteSnapshotConfig,
+    StillframeError,
+)
+from stillframe.media import plan
+from stillframe.media.finish import finish
+from stillframe.media.render import render
+from stillframe.media.source import ByteSource
+from stillframe.media.survey import survey
+from stillframe.sandbox.layers import available_layers
+from stillframe.sandbox.parent import Sandbox
+from stillframe.testing import videos
+
+pytestmark = pytest.mark.skipif(bool(available_layers().missing), reason=str(available_layers().missing))
+
+GRID = SpriteSnapshotConfig(columns=2, lines=2, padding=1)
+CONFIGS = [
+    ("x-{Count}.jpg", SnapshotConfig(count=5, frame_type="normal", black_level=30, black_scope="every")),
+    ("x-{Count}.png", SnapshotConfig(count=3, frame_type="normal", width=120)),
+    (
+        "x.vtt",
+        SnapshotConfig(
+            type="WebVtt", interval_ms=200, width=64, is_spt_frag=True, sprite_snapshot_config=GRID
+        ),
+    ),
+    (
+        "x-{TileCount}.jpg",
+        SnapshotConfig(type="Sprite", count=6, width=64, quality=95, sprite_snapshot_config=GRID),
+    ),
+    ("x-{Count}.jpg", SnapshotConfig(count=9, keyframe_miss="skip", width=64)),
+]
+RECIPES = {**videos.PLAYABLE, **videos.DAMAGED, **videos.REFUSED}
+#: of the generated videos one in so many runs by default, and of the samples the smallest of so many folders
+ONE_IN = 3
+MOST_BYTES_BY_DEFAULT = 500_000
+FULL = (pytest.mark.full,)
+
+Came = tuple[object, ...]
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Sandbox]:
+    with Sandbox(entry="sandbox_watched:run") as made:
+        yield made
+
+
+def recipes() -> list[object]:
+    return [
+        pytest.param(number, name, id=name, marks=FULL if number % ONE_IN else ())
+        for number, name in enumerate(RECIPES)
+    ]
+
+
+def samples() -> list[object]:
+    files = sorted(path for path in MEDIA.glob("*/*") if path.is_file()) if MEDIA.is_dir() else []
+    smallest = {path.parent: path for path in sorted(files, key=lambda path: -path.stat().st_size)}
+    small = [path for path in smallest.values() if path.stat().st_size <= MOST_BYTES_BY_DEFAULT]
+    chosen = set(sorted(small)[::ONE_IN])
+    return [
+        pytest.param(path, number, id=str(path.relative_to(MEDIA)), marks=() if path in chosen else FULL)
+        for number, path in enumerate(files)
+    ]
+
+
+@pytest.mark.parametrize(("number", "name"), recipes())
+def test_a_generated_video_gives_the_same(box: Sandbox, tmp_path: Path, number: int, name: str) -> None:
+    made = RECIPES[name](tmp_path)
+    demand_the_same(box, made.path, number)
+
+
+@pytest.mark.parametrize(("path", "number"), samples())
+def test_a_sample_gives_the_same(box: Sandbox, path: Path, number: int) -> None:
+    demand_the_same(box, path, number)
+
+
+@pytest.mark.parametrize("name", ["av1", "hdr pq", "hevc open gop ts"])
+@pytest.mark.parametrize("number", range(len(CONFIGS)))
+def test_each_config_gives_the_same(box: Sandbox, tmp_path: Path, name: str, number: int) -> None:
+    demand_the_same(box, RECIPES[name](tmp_path).path, number)
+
+
+@pytest.mark.parametrize("number", range(len(CONFIGS)))
+def test_stretch_by_stretch_it_is_the_same(
+    box: Sandbox, tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The steps as the service takes them: a child for the survey, and one for each stretch, in any order."""
+    template, config = CONFIGS[number]
+    path = videos.h264_pyramid(tmp_path).path
+    # a child would cut by its own estimate: so the survey is made here, and rendered there
+    monkeypatch.setattr(plan, "STRETCH_S", 0.0)
+    with FileSource(path) as source:
+        found = survey(source, config)
+        expected = MemorySink(template, config)
+        parts = [render(found, stretch, source, expected) for stretch in found.stretches]
+        report = finish(found, parts, expected)
+        sink = MemorySink(template, config)
+        order = list(reversed(found.stretches))
+        rendered = [box.render(found, stretch, source, sink) for stretch in order]
+        again = finish(found, rendered, sink)
+    assert sink.files == expected.files
+    assert again.shots == report.shots
+    assert {output.name for output in again.outputs} == {output.name for output in report.outputs}
+
+
+def test_a_survey_is_the_same_and_says_whose_it_is(box: Sandbox, tmp_path: Path) -> None:
+    path = videos.h264_pyramid(tmp_path).path
+    config = SnapshotConfig(count=5)
+    with FileSource(path) as source:
+        assert box.survey(source, config) == survey(source, config)
+
+
+def test_what_it_costs_is_counted(box: Sandbox, tmp_path: Path) -> None:
+    config = SnapshotConfig(count=5, frame_type="normal")
+    data = videos.h264_pyramid(tmp_path).path.read_bytes()
+    plain = stillframe.shoot(MemorySource(data), MemorySink("x-{Count}.jpg", config), config, threads=1)
+    boxed = stillframe.shoot(
+        MemorySource(data), MemorySink("x-{Count}.jpg", config), config, threads=1, sandbox=box
+    )
+    for counted in ("packets_read", "packets_decoded", "frames_decoded", "decode_errors"):
+        assert getattr(boxed.stats, counted) == getattr(plain.stats, counted)
+    assert boxed.stats.bytes_read > 0
+    assert boxed.stats.reads > 0
+    assert set(boxed.stats.seconds) >= {"survey", "decode", "develop", "encode", "write", "wall"}
+
+
+def test_progress_is_told(box: Sandbox, tmp_path: Path) -> None:
+    config = SnapshotConfig(count=5, frame_type="normal")
+    told: list[object] = []
+    report = stillframe.shoot(
+        videos.h264_pyramid(tmp_path).path,
+        MemorySink("x-{Count}.jpg", config),
+        config,
+        sandbox=box,
+        on_survey=lambda survey: told.append(survey.planned),
+        on_shot=told.append,
+    )
+    assert told[0] == 5
+    assert sorted(told[1:], key=lambda shot: shot.index) == list(report.shots)  # type: ignore[attr-defined]
+
+
+def test_a_template_without_room_is_refused_before_anything_is_decoded(box: Sandbox, tmp_path: Path) -> None:
+    config = SnapshotConfig(count=5)
+    sink = MemorySink("x.jpg", config)
+    with pytest.raises(stillframe.ConfigError, match="5 files"):
+        stillframe.shoot(videos.h264_pyramid(tmp_path).path, sink, config, sandbox=box)
+    assert sink.files == {}
+
+
+def demand_the_same(box: Sandbox, path: Path, number: int) -> None:
+    """With and without the sandbox: one thread and two, an open file and bytes that are asked for, by turns."""
+    threads, as_bytes = 1 + number % 2, number // 2 % 2 == 0
+    expected = came(path, number, as_bytes=as_bytes, threads=threads, box=None)
+    assert came(path, number, as_bytes=as_bytes, threads=threads, box=box) == expected
+
+
+def came(path: Path, number: int, *, as_bytes: bool, threads: int, box: Sandbox | None) -> Came:
+    """All that a user sees."""
+    template, config = CONFIGS[number % len(CONFIGS)]
+    sink = MemorySink(template, config)
+    source: ByteSource = MemorySource(path.read_bytes(), str(path)) if as_bytes else FileSource(path)
+    try:
+        report = stillframe.shoot(source, sink, config, threads=threads, sandbox=box or False)
+    except StillframeError as error:
+        return type(error), str(error), vars(error), sink.files
+    finally:
+        source.close()
+    return (
+        *(report.shots, report.outputs, report.notes, report.ok, report.code, report.message),
+        *(report.duration_ms, report.sheet, sink.files),
+    )
