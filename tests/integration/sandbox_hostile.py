@@ -21,7 +21,7 @@ import simplejpeg
 from stillframe.errors import MediaError
 from stillframe.sandbox.channel import Channel
 from stillframe.sandbox.child import REQUESTS, answer
-from stillframe.sandbox.wire import MAX_READ, MESSAGE, Kind
+from stillframe.sandbox.wire import MAX_JSON, MAX_READ, MESSAGE, Kind
 
 NOISE = np.random.default_rng(7).bytes(1 << 20)
 SMALL_JPEG = simplejpeg.encode_jpeg(np.zeros((8, 8, 3), np.uint8))
@@ -78,6 +78,30 @@ def flood_of_reads(connection: socket.socket) -> None:
         connection.recv(9)
 
 
+def longest_survey(connection: socket.socket) -> None:
+    """As long as a survey may be, and all of it numbers."""
+    facts = {
+        **dict.fromkeys(("container", "codec", "pixel_format"), ""),
+        **dict.fromkeys(("size_bytes", "stream_index", "first_pts", "end_pts", "available_end_pts"), 1),
+        **dict.fromkeys(("frame_ticks", "width_px", "height_px", "display_width_px", "display_height_px"), 1),
+        "source": "video",
+        "identity": "-",
+        "streams": [],
+        "time_base": [1, 1],
+        "sample_aspect": [1, 1],
+        "rotation": 0,
+        "mirrored": False,
+        "interlaced": False,
+        "colour_tags": {},
+        "colour": {"kind": "sdr", "matrix": 1, "full_range": False},
+    }
+    start = b'{"probe":' + json.dumps(facts).encode()[:-1] + b',"keyframes_pts":[0'
+    left = MAX_JSON[Kind.SURVEY] - len(start)
+    connection.sendall(message(Kind.SURVEY, length=MAX_JSON[Kind.SURVEY]) + start)
+    connection.sendall(b",0" * (left // 2) + b" " * (left % 2))
+    hang(connection)
+
+
 def close(connection: socket.socket) -> None:
     connection.close()
     hang(connection)
@@ -115,6 +139,7 @@ AT_ONCE: dict[str, tuple[Callable[[socket.socket], None], str]] = {
     "a survey that is no JSON": (speak(message(Kind.SURVEY, payload=NOISE)), "protocol"),
     "a survey of brackets": (speak(message(Kind.SURVEY, payload=b"[" * (1 << 20))), "protocol"),
     "a survey of nothing": (speak(message(Kind.SURVEY, payload=b"{}")), "protocol"),
+    "the longest survey": (longest_survey, "protocol"),
     "a failure of a new kind": (
         speak(message(Kind.FAILED, payload=b'{"kind":"x","message":""}')),
         "protocol",

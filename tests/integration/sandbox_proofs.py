@@ -164,6 +164,7 @@ def seen_from_outside(box: Sandbox, video: Path) -> dict[str, object]:
             key: status[key] for key in ("Uid", "Groups", "CapEff", "CapPrm", "NoNewPrivs", "Seccomp")
         }
         seen["limits"] = {parts[0]: [part for part in parts[1:] if part][:2] for parts in limits}
+        seen["threads of the fork server"] = len(list(Path(f"/proc/{box.pid}/task").iterdir()))
         seen["own session"] = os.getsid(child.pid or 0) == child.pid
         with contextlib.suppress(PermissionError):
             files = {int(entry.name): str(entry.readlink()) for entry in (process / "fd").iterdir()}

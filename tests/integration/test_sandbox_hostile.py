@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(bool(available_layers().missing), reason=str(ava
 
 TEMPLATE = "x-{Count}.jpg"
 #: what the parent may take more than it has, whatever a child does
-MOST_MEMORY = 96 << 20
+MOST_MEMORY = 224 << 20
 DEADLINE_S = 10
 #: a busy machine must not be taken for a child that hangs
 PATIENT = Limits(no_progress_s=30, total_s=60, read_bytes=1 << 20)

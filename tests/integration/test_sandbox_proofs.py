@@ -142,6 +142,8 @@ def test_the_kernel_says_so_too(proof: Proof) -> None:
     own = USER if proof["user"] == 0 else proof["user"]
     assert outside["Uid"].split() == [str(own)] * 4
     assert outside["own session"]
+    # else forking would not be safe
+    assert outside["threads of the fork server"] == 1
     assert (outside["NoNewPrivs"], outside["Seccomp"]) == ("1", "2")
     assert (int(outside["CapEff"], 16), int(outside["CapPrm"], 16)) == (0, 0)
     limits = {name: [text.strip() for text in values] for name, values in outside["limits"].items()}

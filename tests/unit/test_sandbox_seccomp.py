@@ -126,7 +126,7 @@ def test_all_other_calls_are_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("call", NEVER)
-@pytest.mark.parametrize(("column", "name"), enumerate(MACHINES))
+@pytest.mark.parametrize(("column", "name"), list(enumerate(MACHINES)))
 def test_what_leads_out_is_refused(call: str, column: int, name: str) -> None:
     number = NEVER[call][column]
     if number is not None:

@@ -12,7 +12,7 @@ import msgspec
 from stillframe.errors import SourceError
 from stillframe.sandbox.wire import FRAME, MAX_READ, MESSAGE, SOURCE_IDENTITY, SOURCE_NAME, Kind
 
-#: asked for at a time where a thread reads on and on: fewer questions
+#: asked for at a time where a thread reads on and on, so that it asks less often; reached by doubling
 _READ_ON_BYTES = 256 << 10
 
 
@@ -97,14 +97,16 @@ class RemoteSource:
             data = held[offset - start : offset - start + length]
         if len(data) < length:
             reads_on = bool(held) and offset + len(data) == start + len(held)
-            data += self._fetch(offset + len(data), length - len(data), reads_on=reads_on)
+            # a keyframe here and there needs little, a run through the video all that follows
+            least = min(2 * len(held), _READ_ON_BYTES) if reads_on else 0
+            data += self._fetch(offset + len(data), length - len(data), least)
         return data
 
-    def _fetch(self, offset: int, length: int, *, reads_on: bool) -> bytes:
-        """The bytes of a range; a thread that goes on where it was is given more, which is held for it."""
+    def _fetch(self, offset: int, length: int, least: int) -> bytes:
+        """The bytes of a range; what is more than that, where more is asked for, is held for the next read."""
         parts = []
         end = offset + length
-        wanted = min(max(length, _READ_ON_BYTES), self.size - offset) if reads_on else length
+        wanted = min(max(length, least), self.size - offset)
         while offset < end:
             part = self._channel.ask(offset, min(wanted, MAX_READ))
             self._ahead.held = (offset, part)

@@ -189,8 +189,12 @@ class Sandbox:
             session.send(msgspec.json.encode(request))
             try:
                 yield session
-            except Broken as broken:
-                raise ChildKilled("protocol", str(broken)) from broken
+            except (Broken, ChildKilled, RuntimeError) as error:
+                if self._server is None:
+                    raise ChildKilled("cancelled", "the sandbox was closed") from error
+                if isinstance(error, Broken):
+                    raise ChildKilled("protocol", str(error)) from error
+                raise
 
     def _running(self) -> ForkServer:
         with self._lock:

@@ -37,6 +37,8 @@ _MOST_UNANSWERED = 16 << 20
 _LEAST_READ = 4 << 10
 _MOST_PROGRESS_A_SECOND = 4
 _LOOK_S = 0.1
+_LARGE_BYTES = 1 << 20
+_LARGE = threading.Lock()
 _DEATH_S = 1.0
 
 
@@ -294,8 +296,11 @@ class Session:
 
 def decoded(payload: bytearray, wanted: type[Wanted]) -> Wanted:
     """JSON of the child's as a value of a type. Raises Broken."""
+    # a large one takes ten times its size while it is read: one after another
+    turn = _LARGE if len(payload) > _LARGE_BYTES else contextlib.nullcontext()
     try:
-        return msgspec.json.decode(payload, type=wanted)
+        with turn:
+            return msgspec.json.decode(payload, type=wanted)
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError, OverflowError) as error:
         raise Broken(f"JSON that is no {wanted}: {str(error)[:200]}") from error
 

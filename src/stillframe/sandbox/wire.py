@@ -57,7 +57,8 @@ class Kind(IntEnum):
 #: the most bytes of JSON for each kind that has any
 MAX_JSON = {
     Kind.PREFETCH: 2 << 20,
-    Kind.SURVEY: 32 << 20,
+    # a million keyframes; ten times that in memory, when it is a list of numbers only
+    Kind.SURVEY: 16 << 20,
     Kind.SHOT: 8 << 10,
     Kind.DONE: 16 << 10,
     Kind.FAILED: 64 << 10,
