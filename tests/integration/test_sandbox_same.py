@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from sample_references import MEDIA
 
 import stillframe
 from stillframe import (
+    ChildKilled,
     FileSource,
     MemorySink,
     MemorySource,
@@ -22,8 +24,10 @@ from stillframe.media.finish import finish
 from stillframe.media.render import render
 from stillframe.media.source import ByteSource
 from stillframe.media.survey import survey
+from stillframe.sandbox.decoder import Decoder
 from stillframe.sandbox.layers import available_layers
 from stillframe.sandbox.parent import Sandbox
+from stillframe.sandbox.unlocked import Unlocked
 from stillframe.testing import videos
 
 pytestmark = pytest.mark.skipif(bool(available_layers().missing), reason=str(available_layers().missing))
@@ -183,3 +187,46 @@ def came(path: Path, number: int, *, as_bytes: bool, threads: int, box: Sandbox 
         *(report.shots, report.outputs, report.notes, report.ok, report.code, report.message),
         *(report.duration_ms, report.sheet, sink.files),
     )
+
+
+DECODERS: dict[str, Callable[[], Decoder]] = {"locked in": Sandbox, "unlocked": Unlocked}
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_whoever_decodes_gives_what_media_gives(tmp_path: Path, name: str) -> None:
+    template, config = "x-{Count}.jpg", SnapshotConfig(count=4, width=64)
+    expected = MemorySink(template, config)
+    with FileSource(videos.h264_pyramid(tmp_path).path) as source, DECODERS[name]() as decoder:
+        found = survey(source, config)
+        made = render(found, found.stretches[0], source, expected)
+        assert decoder.survey(source, config) == found
+        sinks = [MemorySink(template, config), MemorySink(template, config)]
+        at_once = decoder.survey_and_render(source, config, sinks[0])
+        apart = decoder.render(found, found.stretches[0], source, sinks[1], threads=2)
+        assert at_once.survey == found
+        assert at_once.rendered is not None
+        for rendered, sink in zip([at_once.rendered, apart], sinks, strict=True):
+            assert (rendered.shots, rendered.outputs) == (made.shots, made.outputs)
+            assert sink.files == expected.files
+        for stats in (at_once.stats, apart.stats):
+            assert min(stats.reads, stats.bytes_read, stats.frames_decoded) > 0
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_whoever_decodes_stops_when_nobody_wants_it(tmp_path: Path, name: str) -> None:
+    config = SnapshotConfig(count=4, width=64)
+    sink = MemorySink("x-{Count}.jpg", config)
+    cancelled = threading.Event()
+    seen: list[object] = []
+
+    def first(shot: object) -> None:
+        seen.append(shot)
+        cancelled.set()
+
+    with FileSource(videos.h264_pyramid(tmp_path).path) as source, DECODERS[name]() as decoder:
+        with pytest.raises(ChildKilled) as killed:
+            decoder.survey_and_render(source, config, sink, on_shot=first, cancelled=cancelled)
+        assert killed.value.reason == "cancelled"
+        assert len(seen) == 1
+        with pytest.raises(ChildKilled):
+            decoder.survey(source, config, cancelled=cancelled)

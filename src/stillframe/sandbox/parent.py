@@ -15,9 +15,9 @@ import math
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -33,6 +33,7 @@ from stillframe.media.source import ByteSource
 from stillframe.media.survey import Survey
 from stillframe.sandbox import check
 from stillframe.sandbox.check import Broken
+from stillframe.sandbox.decoder import OnSurvey, Surveyed
 from stillframe.sandbox.forkserver import CHILD, Child, ForkServer
 from stillframe.sandbox.session import Limits, Message, Session, decoded, out_of_memory
 from stillframe.sandbox.wire import (
@@ -45,24 +46,13 @@ from stillframe.sandbox.wire import (
     Request,
 )
 
-OnSurvey = Callable[[Survey], None]
-
 _READING_THREADS = 32
 _STARTS = 3
 _START_TIMEOUT_S = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Surveyed:
-    """A survey; what was rendered of it in the same child, where it fits one stretch; and what both have cost."""
-
-    survey: Survey
-    rendered: Rendered | None
-    stats: Stats
-
-
 class Sandbox:
-    """Surveys and renders in locked-in children, as many at once as threads ask for it.
+    """A `Decoder` that surveys and renders in locked-in children, as many at once as threads ask for it.
 
     It starts its fork server (0.3 s) at once, and anew when that has died; the first child waits for it.
     `entry` is what a child runs once it is locked in: tests put their attacks there.

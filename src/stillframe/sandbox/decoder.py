@@ -1,0 +1,78 @@
+"""What the service asks of whoever decodes for it: the sandbox, or, where an operator has turned that off, itself."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from stillframe.media.config import SnapshotConfig
+from stillframe.media.plan import Stretch
+from stillframe.media.render import OnShot, Rendered
+from stillframe.media.report import Stats
+from stillframe.media.sink import Sink
+from stillframe.media.source import ByteSource
+from stillframe.media.survey import Survey
+
+OnSurvey = Callable[[Survey], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """A survey; what was rendered of it at once, where it fits one stretch; and what both have cost."""
+
+    survey: Survey
+    rendered: Rendered | None
+    stats: Stats
+
+
+class Decoder(Protocol):
+    """The steps of `media` that read video. Safe to use from several threads at once; a context.
+
+    All raise what the steps of `media` raise. They are stopped soon after `cancelled` is set, and raise ChildKilled
+    with the reason `cancelled`. `sandbox.parent.Sandbox` raises ChildKilled for other reasons, and SandboxUnavailable.
+    """
+
+    def survey(
+        self, source: ByteSource, config: SnapshotConfig, *, cancelled: threading.Event | None = None
+    ) -> Survey:
+        """As `media.survey.survey`."""
+
+    def survey_and_render(
+        self,
+        source: ByteSource,
+        config: SnapshotConfig,
+        sink: Sink,
+        *,
+        threads: int = 1,
+        on_survey: OnSurvey | None = None,
+        on_shot: OnShot | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> Surveyed:
+        """As `survey`, and as `render` when all fits one stretch, without opening the source again.
+
+        `on_survey` is called in between: what it raises ends it all, and no picture is made.
+        """
+
+    def render(
+        self,
+        survey: Survey,
+        stretch: Stretch,
+        source: ByteSource,
+        sink: Sink,
+        *,
+        threads: int = 1,
+        on_shot: OnShot | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> Rendered:
+        """As `media.render.render`. `threads` share the stretch."""
+
+    def close(self) -> None:
+        """End what is running, and give back what is held."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
