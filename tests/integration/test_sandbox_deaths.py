@@ -28,7 +28,8 @@ from stillframe import (
     SourceError,
 )
 from stillframe.media.sink import Item, Output
-from stillframe.sandbox.layers import available_layers
+from stillframe.sandbox import session
+from stillframe.sandbox.layers import Layers, available_layers
 from stillframe.sandbox.parent import Sandbox
 from stillframe.sandbox.session import Limits
 from stillframe.testing import Clip, videos
@@ -87,15 +88,18 @@ def test_a_fork_server_that_died_is_started_anew(clip: Clip) -> None:
 
 
 def test_a_child_whose_fork_server_dies_has_crashed(clip: Clip) -> None:
-    with Sandbox(entry="sandbox_attacks:spin") as box, FileSource(clip.path) as source:
-        box.fork().kill()
-        pid = box.pid
-        assert pid is not None
-        killer = threading.Thread(target=kill_when_it_has_a_child, args=[pid])
-        killer.start()
+    with Sandbox() as box, FileSource(clip.path) as source:
+
+        def kill_the_fork_server(_: object) -> None:
+            pid = box.pid
+            assert pid is not None
+            [child] = map(int, children(pid))
+            os.kill(pid, signal.SIGKILL)
+            demand(lambda: not is_alive(child))
+
+        sink = MemorySink(TEMPLATE, CONFIG)
         with pytest.raises(ChildKilled) as killed:
-            box.survey(source, CONFIG)
-        killer.join()
+            box.survey_and_render(source, CONFIG, sink, on_survey=kill_the_fork_server)
     assert killed.value.reason == "crash"
 
 
@@ -124,7 +128,7 @@ def test_processor_time_and_all_time_are_bounded(clip: Clip) -> None:
         assert killed.value.reason == "time"
         child = box.fork(cpu_s=1)
         assert child.ended.wait(DEADLINE_S)
-        assert child.status in (-signal.SIGXCPU, -signal.SIGKILL)
+        assert child.status == -signal.SIGXCPU
         child.kill()
 
 
@@ -136,6 +140,38 @@ def test_one_that_cannot_start_says_so(clip: Clip, capfd: pytest.CaptureFixture[
     ):
         box.survey(source, CONFIG)
     assert "no_such_module" in capfd.readouterr().err
+
+
+def test_a_child_that_cannot_be_locked_in_decodes_nothing(
+    clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "available_layers", Layers)
+    with (
+        Sandbox(entry="sandbox_unlockable:attempt") as box,
+        FileSource(clip.path) as source,
+        pytest.raises(SandboxUnavailable, match="seccomp"),
+    ):
+        box.survey(source, CONFIG)
+
+
+class Together(MemorySource):
+    """Answers its first two reads only once both have been asked for."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._both = threading.Barrier(2)
+        self._reads = iter(range(1_000_000))
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        if next(self._reads) < 2:
+            self._both.wait(DEADLINE_S)
+        return super().read_at(offset, length)
+
+
+def test_several_threads_of_a_child_ask_at_once(sandbox: Sandbox, clip: Clip) -> None:
+    """The container is opened while its boxes are read: neither waits for the other's bytes."""
+    data = clip.path.read_bytes()
+    assert sandbox.survey(Together(data), CONFIG).planned == 4
 
 
 def test_a_closed_sandbox_says_so(clip: Clip) -> None:
@@ -251,11 +287,6 @@ def children(pid: int) -> list[str]:
 
 def when_it_has_a_child(pid: int) -> None:
     demand(lambda: bool(children(pid)))
-
-
-def kill_when_it_has_a_child(pid: int) -> None:
-    when_it_has_a_child(pid)
-    os.kill(pid, signal.SIGKILL)
 
 
 def retried(survey: Callable[[], object]) -> object:

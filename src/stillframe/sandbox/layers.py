@@ -32,6 +32,7 @@ MEMORY_BYTES = 1 << 30
 #: of addresses: maps of files are counted here, and untouched ones
 ADDRESS_BYTES = 3 << 30
 _FILES = 64
+_CPU_GRACE_S = 5
 _CHECK_TIMEOUT_S = 30
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
@@ -159,6 +160,7 @@ def _become_unprivileged() -> None:
     # where root stands for an ordinary user (a container without other numbers), there is nothing to change to
     with contextlib.suppress(OSError):
         os.setgroups([])
+    with contextlib.suppress(OSError):
         os.setresgid(USER, USER, USER)
         os.setresuid(USER, USER, USER)
 
@@ -186,7 +188,9 @@ def _limit(cpu_s: int) -> bool:
         for limit, most in limits.items():
             hard = resource.getrlimit(limit)[1]
             most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-            resource.setrlimit(limit, (most, most))
+            # at the soft limit of time the signal still says why, at the hard one it does not
+            later = most + _CPU_GRACE_S if limit == resource.RLIMIT_CPU else most
+            resource.setrlimit(limit, (most, later if hard == resource.RLIM_INFINITY else min(later, hard)))
     except (OSError, ValueError):
         return False
     return True

@@ -130,14 +130,14 @@ class Session:
     def messages(self) -> Iterator[Message]:
         """What the child says, until the caller has heard enough. Raises ChildKilled, SourceError."""
         while True:
+            # a whole message is progress; and the time that the caller took for one is not the child's
+            self._last_progress = time.monotonic()
             try:
                 message = self._next()
             except Broken as broken:
                 raise ChildKilled("protocol", str(broken)) from broken
             if message is not None:
                 yield message
-            # the time that the caller took is not the child's
-            self._last_progress = time.monotonic()
 
     def _next(self) -> Message | None:
         """The next message; None for one that is dealt with here."""
