@@ -25,7 +25,6 @@ import structlog
 from psycopg import sql
 from sqlalchemy import URL
 
-import stillframe
 from stillframe.database.cluster import SUPERUSER
 from stillframe.database.data_folder import DataFolder, disk_full
 from stillframe.database.supervisor import Task
@@ -281,7 +280,7 @@ class _Run:
         self.postgres_pid = 0
         self.runs_as = ""
         # no site-packages of its own: only what is on our path, and nothing that a working folder could slip in
-        path = [str(Path(stillframe.__file__).parents[1]), *filter(os.path.isabs, sys.path)]
+        path = [str(Path(__file__).parents[2]), *filter(os.path.isabs, sys.path)]
         program = (
             f"import sys; sys.path[:] = {path!r}; from stillframe.database.supervisor import main; main()"
         )

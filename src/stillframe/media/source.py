@@ -75,7 +75,7 @@ class FileSource:
         self.identity = file_identity(facts)
 
     def fileno(self) -> int:
-        """The read-only descriptor: what a decoding child is given."""
+        """The read-only descriptor, for a decoding child; it is read at places, never on from where it stands."""
         return self._descriptor
 
     def read_at(self, offset: int, length: int) -> bytes:
@@ -97,10 +97,6 @@ class FileSource:
                 # only a hint: what the system thinks of it is of no matter
                 with contextlib.suppress(OSError):
                     os.posix_fadvise(self._descriptor, offset, length, os.POSIX_FADV_WILLNEED)
-
-    def fileno(self) -> int:
-        """The open file's descriptor; it is read at places, never on from where it stands."""
-        return self._descriptor
 
     def close(self) -> None:
         if self._descriptor >= 0:
