@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-_DEADLINE_S = 30.0
+_DEADLINE_S = 60.0
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stillframe.errors import ConfigError
+from stillframe.errors import ConfigError, NotSupported
 from stillframe.storage.local import LocalBucket
 from stillframe.storage.places import LocalPlace, open_bucket, parse_place
 
@@ -53,6 +53,7 @@ def test_what_is_no_place(text: str, allowed: str) -> None:
 
     assert (caught.value.path, caught.value.value) == ("Bucket.To", text)
     assert allowed in caught.value.allowed
+    assert isinstance(caught.value, NotSupported) == ("not supported" in allowed)
 
 
 def test_the_bucket_at_a_place(tmp_path: Path) -> None:

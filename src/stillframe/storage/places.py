@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from stillframe.errors import ConfigError
+from stillframe.errors import ConfigError, NotSupported
 from stillframe.storage.bucket import Bucket
 from stillframe.storage.local import LocalBucket
 
@@ -27,9 +27,9 @@ class LocalPlace:
 
 
 def parse_place(text: str, path: str = "To") -> LocalPlace:
-    """Read a place's text form. Raises ConfigError for the parameter `path`."""
+    """Read a place's text form. Raises ConfigError for the parameter `path`, NotSupported for S3 and OSS."""
     if text.lower().startswith(_CLOUDS):
-        raise ConfigError(
+        raise NotSupported(
             path, text, "fs:/folder: buckets on S3 and OSS are not supported in this version yet"
         )
     scheme, separator, folder = text.partition(":")
