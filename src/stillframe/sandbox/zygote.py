@@ -40,6 +40,7 @@ _NEEDED_LATER = (
     "encodings.idna",
     "encodings.latin_1",
     "encodings.utf_16",
+    "stillframe.media.darkroom",
     "stillframe.media.render",
     "stillframe.media.survey",
 )
