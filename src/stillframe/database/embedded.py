@@ -41,6 +41,8 @@ OPTIONS: Mapping[str, str] = {
     "max_connections": "200",
     "shared_buffers": "32MB",
     "huge_pages": "off",
+    # in the data folder: /dev/shm is tiny in containers, and what is left there after a kill stays for ever
+    "dynamic_shared_memory_type": "mmap",
     "io_method": "sync",
     "jit": "off",
     "max_parallel_workers_per_gather": "0",

@@ -1,0 +1,33 @@
+"""Accounts: whom buckets, jobs and keys belong to."""
+
+from __future__ import annotations
+
+import secrets
+
+from sqlalchemy import select
+
+from stillframe.accounts.models import Account
+from stillframe.database.engine import Database
+
+#: the account that a new data folder begins with
+FIRST_ACCOUNT = "default"
+_DIGITS = 16
+
+
+class Accounts:
+    """All accounts."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, name: str) -> str:
+        """A new account; its id, sixteen digits as Alibaba Cloud has them."""
+        account_id = str(secrets.randbelow(9 * 10 ** (_DIGITS - 1)) + 10 ** (_DIGITS - 1))
+        with self._database.transaction() as session:
+            session.add(Account(account_id=account_id, name=name))
+        return account_id
+
+    def find(self, name: str) -> str | None:
+        """The id of the account of a name."""
+        with self._database.transaction() as session:
+            return session.scalar(select(Account.account_id).where(Account.name == name))

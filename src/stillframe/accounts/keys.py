@@ -1,0 +1,132 @@
+"""Access keys and used nonces, in the database.
+
+    keys = AccessKeys(database, keyring)
+    made = keys.create(account_id)      # made.secret is shown now, and never again
+    keys.find(made.access_key_id)       # KeyFacts, as `signatures.authenticate` asks for
+
+A key that is disabled or deleted is so for the very next request: nothing is cached.
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from sqlalchemy import delete, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from stillframe.accounts.models import AccessKey, Account, UsedNonce
+from stillframe.accounts.signatures import KeyFacts
+from stillframe.database.engine import Database
+from stillframe.errors import NotFound
+from stillframe.keyring import Keyring
+
+_LETTERS = string.ascii_letters + string.digits
+_ID_LENGTH, _SECRET_LENGTH = 22, 40
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key that was made just now, with its secret in clear."""
+
+    access_key_id: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyView:
+    """A key as its operator sees it."""
+
+    access_key_id: str
+    account_id: str
+    active: bool
+    created_at: datetime
+
+
+class AccessKeys:
+    """The access keys of all accounts."""
+
+    def __init__(self, database: Database, keyring: Keyring) -> None:
+        self._database = database
+        self._keyring = keyring
+
+    def create(self, account_id: str) -> NewKey:
+        """A new key of an account. Raises NotFound."""
+        made = NewKey("SF" + _random(_ID_LENGTH), _random(_SECRET_LENGTH))
+        with self._database.transaction() as session:
+            if session.get(Account, account_id) is None:
+                raise NotFound("Account", account_id)
+            session.add(
+                AccessKey(
+                    access_key_id=made.access_key_id,
+                    account_id=account_id,
+                    secret_encrypted=self._keyring.encrypt(made.secret),
+                )
+            )
+        return made
+
+    def find(self, access_key_id: str) -> KeyFacts | None:
+        """What a signature is checked with; None for a key that there is not."""
+        with self._database.transaction() as session:
+            key = session.get(AccessKey, access_key_id)
+        if key is None:
+            return None
+        secret = self._keyring.decrypt(key.secret_encrypted)
+        return KeyFacts(key.access_key_id, secret, key.account_id, active=key.active)
+
+    def all(self) -> list[KeyView]:
+        """Every key, the oldest first."""
+        with self._database.transaction() as session:
+            keys = session.scalars(select(AccessKey).order_by(AccessKey.created_at, AccessKey.access_key_id))
+            return [KeyView(key.access_key_id, key.account_id, key.active, key.created_at) for key in keys]
+
+    def secret_of(self, access_key_id: str) -> str:
+        """A key's secret in clear, for commands that act on the data folder's behalf. Raises NotFound."""
+        facts = self.find(access_key_id)
+        if facts is None:
+            raise NotFound("AccessKey", access_key_id)
+        return facts.secret
+
+    def set_active(self, access_key_id: str, *, active: bool) -> None:
+        """Disable a key, or enable it again. Raises NotFound."""
+        with self._database.transaction() as session:
+            changed = update(AccessKey).where(AccessKey.access_key_id == access_key_id).values(active=active)
+            if session.scalar(changed.returning(AccessKey.access_key_id)) is None:
+                raise NotFound("AccessKey", access_key_id)
+
+    def delete(self, access_key_id: str) -> None:
+        """Remove a key for good. Raises NotFound."""
+        with self._database.transaction() as session:
+            gone = delete(AccessKey).where(AccessKey.access_key_id == access_key_id)
+            if session.scalar(gone.returning(AccessKey.access_key_id)) is None:
+                raise NotFound("AccessKey", access_key_id)
+
+
+class UsedNonces:
+    """The memory of used nonces: shared by all processes, kept over restarts."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def use(self, nonce: str, access_key_id: str, until: datetime) -> bool:
+        """Remember the nonce of this key until then. False when it was there already."""
+        with self._database.transaction() as session:
+            added = (
+                insert(UsedNonce)
+                .values(nonce=nonce, access_key_id=access_key_id, until=until)
+                .on_conflict_do_nothing()
+            )
+            return session.scalar(added.returning(UsedNonce.nonce)) is not None
+
+    def forget_expired(self) -> None:
+        """Remove those that no request could use any more."""
+        with self._database.transaction() as session:
+            # what is lost with a crash here is deleted the next time
+            session.execute(text("SET LOCAL synchronous_commit TO off"))
+            session.execute(delete(UsedNonce).where(UsedNonce.until < datetime.now(UTC)))
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(_LETTERS) for _ in range(length))

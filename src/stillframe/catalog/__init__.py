@@ -1,0 +1,1 @@
+"""What jobs refer to: templates, pipelines, buckets."""

@@ -1,0 +1,1 @@
+"""The life of a job: survey, render, finish; retry, cancel; the queue."""

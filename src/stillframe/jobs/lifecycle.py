@@ -1,0 +1,173 @@
+"""How a job's state changes: each function is one step inside the caller's transaction.
+
+Whoever changes a job holds its row's lock, so that two ends of slices, or a cancel and an end, come one after the
+other. Everything that comes from a task names the job's epoch (and the slice's attempt): what an earlier life
+of the job has left behind changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session, undefer
+
+from stillframe.catalog.models import PipelineRow
+from stillframe.jobs import outputs
+from stillframe.jobs.models import Job, JobOutput, Slice
+from stillframe.jobs.outputs import Kept
+from stillframe.jobs.queue import Queue
+from stillframe.media.render import Rendered
+from stillframe.media.report import ShotReport, Stats
+from stillframe.media.sink import Output
+from stillframe.media.survey import Survey
+
+#: slices of one job that are in the queue at the same time, so that a long job does not starve a short one
+WINDOW = 8
+
+CANCELED = "OperationCanceled"
+
+
+def claim(session: Session, job_id: str, epoch: int, *, with_survey: bool = False) -> Job | None:
+    """The live job that a task is for, locked; None when the task is void.
+
+    Where its pipeline is paused, the job is parked, and comes back when that is resumed.
+    """
+    query = select(Job).where(Job.job_id == job_id, Job.epoch == epoch, Job.status == "Init")
+    job = session.scalar((query.options(undefer(Job.survey)) if with_survey else query).with_for_update())
+    if job is None or job.parked:
+        return None
+    paused = session.scalar(
+        select(PipelineRow.status == "Paused").where(PipelineRow.pipeline_id == job.pipeline_id)
+    )
+    if paused:
+        job.parked = True
+        return None
+    return job
+
+
+def keep_survey(session: Session, job: Job, survey: Survey, *, at_once: bool) -> None:
+    """Freeze what the survey found, and make the slices. `at_once`: the first is being rendered by the caller."""
+    job.survey = survey.to_json()
+    job.planned = survey.planned
+    session.execute(delete(Slice).where(Slice.job_id == job.job_id))
+    session.add_all(
+        Slice(
+            job_id=job.job_id,
+            number=number,
+            first=stretch.first,
+            last=stretch.last,
+            cost_s=stretch.cost_s,
+            state="queued" if at_once else "waiting",
+            attempt=1 if at_once else 0,
+        )
+        for number, stretch in enumerate(survey.stretches, 1)
+    )
+
+
+def dispatch(session: Session, queue: Queue, job: Job) -> None:
+    """Queue as many waiting slices as the window has room for; when all are done, the finish."""
+    session.flush()
+    states = dict(
+        session.execute(
+            select(Slice.state, func.count()).where(Slice.job_id == job.job_id).group_by(Slice.state)
+        )
+        .tuples()
+        .all()
+    )
+    if not states.get("waiting") and not states.get("queued"):
+        queue.defer_finish(session, job.job_id, job.epoch, priority=job.priority)
+        return
+    room = WINDOW - states.get("queued", 0)
+    waiting = select(Slice).where(Slice.job_id == job.job_id, Slice.state == "waiting")
+    for piece in session.scalars(waiting.order_by(Slice.number).limit(max(room, 0))):
+        requeue(session, queue, job, piece)
+
+
+def requeue(session: Session, queue: Queue, job: Job, piece: Slice, delay_s: float = 0) -> None:
+    """Queue a slice (again), as a new attempt."""
+    piece.state, piece.attempt = "queued", piece.attempt + 1
+    queue.defer_render(
+        session, job.job_id, job.epoch, piece.number, piece.attempt, priority=job.priority, delay_s=delay_s
+    )
+
+
+def resume(session: Session, queue: Queue, job: Job) -> None:
+    """Bring back into the queue a job that no task stands for: the tasks that it had count as void."""
+    job.modified_at = datetime.now(UTC)
+    if job.planned is None:
+        queue.defer_survey(session, job.job_id, job.epoch, priority=job.priority)
+        return
+    session.execute(
+        update(Slice).where(Slice.job_id == job.job_id, Slice.state == "queued").values(state="waiting")
+    )
+    dispatch(session, queue, job)
+
+
+def complete(session: Session, piece: Slice, rendered: Rendered, kept: Sequence[Kept]) -> None:
+    """A slice is done, and its outputs are there."""
+    piece.state = "done"
+    piece.shots = msgspec.to_builtins(rendered.shots)
+    piece.stats = msgspec.to_builtins(rendered.stats)
+    outputs.store(session, piece.job_id, [*kept])
+
+
+def rendered_slices(session: Session, job_id: str, kept: Sequence[Kept]) -> list[Rendered]:
+    """What all slices of a job came to; all outputs stand with the first."""
+    pictures: tuple[Output, ...] = tuple(item.output for item in kept if item.output.kind != "track")
+    pieces = session.scalars(
+        select(Slice).where(Slice.job_id == job_id).order_by(Slice.number).options(undefer(Slice.shots))
+    )
+    parts: list[Rendered] = []
+    for piece in pieces:
+        shots = msgspec.convert(piece.shots or [], tuple[ShotReport, ...])
+        parts.append(Rendered(shots, () if parts else pictures, msgspec.convert(piece.stats or {}, Stats)))
+    return parts
+
+
+def succeed(job: Job, count: int, report: dict[str, Any]) -> None:
+    """The job has ended well."""
+    job.status, job.code, job.message = "Success", None, None
+    job.count, job.report, job.finished_at = count, report, datetime.now(UTC)
+
+
+def fail(
+    session: Session, job: Job, code: str, message: str, *, report: dict[str, Any] | None = None
+) -> None:
+    """The job has ended badly; what it has written is kept and listed."""
+    job.status, job.code, job.message = "Fail", code, message
+    pictures = select(func.count()).where(JobOutput.job_id == job.job_id, JobOutput.kind != "track")
+    session.flush()
+    job.count, job.report, job.finished_at = session.scalar(pictures), report, datetime.now(UTC)
+
+
+def start_over(session: Session, queue: Queue, job: Job) -> None:
+    """Begin a new life of an ended job: with its config, and the source as it is now."""
+    session.execute(delete(Slice).where(Slice.job_id == job.job_id))
+    session.execute(delete(JobOutput).where(JobOutput.job_id == job.job_id))
+    job.epoch += 1
+    job.status, job.parked, job.failures, job.kills = "Init", False, 0, 0
+    job.survey = job.planned = job.stats = job.count = None
+    job.code = job.message = job.report = job.finished_at = None
+    job.submitted_at = datetime.now(UTC)
+    queue.defer_survey(session, job.job_id, job.epoch, priority=job.priority)
+
+
+def pause(session: Session, pipeline_id: str) -> None:
+    """Nothing more of a pipeline is begun; what is in work goes on to its end."""
+    session.execute(update(PipelineRow).where(PipelineRow.pipeline_id == pipeline_id).values(status="Paused"))
+
+
+def unpause(session: Session, queue: Queue, pipeline_id: str) -> int:
+    """Bring a pipeline's parked jobs back into the queue; how many they were."""
+    session.execute(update(PipelineRow).where(PipelineRow.pipeline_id == pipeline_id).values(status="Active"))
+    parked = session.scalars(
+        select(Job).where(Job.pipeline_id == pipeline_id, Job.status == "Init", Job.parked).with_for_update()
+    ).all()
+    for job in parked:
+        job.parked = False
+        resume(session, queue, job)
+    return len(parked)

@@ -1,0 +1,109 @@
+"""The tables of jobs: a job, its slices, and the outputs that exist."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, LargeBinary, String, func
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from stillframe.database.base import Base
+
+_WHEN = DateTime(timezone=True)
+
+
+class Job(Base):
+    """One config applied to one source. `epoch` counts its lives: what an earlier one left in the queue is void."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        CheckConstraint("status IN ('Init', 'Success', 'Fail')", name="status"),
+        Index("ix_jobs_account_created", "account_id", "created_at", "job_id"),
+        Index("ix_jobs_live", "pipeline_id", postgresql_where="status = 'Init'"),
+        Index("uq_jobs_client_token", "account_id", "client_token", unique=True),
+    )
+
+    job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.account_id"))
+    pipeline_id: Mapped[str] = mapped_column(ForeignKey("pipelines.pipeline_id"))
+    priority: Mapped[int]
+    name: Mapped[str | None]
+    user_data: Mapped[str | None]
+    client_token: Mapped[str | None]
+    #: of what was asked for, so that a client token is not used for something else
+    request_digest: Mapped[str]
+    trigger_source: Mapped[str] = mapped_column(String(16))
+    input_media: Mapped[str]
+    input_bucket: Mapped[str]
+    input_key: Mapped[str]
+    output_media: Mapped[str]
+    output_bucket: Mapped[str]
+    output_key: Mapped[str]
+    region: Mapped[str] = mapped_column(String(32))
+    template_id: Mapped[str | None]
+    #: the effective config on the wire's keys, frozen at submit
+    config: Mapped[dict[str, Any]] = mapped_column(JSONB)
+
+    status: Mapped[str] = mapped_column(String(8), default="Init")
+    epoch: Mapped[int] = mapped_column(default=1)
+    #: its pipeline is paused; tasks come back when that is resumed
+    parked: Mapped[bool] = mapped_column(default=False)
+    #: how often its survey or its finish failed and was put off
+    failures: Mapped[int] = mapped_column(default=0)
+    #: how often its survey's child was killed
+    kills: Mapped[int] = mapped_column(default=0)
+    survey: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    planned: Mapped[int | None]
+    #: what the survey has cost (media.report.Stats)
+    stats: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    count: Mapped[int | None]
+    code: Mapped[str | None]
+    message: Mapped[str | None]
+    report: Mapped[dict[str, Any] | None] = mapped_column(JSONB, deferred=True)
+    created_at: Mapped[datetime] = mapped_column(_WHEN, server_default=func.now())
+    submitted_at: Mapped[datetime] = mapped_column(_WHEN, server_default=func.now())
+    modified_at: Mapped[datetime] = mapped_column(
+        _WHEN, server_default=func.now(), onupdate=func.clock_timestamp()
+    )
+    finished_at: Mapped[datetime | None] = mapped_column(_WHEN)
+
+
+class Slice(Base):
+    """A stretch of a job: the unit of delivery, of retry and of progress.
+
+    `state`: waiting (outside of the window), queued (there is a task for this `attempt`), done.
+    """
+
+    __tablename__ = "slices"
+    __table_args__ = (CheckConstraint("state IN ('waiting', 'queued', 'done')", name="state"),)
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    first: Mapped[int]
+    last: Mapped[int]
+    cost_s: Mapped[float]
+    state: Mapped[str] = mapped_column(String(8), default="waiting")
+    attempt: Mapped[int] = mapped_column(default=0)
+    failures: Mapped[int] = mapped_column(default=0)
+    kills: Mapped[int] = mapped_column(default=0)
+    #: reports of its shots (media.report.ShotReport), and what it has cost
+    shots: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB, deferred=True)
+    stats: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+
+
+class JobOutput(Base):
+    """A file that a job has written, as it was written."""
+
+    __tablename__ = "job_outputs"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    index: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str]
+    size_bytes: Mapped[int]
+    width_px: Mapped[int]
+    height_px: Mapped[int]
+    etag: Mapped[str]
+    sha256: Mapped[str] = mapped_column(String(64))

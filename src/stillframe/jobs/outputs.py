@@ -1,0 +1,75 @@
+"""What a job writes: a sink that stops when the job is not wanted any more, and keeps account of what exists."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from stillframe.errors import ChildKilled
+from stillframe.jobs.models import JobOutput
+from stillframe.media.sink import Item, Names, Output
+from stillframe.storage.bucket import Bucket, Written
+from stillframe.storage.content_types import content_type
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An output, and what the bucket said of it."""
+
+    output: Output
+    written: Written
+
+
+class JobSink:
+    """A sink into a job's bucket. Raises ChildKilled instead of writing after `cancelled` is set."""
+
+    def __init__(self, bucket: Bucket, names: Names, cancelled: threading.Event) -> None:
+        self.names = names
+        self.kept: list[Kept] = []
+        self._bucket = bucket
+        self._cancelled = cancelled
+
+    def put(self, item: Item, data: bytes) -> Output:
+        if self._cancelled.is_set():
+            raise ChildKilled("cancelled", "its pictures are not wanted any more")
+        key = self.names.of(item.kind, item.index)
+        written = self._bucket.write(key, data, content_type(key))
+        output = Output(item.kind, item.index, key, len(data), item.width_px, item.height_px)
+        self.kept.append(Kept(output, written))
+        return output
+
+
+def store(session: Session, job_id: str, kept: list[Kept]) -> None:
+    """Write down outputs that exist, over what was known of earlier ones of the same kind and index."""
+    for item in kept:
+        values = {
+            "key": item.output.name,
+            "size_bytes": item.output.size_bytes,
+            "width_px": item.output.width_px,
+            "height_px": item.output.height_px,
+            "etag": item.written.etag,
+            "sha256": item.written.sha256,
+        }
+        session.execute(
+            insert(JobOutput)
+            .values(job_id=job_id, kind=item.output.kind, index=item.output.index, **values)
+            .on_conflict_do_update(constraint="pk_job_outputs", set_=values)
+        )
+
+
+def load(session: Session, job_id: str) -> list[Kept]:
+    """The outputs that a job has written down."""
+    rows = session.scalars(
+        select(JobOutput).where(JobOutput.job_id == job_id).order_by(JobOutput.kind, JobOutput.index)
+    )
+    return [
+        Kept(
+            Output(row.kind, row.index, row.key, row.size_bytes, row.width_px, row.height_px),  # type: ignore[arg-type]
+            Written(row.size_bytes, row.etag, row.sha256),
+        )
+        for row in rows
+    ]

@@ -1,0 +1,234 @@
+"""The queue: tasks on Procrastinate, in our own PostgreSQL. The only module that knows it.
+
+A task carries ids only. It is deferred on the caller's own connection, so that it exists if and only if that
+transaction commits. What a task does is told to the queue as `Handlers`, by whoever works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import procrastinate
+import structlog
+from procrastinate.connector import BaseConnector
+from procrastinate.jobs import DeleteJobCondition
+from sqlalchemy import URL, text
+from sqlalchemy.orm import Session
+
+from stillframe.database.engine import driver_connection, psycopg_dsn
+
+QUEUE = "work"
+#: a worker that was not heard of for so long is dead
+DEAD_AFTER_S = 30
+_POLL_S = 5.0
+_RESTART_S = 0.5
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """What is done for each kind of task; called on threads. `starts` counts how often the task was begun before."""
+
+    survey: Callable[[str, int, int], None]
+    render: Callable[[str, int, int, int, int], None]
+    finish: Callable[[str, int, int], None]
+
+
+class _Connector(procrastinate.PsycopgConnector):
+    """The pool of the worker's event loop; deferring happens on the caller's own, synchronous connection."""
+
+    def __init__(self, dsn: str) -> None:
+        super().__init__(conninfo=dsn, min_size=1, max_size=4, timeout=5)
+        self._deferring = procrastinate.SyncPsycopgConnector()
+
+    def get_sync_connector(self) -> BaseConnector:
+        return self._deferring
+
+
+class Queue:
+    """Defers tasks, and runs a worker for them."""
+
+    def __init__(self, url: URL | str) -> None:
+        self._dsn = psycopg_dsn(url)
+        # for deferring alone: it never connects by itself
+        self._tasks = _tasks_of(procrastinate.App(connector=_Connector(self._dsn)), _nobody)
+
+    def defer_survey(
+        self, session: Session, job_id: str, epoch: int, *, priority: int, delay_s: float = 0
+    ) -> None:
+        """A job's survey is to be made."""
+        self._defer(session, "survey", priority, delay_s, job_id=job_id, epoch=epoch)
+
+    def defer_render(
+        self,
+        session: Session,
+        job_id: str,
+        epoch: int,
+        number: int,
+        attempt: int,
+        *,
+        priority: int,
+        delay_s: float = 0,
+    ) -> None:
+        """A slice is to be rendered."""
+        self._defer(
+            session, "render", priority, delay_s, job_id=job_id, epoch=epoch, number=number, attempt=attempt
+        )
+
+    def defer_finish(
+        self, session: Session, job_id: str, epoch: int, *, priority: int, delay_s: float = 0
+    ) -> None:
+        """A job whose slices are all done is to be ended."""
+        self._defer(session, "finish", priority, delay_s, job_id=job_id, epoch=epoch)
+
+    def put_back_all(self, session: Session) -> int:
+        """Give back what workers that cannot live any more have begun: for whoever owns the database alone."""
+        found = session.execute(
+            text(
+                "UPDATE procrastinate_jobs SET status = 'todo', worker_id = NULL, attempts = attempts + 1 "
+                "WHERE status = 'doing' RETURNING id"
+            )
+        )
+        return len(found.all())
+
+    def put_back_stalled(self, session: Session) -> int:
+        """Give back what workers have begun that were not heard of for DEAD_AFTER_S."""
+        found = session.execute(
+            text(
+                "UPDATE procrastinate_jobs SET status = 'todo', worker_id = NULL, attempts = attempts + 1 "
+                "WHERE status = 'doing' AND (worker_id IS NULL OR worker_id NOT IN (SELECT id FROM "
+                "procrastinate_workers WHERE last_heartbeat > now() - make_interval(secs => :seconds))) "
+                "RETURNING id"
+            ),
+            {"seconds": DEAD_AFTER_S},
+        )
+        return len(found.all())
+
+    def jobs_without_task(self, session: Session, older_than_s: float) -> list[tuple[str, int]]:
+        """(id, epoch) of live jobs that no task stands for, though nothing has changed for a while."""
+        found = session.execute(
+            text(
+                "SELECT job_id, epoch FROM jobs WHERE status = 'Init' AND NOT parked "
+                "AND modified_at < clock_timestamp() - make_interval(secs => :seconds) "
+                "AND NOT EXISTS (SELECT FROM procrastinate_jobs AS task WHERE task.status IN ('todo', 'doing') "
+                "AND task.args->>'job_id' = jobs.job_id AND (task.args->>'epoch')::int = jobs.epoch)"
+            ),
+            {"seconds": older_than_s},
+        )
+        return [(row.job_id, row.epoch) for row in found]
+
+    def depth(self, session: Session) -> list[tuple[str, int, float]]:
+        """(pipeline id, tasks that wait, age of the oldest in seconds) of each pipeline that has any."""
+        found = session.execute(
+            text(
+                "SELECT jobs.pipeline_id, count(*) AS tasks, "
+                "extract(epoch FROM clock_timestamp() - min(jobs.submitted_at)) AS age "
+                "FROM procrastinate_jobs AS task JOIN jobs ON jobs.job_id = task.args->>'job_id' "
+                "WHERE task.status = 'todo' GROUP BY jobs.pipeline_id"
+            )
+        )
+        return [(row.pipeline_id, row.tasks, float(row.age)) for row in found]
+
+    def _defer(self, session: Session, name: str, priority: int, delay_s: float, **arguments: Any) -> None:
+        options: dict[str, Any] = {"schedule_in": {"seconds": delay_s}} if delay_s else {}
+        task = self._tasks[name].configure(
+            connection=driver_connection(session), priority=priority, **options
+        )
+        task.defer(**arguments)
+
+
+class Worker:
+    """Works on the queue's tasks, `slots` at a time, on a thread of its own; goes on when the database comes back."""
+
+    def __init__(self, url: URL | str, handlers: Handlers, slots: int) -> None:
+        self._dsn = psycopg_dsn(url)
+        self._handlers = handlers
+        self._slots = slots
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._work: asyncio.Task[None] | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="stillframe-worker", daemon=True)
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Begin nothing more; what is in work goes on to its end. Wait for it with `join`."""
+        self._stopping.set()
+        loop, work = self._loop, self._work
+        if loop is not None and work is not None:
+            loop.call_soon_threadsafe(work.cancel)
+
+    def join(self, timeout_s: float | None = None) -> bool:
+        """Wait until all has ended; False when that takes longer."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        asyncio.run(self._keep_working())
+
+    async def _keep_working(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(self._slots, "stillframe-slot") as threads:
+            self._loop.set_default_executor(threads)
+            while not self._stopping.is_set():
+                self._work = asyncio.create_task(self._work_once())
+                try:
+                    await self._work
+                except asyncio.CancelledError:
+                    break
+                except Exception as error:
+                    log.warning("the queue is out of reach, trying again", error=str(error))
+                    await asyncio.sleep(_RESTART_S)
+
+    async def _work_once(self) -> None:
+        app = procrastinate.App(connector=_Connector(self._dsn))
+        _tasks_of(app, self._handle)
+        async with app.open_async():
+            await app.run_worker_async(
+                queues=[QUEUE],
+                concurrency=self._slots,
+                install_signal_handlers=False,
+                fetch_job_polling_interval=_POLL_S,
+                delete_jobs=DeleteJobCondition.ALWAYS.value,
+            )
+
+    async def _handle(self, name: str, starts: int, arguments: dict[str, Any]) -> None:
+        loop = asyncio.get_running_loop()
+        handler: Callable[..., None] = getattr(self._handlers, name)
+        await loop.run_in_executor(None, lambda: handler(*arguments.values(), starts))
+
+
+_Handle = Callable[[str, int, dict[str, Any]], Awaitable[None]]
+
+
+async def _nobody(name: str, starts: int, arguments: dict[str, Any]) -> None:
+    raise AssertionError("this queue only defers")
+
+
+def _tasks_of(app: procrastinate.App, handle: _Handle) -> dict[str, Any]:
+    #: for what a step did not foresee: it comes back, and the step itself counts how often
+    again = procrastinate.RetryStrategy(max_attempts=1_000_000, wait=2)
+
+    @app.task(name="survey", queue=QUEUE, pass_context=True, retry=again)
+    async def survey(context: procrastinate.JobContext, job_id: str, epoch: int) -> None:
+        await handle("survey", context.job.attempts, {"job_id": job_id, "epoch": epoch})
+
+    @app.task(name="render", queue=QUEUE, pass_context=True, retry=again)
+    async def render(
+        context: procrastinate.JobContext, job_id: str, epoch: int, number: int, attempt: int
+    ) -> None:
+        arguments = {"job_id": job_id, "epoch": epoch, "number": number, "attempt": attempt}
+        await handle("render", context.job.attempts, arguments)
+
+    @app.task(name="finish", queue=QUEUE, pass_context=True, retry=again)
+    async def finish(context: procrastinate.JobContext, job_id: str, epoch: int) -> None:
+        await handle("finish", context.job.attempts, {"job_id": job_id, "epoch": epoch})
+
+    return {"survey": survey, "render": render, "finish": finish}

@@ -1,0 +1,91 @@
+"""The periodic repair: whatever was lost on the way comes back into the queue.
+
+One process at a time does it, whoever gets the advisory lock.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from stillframe.database.engine import Database
+from stillframe.jobs import lifecycle
+from stillframe.jobs.queue import Queue
+from stillframe.telemetry import Metrics
+
+_ADVISORY_LOCK = 0x5F11_2E9A
+#: a live job that nothing has happened to for so long, and that no task stands for, has lost its task
+LOST_AFTER_S = 60.0
+_EVERY_S = 5.0
+log = structlog.get_logger(__name__)
+
+
+def repair(
+    database: Database,
+    queue: Queue,
+    *,
+    lost_after_s: float = LOST_AFTER_S,
+    all_workers_are_dead: bool = False,
+) -> int:
+    """Put back what dead workers have begun, and jobs whose task is lost; how many these were.
+
+    `all_workers_are_dead`: the caller owns the database alone and has not begun to work, so nobody is waited for.
+    """
+    with database.transaction() as session:
+        if not session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK}):
+            return 0
+        mended = queue.put_back_all(session) if all_workers_are_dead else queue.put_back_stalled(session)
+        for job_id, epoch in queue.jobs_without_task(session, 0 if all_workers_are_dead else lost_after_s):
+            job = lifecycle.claim(session, job_id, epoch)
+            if job is not None:
+                lifecycle.resume(session, queue, job)
+                mended += 1
+    if mended:
+        log.warning("brought back what was lost", tasks=mended)
+    return mended
+
+
+class Keeper:
+    """Repairs every few seconds, and keeps the metrics of the queue current, on a thread of its own."""
+
+    def __init__(
+        self, database: Database, queue: Queue, metrics: Metrics, also: Callable[[], None] | None = None
+    ) -> None:
+        self._database = database
+        self._queue = queue
+        self._metrics = metrics
+        self._also = also
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="stillframe-keeper", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after what is being done."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(_EVERY_S):
+            try:
+                repair(self._database, self._queue)
+                with self._database.transaction() as session:
+                    self._measure(session)
+                if self._also is not None:
+                    self._also()
+            except Exception as error:
+                # the database is away most often; what was not done now is done the next time
+                log.warning("the repair could not be done", error=str(error))
+
+    def _measure(self, session: Session) -> None:
+        self._metrics.queue_tasks.clear()
+        self._metrics.queue_age.clear()
+        for pipeline_id, tasks, age_s in self._queue.depth(session):
+            self._metrics.queue_tasks.labels(pipeline=pipeline_id).set(tasks)
+            self._metrics.queue_age.labels(pipeline=pipeline_id).set(age_s)

@@ -1,0 +1,358 @@
+"""What a worker does for each task: survey, render, finish; with the same steps of `media` as the command.
+
+Errors decide what follows. A bad file, and what else will be the same the next time, ends the job at once. A
+fault of storage or database is tried again after a growing pause. A slice whose child was killed three times is
+given up, and its job with it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from stillframe.catalog.buckets import Buckets
+from stillframe.database.engine import Database, is_transient
+from stillframe.errors import (
+    ChildKilled,
+    ConfigError,
+    MediaError,
+    NotFound,
+    SandboxUnavailable,
+    SinkError,
+    SourceError,
+    StillframeError,
+)
+from stillframe.jobs import lifecycle, outputs
+from stillframe.jobs.models import Job, JobOutput, Slice
+from stillframe.jobs.outputs import JobSink, Kept
+from stillframe.jobs.queue import Queue
+from stillframe.jobs.report import report_of
+from stillframe.jobs.running import Running, Task
+from stillframe.media import config_json
+from stillframe.media.finish import finish
+from stillframe.media.render import Rendered
+from stillframe.media.report import Stats
+from stillframe.media.sink import demand_room, names_for
+from stillframe.media.survey import Survey
+from stillframe.sandbox.decoder import Decoder
+from stillframe.storage.bucket import Bucket, ObjectSource
+from stillframe.telemetry import Metrics, bound
+
+log = structlog.get_logger(__name__)
+
+#: children that one slice (or one survey) may cost before it is given up
+MOST_KILLS = 3
+#: tries after faults that may pass, and the pauses between them
+_MOST_FAILURES = 8
+_LONGEST_PAUSE_S = 60.0
+#: workers that may die over one task: more is no accident (a decoder without a sandbox takes its worker along)
+_MOST_STARTS = 20
+_KILLED = "InvalidParameter.ResourceContentBad"
+_TOO_LONG = "SnapshotTimeOut"
+
+
+class Void(Exception):
+    """The task's job has ended, was cancelled or started over: there is nothing to do, and nothing to say."""
+
+
+class Steps:
+    """The three steps. One for each process; its methods are called on the worker's threads."""
+
+    def __init__(
+        self,
+        database: Database,
+        queue: Queue,
+        buckets: Buckets,
+        decoder: Decoder,
+        running: Running,
+        metrics: Metrics,
+        *,
+        slots: int,
+    ) -> None:
+        self._database = database
+        self._queue = queue
+        self._buckets = buckets
+        self._decoder = decoder
+        self._running = running
+        self._metrics = metrics
+        self._slots = slots
+
+    def survey(self, job_id: str, epoch: int, starts: int) -> None:
+        """Look at the source; render it as well, when all of it is one slice, and end the job."""
+        with self._step("survey", job_id, epoch, None, starts) as task:
+            with self._database.transaction() as session:
+                job = self._claim(job_id, epoch, session)
+                if job.planned is not None:
+                    lifecycle.resume(session, self._queue, job)
+                    return
+            config = config_json.parse(job.config)
+            source, target = self._open(job)
+            with source:
+                sink = JobSink(target, names_for(job.output_key, config), task.cancelled)
+
+                def keep(survey: Survey) -> None:
+                    files = -(-survey.planned // survey.sheet.cells) if survey.sheet else survey.planned
+                    demand_room(sink.names, "sheet" if survey.sheet else "still", files)
+                    self._keep_survey(job_id, epoch, survey)
+
+                with self._keeping(job_id, sink):
+                    found = self._decoder.survey_and_render(
+                        source,
+                        config,
+                        sink,
+                        threads=self._threads(),
+                        on_survey=keep,
+                        on_shot=lambda _: task.count_shot(),
+                        cancelled=task.cancelled,
+                    )
+            self._metrics.bytes_read.inc(found.stats.bytes_read)
+            if found.rendered is None:
+                with self._database.transaction() as session:
+                    self._claim(job_id, epoch, session).stats = msgspec.to_builtins(found.stats)
+                return
+            rendered = Rendered(found.rendered.shots, found.rendered.outputs, found.stats)
+            self._finish(job, found.survey, [rendered], sink, target, (1, rendered))
+
+    def render(self, job_id: str, epoch: int, number: int, attempt: int, starts: int) -> None:
+        """Make the pictures of one slice, and let the next one into the queue."""
+        with self._step("render", job_id, epoch, (number, attempt), starts) as task:
+            with self._database.transaction() as session:
+                job = self._claim(job_id, epoch, session, with_survey=True)
+                piece = session.get(Slice, (job_id, number))
+                if piece is None or piece.state != "queued" or piece.attempt != attempt:
+                    raise Void
+            assert job.survey is not None
+            survey = Survey.from_json(job.survey)
+            source, target = self._open(job)
+            with source:
+                sink = JobSink(target, names_for(job.output_key, survey.config), task.cancelled)
+                with self._keeping(job_id, sink):
+                    rendered = self._decoder.render(
+                        survey,
+                        survey.stretches[number - 1],
+                        source,
+                        sink,
+                        threads=self._threads(),
+                        on_shot=lambda _: task.count_shot(),
+                        cancelled=task.cancelled,
+                    )
+            self._metrics.bytes_read.inc(rendered.stats.bytes_read)
+            with self._database.transaction() as session:
+                job = self._claim(job_id, epoch, session)
+                self._complete(session, job_id, number, attempt, rendered, sink.kept)
+                lifecycle.dispatch(session, self._queue, job)
+
+    def finish(self, job_id: str, epoch: int, starts: int) -> None:
+        """Verify every output, write the track, and end the job."""
+        with self._step("finish", job_id, epoch, None, starts) as task:
+            with self._database.transaction() as session:
+                job = self._claim(job_id, epoch, session, with_survey=True)
+                kept = outputs.load(session, job_id)
+                rendered = lifecycle.rendered_slices(session, job_id, kept)
+            assert job.survey is not None
+            survey = Survey.from_json(job.survey)
+            _, target = self._open(job, with_source=False)
+            lost = [item for item in kept if not target.verify(item.output.name, item.written)]
+            if lost:
+                self._make_again(job, survey, lost)
+                return
+            sink = JobSink(target, names_for(job.output_key, survey.config), task.cancelled)
+            self._finish(job, survey, rendered, sink, target, None)
+
+    def _finish(
+        self,
+        job: Job,
+        survey: Survey,
+        rendered: list[Rendered],
+        sink: JobSink,
+        target: Bucket,
+        last: tuple[int, Rendered] | None,
+    ) -> None:
+        """Write the track and end the job; `last` is the one slice that was rendered just now, if there is one."""
+        spent = msgspec.convert(job.stats, Stats) if job.stats else Stats()
+        report = finish(survey, rendered, sink, spent)
+        lost = [item for item in sink.kept if not target.verify(item.output.name, item.written)]
+        if lost:
+            raise SinkError(lost[0].output.name, "is not what was written to it a moment ago", transient=True)
+        with self._database.transaction() as session:
+            live = self._claim(job.job_id, job.epoch, session)
+            if last is not None:
+                self._complete(session, job.job_id, last[0], 1, last[1], [])
+            outputs.store(session, job.job_id, sink.kept)
+            told = report_of(report)
+            count = sum(shot.status in ("taken", "replaced") for shot in report.shots)
+            if report.ok:
+                lifecycle.succeed(live, count, told)
+            else:
+                lifecycle.fail(session, live, report.code or _KILLED, report.message or "", report=told)
+                live.count = count
+        self._metrics.job_outcomes.labels(code=report.code or "Success").inc()
+
+    def _make_again(self, job: Job, survey: Survey, lost: list[Kept]) -> None:
+        """Outputs are gone, or were changed by somebody: their slices are rendered once more."""
+        log.warning("outputs are lost and will be made again", outputs=[item.output.name for item in lost])
+        cells = survey.sheet.cells if survey.sheet else 1
+        positions = {shot.position: shot.index for shot in survey.shots if shot.position is not None}
+        shots = {positions[(item.output.index - 1) * cells] for item in lost if item.output.kind != "track"}
+        with self._database.transaction() as session:
+            live = self._claim(job.job_id, job.epoch, session)
+            live.failures += 1
+            if live.failures > _MOST_FAILURES:
+                message = f"{lost[0].output.name} does not stay as it was written: somebody else writes there"
+                lifecycle.fail(session, live, "OperationDenied", message)
+                return
+            for piece in session.scalars(select(Slice).where(Slice.job_id == job.job_id)):
+                if any(piece.first <= shot <= piece.last for shot in shots):
+                    piece.state = "waiting"
+            for item in lost:
+                row = session.get(JobOutput, (job.job_id, item.output.kind, item.output.index))
+                if row is not None:
+                    session.delete(row)
+            lifecycle.dispatch(session, self._queue, live)
+
+    def _keep_survey(self, job_id: str, epoch: int, survey: Survey) -> None:
+        with self._database.transaction() as session:
+            job = self._claim(job_id, epoch, session)
+            at_once = len(survey.stretches) == 1
+            lifecycle.keep_survey(session, job, survey, at_once=at_once)
+            if not at_once:
+                lifecycle.dispatch(session, self._queue, job)
+
+    def _complete(
+        self, session: Session, job_id: str, number: int, attempt: int, rendered: Rendered, kept: list[Kept]
+    ) -> None:
+        piece = session.get(Slice, (job_id, number))
+        if piece is None or piece.state != "queued" or piece.attempt != attempt:
+            raise Void
+        lifecycle.complete(session, piece, rendered, kept)
+
+    def _claim(self, job_id: str, epoch: int, session: Session, *, with_survey: bool = False) -> Job:
+        job = lifecycle.claim(session, job_id, epoch, with_survey=with_survey)
+        if job is None:
+            # a job that was parked just now is to stay so
+            session.commit()
+            raise Void
+        return job
+
+    def _open(self, job: Job, *, with_source: bool = True) -> tuple[ObjectSource, Bucket]:
+        found = self._buckets.of_account(job.account_id, {job.input_bucket, job.output_bucket})
+        for name in (job.input_bucket, job.output_bucket):
+            if name not in found:
+                raise NotFound("Bucket", name)
+        target = found[job.output_bucket].open()
+        if not with_source:
+            return None, target  # type: ignore[return-value]
+        return found[job.input_bucket].open().open_source(job.input_key), target
+
+    def _threads(self) -> int:
+        """One thread for each slot in use; a core that is idle is lent to a lone slice."""
+        return max(self._slots // max(self._running.number, 1), 1)
+
+    @contextmanager
+    def _keeping(self, job_id: str, sink: JobSink) -> Iterator[None]:
+        """Whatever ends the block, what was written in it is known to be there."""
+        try:
+            yield
+        except Exception:
+            if sink.kept:
+                with self._database.transaction() as session:
+                    if session.get(Job, job_id) is not None:
+                        outputs.store(session, job_id, sink.kept)
+            raise
+
+    @contextmanager
+    def _step(
+        self, stage: str, job_id: str, epoch: int, piece: tuple[int, int] | None, starts: int
+    ) -> Iterator[Task]:
+        began = time.perf_counter()
+        with bound(job_id=job_id, slice=piece[0] if piece else None), self._running.task(job_id) as task:
+            try:
+                if starts >= _MOST_STARTS:
+                    raise ChildKilled("crash", f"{starts} workers have died over it")
+                yield task
+            except Void:
+                return
+            except Exception as error:
+                if is_transient(error):
+                    # the database is away: the queue brings the task back when it can
+                    raise
+                self._put_off(stage, job_id, epoch, piece, error, given_up=starts >= _MOST_STARTS)
+            finally:
+                self._metrics.stage.labels(stage=stage).observe(time.perf_counter() - began)
+
+    def _put_off(
+        self,
+        stage: str,
+        job_id: str,
+        epoch: int,
+        piece: tuple[int, int] | None,
+        error: Exception,
+        *,
+        given_up: bool,
+    ) -> None:
+        """After an error: try again later, or end the job."""
+        with self._database.transaction() as session:
+            job = lifecycle.claim(session, job_id, epoch)
+            if job is None:
+                return
+            counted: Job | Slice = job
+            if piece is not None:
+                found = session.get(Slice, (job_id, piece[0]))
+                if found is None or found.attempt != piece[1] or found.state != "queued":
+                    return
+                counted = found
+            pause_s = None if given_up else self._pause_s(counted, error)
+            if pause_s is None:
+                code, message = _told(error)
+                log.info("job failed", code=code, reason=message)
+                lifecycle.fail(session, job, code, message)
+                self._metrics.job_outcomes.labels(code=code).inc()
+                return
+            log.warning("trying again", stage=stage, pause_s=pause_s, error=str(error))
+            self._metrics.retries.labels(stage=stage).inc()
+            if isinstance(counted, Slice):
+                lifecycle.requeue(session, self._queue, job, counted, pause_s)
+            elif stage == "survey":
+                # the child may have died after its survey was kept: everything begins anew
+                job.planned = job.survey = None
+                self._queue.defer_survey(session, job_id, epoch, priority=job.priority, delay_s=pause_s)
+            else:
+                self._queue.defer_finish(session, job_id, epoch, priority=job.priority, delay_s=pause_s)
+
+    def _pause_s(self, counted: Job | Slice, error: Exception) -> float | None:
+        """Seconds until the next try; None when there is none."""
+        if isinstance(error, ChildKilled):
+            self._metrics.child_kills.labels(reason=error.reason).inc()
+            if error.reason == "cancelled":
+                # the server is leaving: the next one goes on at once
+                return 0.0
+            counted.kills += 1
+            return None if counted.kills >= MOST_KILLS else 1.0
+        if isinstance(error, ConfigError | MediaError | NotFound | SandboxUnavailable):
+            return None
+        if isinstance(error, SourceError | SinkError) and not error.transient:
+            return None
+        if not isinstance(error, StillframeError):
+            log.error("a step broke", exc_info=error)
+        counted.failures += 1
+        if counted.failures >= _MOST_FAILURES:
+            return None
+        return min(2.0 ** (counted.failures - 1), _LONGEST_PAUSE_S)
+
+
+def _told(error: Exception) -> tuple[str, str]:
+    """The code and the text that the job's owner reads."""
+    if isinstance(error, ChildKilled):
+        code = _TOO_LONG if error.reason in ("time", "no-progress") else _KILLED
+        return code, f"{error}; it was given up after {MOST_KILLS} tries"
+    if isinstance(error, NotFound):
+        return error.code, f'The specified resource for "{error.kind}" could not be found: {error.name}'
+    if isinstance(error, StillframeError):
+        return error.code, str(error)
+    return "InternalError", "the job could not be done because of an error of the service; see its log"
