@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from stillframe.errors import ConfigError, NotFound
-from stillframe.ims.ports import (
+from stillframe.media import config_json
+from stillframe.service.ports import (
     Address,
     InputType,
     JobPage,
@@ -17,7 +18,6 @@ from stillframe.ims.ports import (
     UrlsRequest,
     UrlsView,
 )
-from stillframe.media import config_json
 
 
 class JobsInMemory:

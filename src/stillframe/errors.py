@@ -5,6 +5,7 @@ StillframeError
 │   └── NotSupported a value that is right in itself, but not supported (yet, or together with another)
 ├── AuthenticationError  the caller did not prove who it is
 ├── NotFound         what a parameter names does not exist, or belongs to somebody else
+├── IdempotentParameterMismatch  a ClientToken was used before, for something else
 ├── Throttled        too many requests of this caller, for now
 ├── Unavailable      a part of the service is away for a moment
 ├── SourceError      the input cannot be read (missing, no permission, changed while being read)
@@ -90,6 +91,19 @@ class NotFound(StillframeError):
 
     def __str__(self) -> str:
         return f"there is no {self.kind} {_shown(self.name)}"
+
+
+class IdempotentParameterMismatch(StillframeError):
+    """A ClientToken was used before, with other parameters."""
+
+    code = "IdempotentParameterMismatch"
+
+    def __init__(self, client_token: str) -> None:
+        super().__init__(client_token)
+        self.client_token = client_token
+
+    def __str__(self) -> str:
+        return f"the ClientToken {_shown(self.client_token)} was used before, with other parameters"
 
 
 class Throttled(StillframeError):

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from stillframe import __version__
-from stillframe.cli import lint, probe, snap
+from stillframe.cli import lint, probe, serve, snap
 from stillframe.cli.messages import make_streams_safe, print_error
 from stillframe.errors import StillframeError, os_reason
 
@@ -35,6 +35,7 @@ app = typer.Typer(
 app.command(name="snap", epilog=snap.EXAMPLES, no_args_is_help=True)(snap.snap)
 app.command(name="probe", epilog=probe.EXAMPLES, no_args_is_help=True)(probe.probe)
 app.command(name="lint", epilog=lint.EXAMPLES, no_args_is_help=True)(lint.lint)
+app.command(name="serve", epilog=serve.EXAMPLES)(serve.serve)
 
 
 def main() -> NoReturn:

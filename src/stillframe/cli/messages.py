@@ -12,6 +12,11 @@ def print_error(text: object) -> None:
     print_line(f"stillframe: {text}".replace("\n", "\\n").replace("\r", "\\r"), sys.stderr)
 
 
+def say(text: str) -> None:
+    """One line on standard output."""
+    print_line(text, sys.stdout)
+
+
 def print_line(text: str, file: TextIO) -> None:
     """A line that goes out at once. When its reader has gone (`| head`), the work goes on in silence."""
     try:

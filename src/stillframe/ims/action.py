@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_pascal
 
 from stillframe.accounts.signatures import Caller
 from stillframe.ims.errors import ApiError, shown
-from stillframe.ims.ports import SnapshotJobs
+from stillframe.service.ports import SnapshotJobs
 
 
 class RequestModel(BaseModel):

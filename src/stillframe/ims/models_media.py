@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from stillframe.ims.action import AnswerObject, RequestModel
 from stillframe.ims.fields import Text, not_supported
-from stillframe.ims.ports import Address
+from stillframe.service.ports import Address
 
 #: a bucket of 63 and a key of 1,023 bytes, each byte percent-encoded, and a host name
 LONGEST_ADDRESS = 4096

@@ -20,7 +20,7 @@ from stillframe.ims.models_snapshot_jobs import (
     SubmitSnapshotJobRequest,
     SuccessAnswer,
 )
-from stillframe.ims.ports import JobView, ListRequest, SubmitRequest, UrlsRequest
+from stillframe.service.ports import JobView, ListRequest, SubmitRequest, UrlsRequest
 
 
 def submit(context: Context, request: SubmitSnapshotJobRequest) -> SubmitSnapshotJobAnswer:

@@ -1,4 +1,4 @@
-"""What the snapshot actions ask of the service, as values and one protocol; no dialect in it.
+"""What the faces ask of the service about snapshot jobs, as values and one protocol; no dialect in it.
 
 Every call is for one account, and what belongs to another account does not exist. The errors are those of
 `stillframe.errors`: ConfigError and NotSupported name the parameter as it stands on the wire

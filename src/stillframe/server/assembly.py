@@ -1,0 +1,190 @@
+"""All rooms put together, for one process: database, queue, buckets, decoder, use cases, API."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import anyio.to_thread
+import structlog
+from sqlalchemy import URL, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+
+from stillframe.accounts.accounts import FIRST_ACCOUNT, Accounts
+from stillframe.accounts.keys import AccessKeys, NewKey, UsedNonces
+from stillframe.catalog.buckets import Buckets
+from stillframe.catalog.pipelines import Pipelines
+from stillframe.database import migrations
+from stillframe.database.engine import Database, make_engine
+from stillframe.errors import StillframeError
+from stillframe.ims.action import Services
+from stillframe.ims.endpoint import Endpoint
+from stillframe.jobs.queue import Handlers, Queue, Worker
+from stillframe.jobs.repair import Keeper, repair
+from stillframe.jobs.running import Running
+from stillframe.jobs.steps import Steps
+from stillframe.keyring import Keyring
+from stillframe.sandbox.decoder import Decoder
+from stillframe.sandbox.layers import available_layers, require
+from stillframe.sandbox.parent import Sandbox
+from stillframe.sandbox.session import Limits
+from stillframe.sandbox.unlocked import Unlocked
+from stillframe.server.files import file_routes
+from stillframe.service.snapshot_jobs import SnapshotJobs
+from stillframe.settings import Settings
+from stillframe.storage.bucket import Bucket
+from stillframe.telemetry import Metrics
+
+KEYRING_FILE = "keyring"
+FIRST_BUCKET = "local"
+#: what is in work when the server is to end may go on for so long; then it is given back to the queue
+DRAIN_S = 20.0
+_FILES = "files"
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRun:
+    """What a new data folder begins with."""
+
+    key: NewKey
+    bucket: str
+    place: str
+
+
+class Assembly:
+    """Everything that a server needs, made from its settings and the address of its database."""
+
+    def __init__(self, settings: Settings, url: URL, *, owns_database: bool) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.database = Database(make_engine(url, slots=settings.slots))
+        migrations.upgrade(self.database.engine)
+        self.keyring = Keyring.open(settings.data_dir / KEYRING_FILE)
+        self.accounts = Accounts(self.database)
+        self.keys = AccessKeys(self.database, self.keyring)
+        self.nonces = UsedNonces(self.database)
+        self.buckets = Buckets(self.database)
+        self.pipelines = Pipelines(self.database)
+        self.queue = Queue(url)
+        self.running = Running()
+        #: where clients find the server; known for sure once it listens
+        self.public_url = settings.public_url or f"http://{settings.host}:{settings.port}"
+        self.jobs = SnapshotJobs(
+            self.database,
+            self.queue,
+            self.buckets,
+            self.pipelines,
+            self.running,
+            public_url=lambda: self.public_url,
+            signing_key=self.keyring.hmac_key(_FILES),
+            max_shots=settings.max_shots,
+            max_expiry_s=settings.url_expiry_max_seconds,
+        )
+        self._url = url
+        self._owns_database = owns_database
+        self._decoder: Decoder | None = None
+        self._worker: Worker | None = None
+        self._keeper: Keeper | None = None
+        self._ready = threading.Event()
+
+    def first_run(self) -> FirstRun | None:
+        """Make the first account, its key, bucket and pipeline; None when there is an account already."""
+        if self.accounts.find(FIRST_ACCOUNT) is not None:
+            return None
+        folder = (self.settings.data_dir / "buckets" / FIRST_BUCKET).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        account_id = self.accounts.create(FIRST_ACCOUNT)
+        self.pipelines.create(account_id, "default", is_default=True)
+        bucket = self.buckets.add(FIRST_BUCKET, account_id, f"fs:{folder}", self.settings.region)
+        return FirstRun(self.keys.create(account_id), bucket.name, bucket.place)
+
+    def start_working(self) -> None:
+        """Begin to work on jobs. Raises SandboxUnavailable where the decoder cannot be locked in."""
+        settings = self.settings
+        if settings.sandbox == "required":
+            require(available_layers())
+            self._decoder = Sandbox(Limits(no_progress_s=settings.watchdog_seconds))
+        else:
+            self._decoder = Unlocked()
+        if self._owns_database:
+            repair(self.database, self.queue, all_workers_are_dead=True)
+        steps = Steps(
+            self.database,
+            self.queue,
+            self.buckets,
+            self._decoder,
+            self.running,
+            self.metrics,
+            slots=settings.slots,
+        )
+        self._worker = Worker(self._url, Handlers(steps.survey, steps.render, steps.finish), settings.slots)
+        self._worker.start()
+        self._keeper = Keeper(self.database, self.queue, self.metrics, self.nonces.forget_expired)
+        self._keeper.start()
+        self._ready.set()
+
+    def stop(self, drain_s: float = DRAIN_S) -> None:
+        """Begin nothing more, let what is in work end or give it back, and close everything."""
+        self._ready.clear()
+        if self._keeper is not None:
+            self._keeper.stop()
+        if self._worker is not None:
+            self._worker.stop()
+            if not self._worker.join(drain_s):
+                log.info("giving back what is in work", tasks=self.running.number)
+                self.running.cancel(None, drain_s)
+                self._worker.join(drain_s)
+        if self._decoder is not None:
+            self._decoder.close()
+        self.database.close()
+
+    def app(self) -> Starlette:
+        """The application: files, health, metrics, and the API at `/`."""
+        endpoint = Endpoint(
+            Services(snapshot_jobs=self.jobs),
+            keys=self.keys.find,
+            nonces=self.nonces,
+            unavailable=(DBAPIError, PoolTimeout),
+        )
+        return Starlette(
+            routes=[
+                Route("/healthz", _alive),
+                Route("/readyz", self._ready_answer),
+                Route("/metrics", self._metrics_answer),
+                *file_routes(self._find_bucket, self.keyring.hmac_keys(_FILES)),
+                Mount("/", endpoint),
+            ]
+        )
+
+    async def _find_bucket(self, name: str) -> Bucket | None:
+        found = await anyio.to_thread.run_sync(self.buckets.find, name)
+        return found.open() if found is not None else None
+
+    async def _ready_answer(self, _: Request) -> Response:
+        fault = await anyio.to_thread.run_sync(self.fault)
+        return JSONResponse({"ready": fault is None, "reason": fault}, 200 if fault is None else 503)
+
+    async def _metrics_answer(self, _: Request) -> Response:
+        text_, kind = self.metrics.exposition()
+        return Response(text_, headers={"Content-Type": kind})
+
+    def fault(self) -> str | None:
+        """Why the server cannot take jobs now; None when it can."""
+        if not self._ready.is_set():
+            return "it is starting or stopping"
+        try:
+            with self.database.transaction() as session:
+                session.execute(text("SELECT 1"))
+        except (DBAPIError, PoolTimeout, StillframeError):
+            return "the database cannot be reached"
+        return None
+
+
+async def _alive(_: Request) -> Response:
+    return PlainTextResponse("ok\n")

@@ -1,0 +1,115 @@
+"""`stillframe serve`: one process that does it all, until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import structlog
+import uvicorn
+from sqlalchemy import URL
+
+from stillframe.database.embedded import EmbeddedPostgres
+from stillframe.database.engine import with_driver
+from stillframe.errors import SettingsError, os_reason
+from stillframe.ims import body
+from stillframe.server.assembly import Assembly, FirstRun
+from stillframe.settings import Settings
+from stillframe.telemetry import configure_logging
+
+_BACKLOG = 2048
+log = structlog.get_logger(__name__)
+
+#: told when the server takes requests: what to say to people
+OnReady = Callable[[Assembly, FirstRun | None], None]
+
+
+def serve(settings: Settings, on_ready: OnReady) -> None:
+    """Serve until a signal ends it; then drain. Raises StillframeError when it cannot be started."""
+    configure_logging(format=settings.log_format, level=settings.log_level)
+    listener = _listen(settings)
+    with _database(settings) as (url, owned):
+        assembly = Assembly(settings, url, owns_database=owned)
+        try:
+            first = assembly.first_run()
+            if settings.public_url is None:
+                host, port = listener.getsockname()[:2]
+                assembly.public_url = f"http://{_bracketed(host)}:{port}"
+            assembly.start_working()
+            on_ready(assembly, first)
+            _run(assembly, listener)
+        finally:
+            assembly.stop()
+
+
+@contextlib.contextmanager
+def _database(settings: Settings) -> Iterator[tuple[URL, bool]]:
+    """The database's address, and whether it is this process's alone."""
+    if settings.database_url is not None:
+        yield with_driver(settings.database_url.get_secret_value()), False
+        return
+    with EmbeddedPostgres(settings.data_dir) as postgres:
+        yield postgres.url, True
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        # with the protocol named, asyncio turns off the delay of small answers
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        reason = os_reason(error) if error.errno else str(error)
+        raise SettingsError(
+            "port",
+            "the address to listen on",
+            f"{settings.host}:{settings.port}: {reason}; try another --port",
+        ) from error
+    return listener
+
+
+def _run(assembly: Assembly, listener: socket.socket) -> None:
+    server = uvicorn.Server(
+        uvicorn.Config(
+            assembly.app(),
+            log_config=None,
+            # it would write the tokens of signed links; requests are logged by the API itself
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            h11_max_incomplete_event_size=body.MAX_HEAD_BYTES,
+            proxy_headers=bool(assembly.settings.trusted_proxies),
+            forwarded_allow_ips=[str(network) for network in assembly.settings.trusted_proxies],
+            timeout_graceful_shutdown=5,
+        )
+    )
+    if threading.current_thread() is threading.main_thread():
+        stopping = threading.Event()
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            if stopping.is_set() and number == signal.SIGINT:
+                # the second Ctrl-C: nothing is waited for
+                sys.exit(130)
+            stopping.set()
+            server.should_exit = True
+
+        server.capture_signals = contextlib.nullcontext  # type: ignore[assignment]
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop)
+    server.run(sockets=[listener])
+    log.info("draining", tasks=assembly.running.number)
+
+
+def _bracketed(host: str) -> str:
+    if host in ("0.0.0.0", "::"):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,1 @@
+"""The use cases, each for one account, free of any dialect."""

@@ -1,0 +1,340 @@
+"""The use cases of snapshot jobs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import func, select, tuple_
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, undefer
+
+from stillframe.catalog.buckets import Buckets, BucketView
+from stillframe.catalog.pipelines import Pipelines
+from stillframe.catalog.templates import template_config
+from stillframe.database.engine import Database
+from stillframe.errors import ConfigError, IdempotentParameterMismatch, NotFound, NotSupported
+from stillframe.jobs import lifecycle, outputs
+from stillframe.jobs.models import Job, JobOutput, Slice
+from stillframe.jobs.queue import Queue
+from stillframe.jobs.running import Running
+from stillframe.media import config_json
+from stillframe.media.config import MAX_SHOTS, SnapshotConfig
+from stillframe.media.sink import demand_placeholder, names_for
+from stillframe.service.ports import (
+    Address,
+    InputType,
+    JobPage,
+    JobView,
+    ListRequest,
+    SubmitRequest,
+    UrlsRequest,
+    UrlsView,
+)
+from stillframe.storage import addresses
+from stillframe.storage.signed_urls import signed_path
+
+#: a cancelled job's work has ended after this long, or cancelling it is an error
+_CANCEL_S = 10.0
+
+
+class SnapshotJobs:
+    """Submit, look at, cancel, retry and delete jobs. `ports.SnapshotJobs` says what each does."""
+
+    def __init__(
+        self,
+        database: Database,
+        queue: Queue,
+        buckets: Buckets,
+        pipelines: Pipelines,
+        running: Running,
+        *,
+        public_url: Callable[[], str],
+        signing_key: bytes,
+        max_shots: int = MAX_SHOTS,
+        max_expiry_s: int = 129_600,
+    ) -> None:
+        self._database = database
+        self._queue = queue
+        self._buckets = buckets
+        self._pipelines = pipelines
+        self._running = running
+        self._public_url = public_url
+        self._signing_key = signing_key
+        self._max_shots = max_shots
+        self._max_expiry_s = max_expiry_s
+
+    def submit(self, account_id: str, request: SubmitRequest) -> str:
+        source, target = self._addresses(account_id, request)
+        wire = config_json.merge(
+            template_config(request.template_id) if request.template_id is not None else {},
+            request.overwrite or {},
+            request.extensions or {},
+        )
+        config = config_json.parse(wire)
+        self._check(config, request, source, target)
+        pipeline = self._pipelines.of_account(account_id, request.pipeline_id)
+        job = Job(
+            job_id=secrets.token_hex(16),
+            account_id=account_id,
+            pipeline_id=pipeline.pipeline_id,
+            priority=request.priority or pipeline.priority,
+            name=request.name,
+            user_data=request.user_data,
+            client_token=request.client_token,
+            request_digest=_digest(request),
+            trigger_source=request.trigger_source,
+            input_media=request.input_media,
+            input_bucket=source.bucket,
+            input_key=source.key,
+            output_media=request.output_media,
+            output_bucket=target.bucket,
+            output_key=target.key,
+            region=source.region,
+            template_id=request.template_id,
+            config=config_json.to_wire(config),
+            epoch=1,
+        )
+        try:
+            with self._database.transaction() as session:
+                session.add(job)
+                session.flush()
+                self._queue.defer_survey(session, job.job_id, 1, priority=job.priority)
+        except IntegrityError:
+            if request.client_token is None:
+                raise
+            return self._same_job(account_id, request)
+        return job.job_id
+
+    def get(self, account_id: str, job_id: str) -> JobView:
+        with self._database.transaction() as session:
+            job = self._find(session, account_id, job_id, undefer(Job.report))
+            return self._view(session, job)
+
+    def list_jobs(self, account_id: str, request: ListRequest) -> JobPage:
+        place = tuple_(Job.created_at, Job.job_id)
+        query = select(Job).where(Job.account_id == account_id)
+        if request.job_id is not None:
+            query = query.where(Job.job_id == request.job_id)
+        if request.status is not None:
+            query = query.where(Job.status == request.status)
+        if request.created_from is not None:
+            query = query.where(Job.created_at >= request.created_from)
+        if request.created_to is not None:
+            query = query.where(func.date_trunc("second", Job.created_at) <= request.created_to)
+        if request.page_token is not None:
+            after = _place_of(request.page_token, account_id)
+            query = query.where(place < after if request.newest_first else place > after)
+        order = (Job.created_at, Job.job_id)
+        query = query.order_by(*(column.desc() if request.newest_first else column for column in order))
+        with self._database.transaction() as session:
+            found = session.scalars(query.limit(request.page_size + 1)).all()
+            jobs = [self._view(session, job, brief=True) for job in found[: request.page_size]]
+        more = len(found) > request.page_size
+        return JobPage(jobs, _token_of(found[request.page_size - 1]) if more else None)
+
+    def urls(self, account_id: str, request: UrlsRequest) -> UrlsView:
+        if request.timeout_s > self._max_expiry_s:
+            raise ConfigError("Timeout", request.timeout_s, f"at most {self._max_expiry_s} seconds")
+        with self._database.transaction() as session:
+            job = self._find(session, account_id, request.job_id)
+            pictures = select(JobOutput).where(JobOutput.job_id == job.job_id, JobOutput.kind != "track")
+            total = session.scalar(select(func.count()).select_from(pictures.subquery())) or 0
+            order = JobOutput.index.desc() if request.last_first else JobOutput.index
+            first = (request.page_number - 1) * request.page_size
+            page = session.scalars(pictures.order_by(order).offset(first).limit(request.page_size)).all()
+            track = session.get(JobOutput, (job.job_id, "track", 1))
+        expires_at = int(time.time()) + request.timeout_s
+        return UrlsView(
+            total,
+            [self._url(job.output_bucket, picture.key, expires_at) for picture in page],
+            self._url(job.output_bucket, track.key, expires_at) if track is not None else None,
+        )
+
+    def cancel(self, account_id: str, job_id: str) -> None:
+        with self._database.transaction() as session:
+            job = self._find(session, account_id, job_id, for_update=True)
+            if job.status != "Init":
+                raise ConfigError("JobId", job_id, "a job that is not done yet")
+            lifecycle.fail(session, job, lifecycle.CANCELED, "The job was cancelled.")
+            job.epoch += 1
+        if not self._running.cancel(job_id, _CANCEL_S):
+            raise TimeoutError(f"the work on job {job_id} did not end within {_CANCEL_S} s")
+        with self._database.transaction() as session:
+            job = self._find(session, account_id, job_id, for_update=True)
+            job.count = _pictures(session, job_id)
+
+    def retry(self, account_id: str, job_id: str) -> None:
+        with self._database.transaction() as session:
+            job = self._find(session, account_id, job_id, for_update=True)
+            if job.status != "Fail":
+                raise ConfigError("JobId", job_id, "a job that has failed")
+            lifecycle.start_over(session, self._queue, job)
+
+    def delete(self, account_id: str, job_id: str, *, outputs: bool) -> None:
+        with self._database.transaction() as session:
+            job = self._find(session, account_id, job_id, for_update=True)
+            if job.status == "Init":
+                raise ConfigError("JobId", job_id, "a job that is done; cancel it first")
+            if outputs:
+                self._remove_files(session, job)
+            session.delete(job)
+
+    def _remove_files(self, session: Session, job: Job) -> None:
+        found = self._buckets.of_account(job.account_id, {job.output_bucket})
+        if job.output_bucket not in found:
+            raise NotFound("Bucket", job.output_bucket)
+        bucket = found[job.output_bucket].open()
+        for item in outputs.load(session, job.job_id):
+            bucket.delete(item.output.name)
+
+    def _addresses(self, account_id: str, request: SubmitRequest) -> tuple[Address, Address]:
+        if "Media" in (request.input_type, request.output_type):
+            parameter = "Input.Type" if request.input_type == "Media" else "Output.Type"
+            raise NotSupported(parameter, "Media", "OSS: media assets come with a later version")
+        source = addresses.parse_address(request.input_media, "Input.Media")
+        target = addresses.parse_address(request.output_media, "Output.Media")
+        found = self._buckets.of_account(account_id, {source.bucket, target.bucket})
+        return (
+            _resolved(found, source, "OSS", request.input_media, "Input.Media"),
+            _resolved(found, target, "OSS", request.output_media, "Output.Media"),
+        )
+
+    def _check(
+        self, config: SnapshotConfig, request: SubmitRequest, source: Address, target: Address
+    ) -> None:
+        try:
+            names = names_for(target.key, config)
+            demand_placeholder(names, config)
+        except ConfigError as error:
+            if error.path != "Output":
+                raise
+            raise ConfigError("Output.Media", request.output_media, error.allowed) from error
+        if (config.count or 0) > self._max_shots:
+            raise ConfigError("Count", config.count, f"at most {self._max_shots}")
+        if source.bucket == target.bucket and _may_be(names.template, source.key, track=names.track):
+            raise ConfigError("Output.Media", request.output_media, "another object than the input")
+
+    def _same_job(self, account_id: str, request: SubmitRequest) -> str:
+        with self._database.transaction() as session:
+            query = select(Job).where(Job.account_id == account_id, Job.client_token == request.client_token)
+            job = session.scalars(query).one()
+        if job.request_digest != _digest(request):
+            raise IdempotentParameterMismatch(request.client_token or "")
+        return job.job_id
+
+    def _find(
+        self, session: Session, account_id: str, job_id: str, *options: Any, for_update: bool = False
+    ) -> Job:
+        query = select(Job).where(Job.account_id == account_id, Job.job_id == job_id).options(*options)
+        job = session.scalar(query.with_for_update() if for_update else query)
+        if job is None:
+            raise NotFound("Job", job_id)
+        return job
+
+    def _view(self, session: Session, job: Job, *, brief: bool = False) -> JobView:
+        return JobView(
+            job_id=job.job_id,
+            status=job.status,  # type: ignore[arg-type]
+            type=job.config.get("Type", "Normal"),
+            input=Address("OSS", job.input_media, job.input_bucket, job.region, job.input_key),
+            output=Address("OSS", job.output_media, job.output_bucket, job.region, job.output_key),
+            template_id=job.template_id,
+            template_config=job.config,
+            pipeline_id=job.pipeline_id,
+            create_time=job.created_at,
+            submit_time=job.submitted_at,
+            modified_time=job.modified_at,
+            finish_time=job.finished_at,
+            name=job.name,
+            user_data=job.user_data,
+            count=job.count,
+            code=job.code,
+            message=job.message,
+            trigger_source=job.trigger_source,  # type: ignore[arg-type]
+            progress=0 if brief else self._progress(session, job),
+            report=None if brief else job.report,
+        )
+
+    def _progress(self, session: Session, job: Job) -> int:
+        """Percent of the shots that are done; 100 says that the job has ended."""
+        if job.status != "Init":
+            return 100
+        if not job.planned:
+            return 0
+        done = session.scalar(
+            select(func.sum(Slice.last - Slice.first + 1)).where(
+                Slice.job_id == job.job_id, Slice.state == "done"
+            )
+        )
+        shots = int(done or 0) + self._running.shots_done(job.job_id)
+        return min(shots * 100 // job.planned, 99)
+
+    def _url(self, bucket: str, key: str, expires_at: int) -> str:
+        path = signed_path(bucket, key, expires_at=expires_at, signing_key=self._signing_key)
+        return self._public_url().rstrip("/") + path
+
+
+def _resolved(
+    found: Mapping[str, BucketView], address: addresses.Address, kind: InputType, media: str, parameter: str
+) -> Address:
+    bucket = found.get(address.bucket)
+    if bucket is None:
+        raise NotFound("Bucket", address.bucket)
+    if address.region not in (None, bucket.region):
+        raise ConfigError(parameter, media, f"in the region of its bucket, {bucket.region}")
+    return Address(kind, media, bucket.name, bucket.region, address.key)
+
+
+def _may_be(template: str, key: str, *, track: bool) -> bool:
+    """Whether one of the outputs that a template gives could be the object `key`."""
+    pattern = re.escape(template).replace(r"\{TileCount\}", r"\d{5,}").replace(r"\{Count\}", r"\d{5,}")
+    stem = template[:-4]
+    return bool(re.fullmatch(pattern, key)) or (track and key.startswith(f"{stem}/snapshot-"))
+
+
+def _digest(request: SubmitRequest) -> str:
+    """Of all that makes a request what it is, whatever the order of its keys."""
+    fields = (
+        request.input_type,
+        request.input_media,
+        request.output_type,
+        request.output_media,
+        request.template_id,
+        request.overwrite,
+        request.extensions,
+        request.pipeline_id,
+        request.priority,
+        request.name,
+        request.user_data,
+    )
+    return hashlib.sha256(json.dumps(fields, sort_keys=True, default=dict).encode()).hexdigest()
+
+
+def _pictures(session: Session, job_id: str) -> int:
+    query = select(func.count()).where(JobOutput.job_id == job_id, JobOutput.kind != "track")
+    return session.scalar(query) or 0
+
+
+def _token_of(job: Job) -> str:
+    text = f"{job.account_id}/{job.created_at.timestamp():.6f}/{job.job_id}"
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def _place_of(token: str, account_id: str) -> tuple[datetime, str]:
+    """The place in the list that a page token stands for. Raises ConfigError for another account's, too."""
+    try:
+        owner, when, job_id = base64.urlsafe_b64decode(token.encode()).decode().split("/")
+        place = datetime.fromtimestamp(float(when), UTC), job_id
+    except (ValueError, OverflowError, OSError):
+        owner, place = "", (datetime.now(UTC), "")
+    if owner != account_id:
+        raise ConfigError("NextPageToken", token, "the NextPageToken of an earlier answer")
+    return place
