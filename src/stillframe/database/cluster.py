@@ -74,6 +74,8 @@ def initdb_command(programs: Path, folder: ClusterFolder) -> list[str]:
     """
     options = ["--username", SUPERUSER, "--auth", "trust", "--encoding", "UTF8", "--no-instructions"]
     options += ["--locale-provider", "builtin", "--locale", "C.UTF-8", "--lc-messages", "C"]
+    # so that nothing stays in /dev/shm when it dies of a full disk
+    options += ["--set", "dynamic_shared_memory_type=mmap"]
     return [str(programs / "initdb"), "--pgdata", str(folder.unfinished), *options]
 
 

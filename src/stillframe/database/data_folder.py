@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from stillframe.database.leftover import processes_in
+from stillframe.database.leftover import is_running, processes_in
 from stillframe.errors import DatabaseError, DataFolderInUse, os_reason
 
 SOCKET_NAME = ".s.PGSQL.5432"
@@ -51,19 +51,21 @@ class DataFolder:
         assert self._lock_descriptor is not None
         return self._lock_descriptor
 
-    def lock(self) -> None:
-        """Take the lock. Raises DataFolderInUse when another server has it.
+    def lock(self, patience_seconds: float = 1.0) -> None:
+        """Take the lock. Raises DataFolderInUse when another server has it and lives on for so long.
 
-        The supervisor of a server that was killed holds it until its PostgreSQL has ended: that is waited for.
+        A server that was killed a moment ago takes a while to die, and its supervisor holds the lock until its
+        PostgreSQL has ended: both are waited for.
         """
         path = self.path / "lock"
         with _naming_the_folder(self.path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        deadline = time.monotonic() + _HANDOVER_SECONDS
+        began = time.monotonic()
         try:
             while not _try_lock(descriptor, self.path):
                 pid = _pid_in(descriptor)
-                if (pid is not None and _is_alive(pid)) or time.monotonic() > deadline:
+                patience = patience_seconds if pid is not None and is_running(pid) else _HANDOVER_SECONDS
+                if time.monotonic() - began >= patience:
                     raise DataFolderInUse(str(self.path), pid)
                 time.sleep(0.02)
             with _naming_the_folder(self.path):
@@ -157,16 +159,6 @@ def _pid_in(descriptor: int) -> int | None:
         return int(os.pread(descriptor, 32, 0))
     except ValueError:
         return None
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 @contextlib.contextmanager

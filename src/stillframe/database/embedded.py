@@ -44,6 +44,7 @@ OPTIONS: Mapping[str, str] = {
     # in the data folder: /dev/shm is tiny in containers, and what is left there after a kill stays for ever
     "dynamic_shared_memory_type": "mmap",
     "io_method": "sync",
+    "dynamic_shared_memory_type": "posix",
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
     "wal_level": "minimal",
@@ -97,9 +98,12 @@ class EmbeddedPostgres:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self) -> None:
-        """Start it and wait until it answers: recovery after a crash takes as long as it takes."""
-        self.folder.lock()
+    def start(self, patience_seconds: float = 1.0) -> None:
+        """Start it and wait until it answers: recovery after a crash takes as long as it takes.
+
+        `patience_seconds` is how long another server in the folder may take to die.
+        """
+        self.folder.lock(patience_seconds)
         try:
             self._socket_folder = self.folder.choose_socket_folder()
             self._run = self._start_run()
@@ -250,26 +254,31 @@ def borrow_or_start(data_dir: Path) -> Iterator[URL]:
 
     A server that is only starting is waited for. Raises DatabaseError when it can be neither reached nor started.
     """
+    deadline = time.monotonic() + _BORROW_SECONDS
     postgres = EmbeddedPostgres(data_dir)
+    borrowed = None
+    while borrowed is None:
+        try:
+            postgres.start(patience_seconds=0)
+            break
+        except DataFolderInUse as in_use:
+            # it may be starting, or dying: then the next try starts one
+            borrowed = _answering(postgres.folder.socket_folder())
+            if borrowed is None and time.monotonic() > deadline:
+                raise DatabaseError(f"{in_use}; its database does not answer") from in_use
+            time.sleep(0 if borrowed else 0.1)
     try:
-        postgres.start()
-    except DataFolderInUse as in_use:
-        folder = DataFolder(data_dir)
-        deadline = time.monotonic() + _BORROW_SECONDS
-        while True:
-            try:
-                _connect(folder.socket_folder(), ROLE, DATABASE).close()
-                break
-            except psycopg.OperationalError as error:
-                if time.monotonic() > deadline:
-                    raise DatabaseError(f"{in_use}; its database does not answer: {error}") from error
-                time.sleep(0.1)
-        yield socket_url(folder.socket_folder())
-        return
-    try:
-        yield postgres.url
+        yield borrowed or postgres.url
     finally:
         postgres.stop()
+
+
+def _answering(socket_folder: Path) -> URL | None:
+    try:
+        _connect(socket_folder, ROLE, DATABASE).close()
+    except psycopg.OperationalError:
+        return None
+    return socket_url(socket_folder)
 
 
 class _Run:

@@ -55,6 +55,24 @@ def processes_in(pgdata: Path) -> set[int]:
     return {pid} if pid is not None and _is_postgres_by_ps(pid, pgdata) else set()
 
 
+def is_running(pid: int) -> bool:
+    """Whether a process lives; one that has died and was not taken in by its parent does not."""
+    with contextlib.suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return is_there(pid)
+
+
+def is_there(pid: int) -> bool:
+    """Whether there is such a process id, which is all that PostgreSQL asks."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
 def _processes_by_proc(pgdata: Path) -> set[int]:
     try:
         here = pgdata.stat()
@@ -108,12 +126,5 @@ def _remove_stale_pid_file(pgdata: Path) -> None:
         # cut off by a full disk or a power failure: PostgreSQL calls it bogus and gives up
         path.unlink(missing_ok=True)
         return
-    if pid in processes_in(pgdata):
-        return
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return
-    except PermissionError:
-        pass
-    path.unlink(missing_ok=True)
+    if pid not in processes_in(pgdata) and is_there(pid):
+        path.unlink(missing_ok=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
-from database_server import NOBODY, Place, address, copy_sources, place_for, short_folder
+from database_server import NOBODY, Place, Servers, address, copy_sources, place_for, short_folder
 
 from stillframe.database.embedded import EmbeddedPostgres
 
@@ -43,15 +43,43 @@ def sources() -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(scope="session")
+def servers_of(sources: Path) -> Iterator[Callable[[int], Servers]]:
+    """For each user the process that servers are forked from."""
+    with short_folder() as folder:
+        known: dict[int, Servers] = {}
+
+        def servers_of(user: int) -> Servers:
+            if user not in known:
+                home = folder / str(user)
+                home.mkdir(exist_ok=True)
+                os.chown(home, user, user)
+                known[user] = Servers(user, sources, home)
+            return known[user]
+
+        yield servers_of
+        for servers in known.values():
+            servers.close()
+
+
 @pytest.fixture(params=USERS)
-def place(request: pytest.FixtureRequest, sources: Path, prepared: Path) -> Iterator[Place]:
+def place(
+    request: pytest.FixtureRequest, servers_of: Callable[[int], Servers], prepared: Path
+) -> Iterator[Place]:
     """A place of each kind of user."""
-    with place_for(request.param, sources, prepared) as place:
+    with place_for(request.param, servers_of(request.param), prepared) as place:
         yield place
 
 
 @pytest.fixture
-def own_place(sources: Path, prepared: Path) -> Iterator[Place]:
+def own_place(servers_of: Callable[[int], Servers], prepared: Path) -> Iterator[Place]:
     """A place of who runs the tests."""
-    with place_for(os.geteuid(), sources, prepared) as place:
+    with place_for(os.geteuid(), servers_of(os.geteuid()), prepared) as place:
+        yield place
+
+
+@pytest.fixture
+def nameless_place(servers_of: Callable[[int], Servers], prepared: Path) -> Iterator[Place]:
+    """A place of a user who stands in no list of users."""
+    with place_for(54321, servers_of(54321), prepared) as place:
         yield place

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import compileall
+import contextlib
 import json
 import os
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -14,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import psycopg
 import pytest
 
 import stillframe
-from stillframe.database.leftover import processes_in
+from stillframe.database.leftover import is_running, processes_in
 
 PROGRAM = Path(__file__).with_name("serving_database.py")
 SOURCES = Path(stillframe.__file__).parents[1]
@@ -30,33 +31,46 @@ NOBODY = 65534
 DEADLINE_SECONDS = 40
 
 
-class Server:
-    """A running server; `told` is what it said last."""
+class Servers:
+    """The process out of which a user's servers are forked."""
 
-    def __init__(self, data_dir: Path, user: int, python: list[str], sources: Path, *options: str) -> None:
-        self.data_dir = data_dir
-        self.process = subprocess.Popen(
-            [*python, str(sources / PROGRAM.name), str(data_dir), *options],
+    def __init__(self, user: int, sources: Path, folder: Path) -> None:
+        self.python = interpreter_for(user)
+        self.socket = folder / "servers"
+        self._process = subprocess.Popen(
+            [*self.python, str(sources / PROGRAM.name), str(self.socket)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
             cwd="/",
             env=environment(sources),
             **as_user(user),
         )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == b"listening\n"
+
+    def close(self) -> None:
+        """End the process; its servers must have ended."""
+        self._process.communicate()
+
+
+class Server:
+    """A running server; `told` is what it said last."""
+
+    def __init__(self, data_dir: Path, servers: Servers, refuse_namespaces: bool = False) -> None:
+        self.data_dir = data_dir
+        self._connection = socket.socket(socket.AF_UNIX)
+        self._connection.connect(str(servers.socket))
+        self._stream = self._connection.makefile("rw")
+        request = {"data_dir": str(data_dir), "refuse_namespaces": refuse_namespaces}
+        self._stream.write(json.dumps(request) + "\n")
+        self._stream.flush()
         self.told: dict[str, Any] = {}
         self.next_event()
 
     def next_event(self) -> str:
-        """Wait for what it tells next; the name of the event, empty at its end."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if line.startswith("{"):
-                self.told = json.loads(line)
-                return str(self.told["event"])
-        self.told = {"event": "", "stderr": self.process.stderr.read() if self.process.stderr else ""}
-        return ""
+        """Wait for what it tells next; the name of the event."""
+        self.told = json.loads(self._stream.readline())
+        return str(self.told["event"])
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         """Run a statement as the service's role."""
@@ -69,29 +83,29 @@ class Server:
         os.kill(self.told[who], signal.SIGKILL)
 
     def stop(self) -> None:
-        """An orderly stop."""
-        if self.process.poll() is None:
-            assert self.process.stdin is not None
-            self.process.stdin.close()
-            self.process.wait(DEADLINE_SECONDS)
-        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
-            if stream is not None:
-                stream.close()
+        """An orderly stop; returns when it has ended."""
+        if self._stream.closed:
+            return
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_WR)
+            while self._stream.readline():
+                pass
+        self._stream.close()
+        self._connection.close()
 
 
 class Place:
     """A folder of its own that one user may enter, and servers in it."""
 
-    def __init__(self, root: Path, user: int, sources: Path, prepared: Path) -> None:
-        self.root, self.user, self.sources = root, user, sources
-        self.python = interpreter_for(user)
-        self._prepared = prepared
-        self._servers: list[Server] = []
+    def __init__(self, root: Path, user: int, servers: Servers, prepared: Path) -> None:
+        self.root, self.user, self.python = root, user, servers.python
+        self._servers, self._prepared = servers, prepared
+        self._running: list[Server] = []
 
-    def serve(self, data_dir: Path, *options: str) -> Server:
+    def serve(self, data_dir: Path, *, refuse_namespaces: bool = False) -> Server:
         """Start a server and wait until it is ready, or has refused."""
-        server = Server(data_dir, self.user, self.python, self.sources, *options)
-        self._servers.append(server)
+        server = Server(data_dir, self._servers, refuse_namespaces)
+        self._running.append(server)
         return server
 
     def prepare(self, name: str) -> Path:
@@ -111,16 +125,16 @@ class Place:
 
     def close(self) -> None:
         """End all that is left."""
-        for server in self._servers:
+        for server in self._running:
             server.stop()
 
 
 @contextmanager
-def place_for(user: int, sources: Path, prepared: Path) -> Iterator[Place]:
+def place_for(user: int, servers: Servers, prepared: Path) -> Iterator[Place]:
     """A place whose name is short."""
     with short_folder() as root:
         os.chown(root, user, user)
-        place = Place(root, user, sources, prepared)
+        place = Place(root, user, servers, prepared)
         try:
             yield place
         finally:
@@ -148,7 +162,6 @@ def copy_sources(folder: Path) -> None:
     compileall.compile_dir(folder, quiet=1)
 
 
-@cache
 def interpreter_for(user: int) -> list[str]:
     """The command of a Python that this user may run; skips the test when there is none."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -209,11 +222,3 @@ def until(condition: Callable[[], object], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain until {what}"
         time.sleep(0.01)
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process lives; one that has ended and was not taken in does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

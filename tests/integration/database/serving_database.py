@@ -1,6 +1,7 @@
-"""A server that does nothing but keep its database: told to stop by standard input, it tells of each step in JSON.
+"""Servers that do nothing but keep their database, each in a fork of this process, which has imported all it needs.
 
-Run as: serving_database.py FOLDER [refuse-namespaces]
+Run as: serving_database.py SOCKET. Each connection is one server: it is told the data folder (and whether
+namespaces are to be refused) in a line of JSON, tells of each step in such lines, and stops when it is hung up on.
 """
 
 from __future__ import annotations
@@ -8,34 +9,73 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import select
+import signal
+import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+from stillframe.database.embedded import EmbeddedPostgres
+from stillframe.errors import StillframeError
 
 
 def main() -> None:
-    if "refuse-namespaces" in sys.argv:
-        refuse_namespaces()
-    from stillframe.database.embedded import EmbeddedPostgres
-    from stillframe.errors import StillframeError
+    """Serve until standard input ends."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(sys.argv[1])
+    listener.listen()
+    print("listening", flush=True)
+    while sys.stdin not in (ready := select.select([listener, sys.stdin], [], [], 0.2)[0]):
+        while reap():
+            pass
+        if not ready:
+            continue
+        connection, _ = listener.accept()
+        if os.fork() == 0:
+            listener.close()
+            serve(connection)
+        connection.close()
 
-    postgres = EmbeddedPostgres(Path(sys.argv[1]), on_restart=lambda: tell("restarted", postgres))
+
+def reap() -> bool:
     try:
-        postgres.start()
+        return os.waitpid(-1, os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return False
+
+
+def serve(connection: socket.socket) -> None:
+    """The life of one server, to the end of its process."""
+    stream = connection.makefile("rw")
+    request = json.loads(stream.readline())
+
+    def tell(event: str, **facts: object) -> None:
+        stream.write(json.dumps({"event": event, "server_pid": os.getpid(), **facts}, default=str) + "\n")
+        stream.flush()
+
+    if request["refuse_namespaces"]:
+        refuse_namespaces()
+    try:
+        keep(Path(request["data_dir"]), tell, stream.readline)
     except StillframeError as error:
-        print(
-            json.dumps({"event": "refused", "kind": type(error).__name__, "message": str(error)}), flush=True
-        )
-        sys.exit(2)
-    tell("ready", postgres)
-    sys.stdin.readline()
+        tell("refused", kind=type(error).__name__, message=str(error))
+    except BaseException as error:
+        tell("mistake", message=repr(error))
+    os._exit(0)
+
+
+def keep(data_dir: Path, tell: Callable[..., None], wait: Callable[[], str]) -> None:
+    def facts() -> dict[str, object]:
+        return {
+            name: getattr(postgres, name) for name in ("pid", "supervisor_pid", "runs_as", "socket_folder")
+        }
+
+    postgres = EmbeddedPostgres(data_dir, on_restart=lambda: tell("restarted", **facts()))
+    postgres.start()
+    tell("ready", **facts())
+    wait()
     postgres.stop()
-    print(json.dumps({"event": "stopped"}), flush=True)
-
-
-def tell(event: str, postgres: object) -> None:
-    names = ("pid", "supervisor_pid", "runs_as", "socket_folder")
-    facts = {name: getattr(postgres, name) for name in names}
-    print(json.dumps({"event": event, **facts, "server_pid": os.getpid()}, default=str), flush=True)
 
 
 def refuse_namespaces() -> None:
@@ -58,4 +98,6 @@ def refuse_namespaces() -> None:
 
 
 if __name__ == "__main__":
+    # the test that hangs up on a server that tells something more is none of the server's business
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     main()

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import psycopg
 import pytest
-from database_server import Place, address, as_user, environment, is_kept, is_quiet, is_running, until
+from database_server import Place, address, as_user, environment, is_kept, is_quiet, until
 
 from stillframe.database.cluster import find_programs
-from stillframe.database.leftover import processes_in
+from stillframe.database.leftover import is_running, processes_in
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
 
@@ -129,7 +130,7 @@ def test_a_pid_file_of_before_is_no_obstacle(own_place: Place) -> None:
         stranger.kill()
 
 
-def test_a_postgresql_that_was_left_behind_is_stopped(place: Place) -> None:
+def test_a_postgresql_that_was_left_behind_is_stopped(place: Place, sources: Path) -> None:
     data_dir = place.prepare("data")
     pgdata = data_dir / "database" / "pgdata"
     # as after a supervisor on a system without a death signal: nobody looks after it
@@ -144,7 +145,7 @@ def test_a_postgresql_that_was_left_behind_is_stopped(place: Place) -> None:
     command += ["-c", f"unix_socket_directories={pgdata.parent}"]
     with subprocess.Popen(
         [*place.python, "-c", program, *command],
-        env=environment(place.sources),
+        env=environment(sources),
         cwd="/",
         stderr=subprocess.DEVNULL,
         **as_user(place.user),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from database_server import Place, is_kept, place_for, state
+from database_server import Place, is_kept, state
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="namespaces and tmpfs are Linux's"),
@@ -55,7 +55,7 @@ def fill_up(disk: Path) -> None:
 def test_where_namespaces_are_refused_an_ordinary_user_runs_it_for_root(own_place: Place) -> None:
     before = state(own_place.root)
     data_dir = own_place.root / "data"
-    server = own_place.serve(data_dir, "refuse-namespaces")
+    server = own_place.serve(data_dir, refuse_namespaces=True)
     assert server.told["event"] == "ready", server.told
     assert server.told["runs_as"] not in ("nobody", "the same user", "the same user in a namespace")
     assert Path(f"/proc/{server.told['pid']}").stat().st_uid not in (0, 65534)
@@ -69,13 +69,13 @@ def test_where_namespaces_are_refused_an_ordinary_user_runs_it_for_root(own_plac
     assert is_kept(again)
     again.stop()
     data_dir.chmod(0o711)
-    assert is_kept(own_place.serve(data_dir, "refuse-namespaces"))
+    assert is_kept(own_place.serve(data_dir, refuse_namespaces=True))
 
 
 def test_a_folder_that_this_user_may_not_enter_is_named(own_place: Place) -> None:
     closed = own_place.make(own_place.root / "closed")
     before = state(closed)
-    told = own_place.serve(closed / "data", "refuse-namespaces").told
+    told = own_place.serve(closed / "data", refuse_namespaces=True).told
     assert told["event"] == "refused"
     assert f"may not enter {closed}: choose a folder that others may enter with --data-dir" in told["message"]
     assert state(closed) == before
@@ -84,16 +84,15 @@ def test_a_folder_that_this_user_may_not_enter_is_named(own_place: Place) -> Non
 def test_a_folder_that_others_made_is_not_opened(own_place: Place) -> None:
     data_dir = own_place.prepare("data")
     before = state(data_dir)
-    told = own_place.serve(data_dir, "refuse-namespaces").told
+    told = own_place.serve(data_dir, refuse_namespaces=True).told
     assert f"may not enter {data_dir}: choose a folder" in told["message"]
     assert state(data_dir) == before
 
 
-def test_a_user_without_a_name_can_run_it(sources: Path, prepared: Path) -> None:
-    with place_for(54321, sources, prepared) as place:
-        server = place.serve(place.root / "data")
-        assert server.told["event"] == "ready", server.told
-        assert server.execute("SELECT 1") == [(1,)]
+def test_a_user_without_a_name_can_run_it(nameless_place: Place) -> None:
+    server = nameless_place.serve(nameless_place.root / "data")
+    assert server.told["event"] == "ready", server.told
+    assert server.execute("SELECT 1") == [(1,)]
 
 
 def test_a_full_disk_at_the_first_start(own_place: Place, disk: Path) -> None:
