@@ -1,7 +1,9 @@
-"""The other tools' commands, each at its best: nothing decoded, scaled or written that the work does not need.
+"""The other tools' commands.
 
-Where a tool starts a process for each shot, two run at a time with one decoding thread each: that is faster than
-the default of two threads in each. Whoever makes single cells is spared the work of pasting them into a sheet.
+Passes over a whole film decode, scale and write nothing that the work does not need. One process for each shot is
+called in two ways, two at a time both: as scripts call ffmpeg (`ffmpeg -ss T -i FILE -frames:v 1`), and at its best,
+with one decoding thread and, where a keyframe will do, nothing but that decoded. Whoever makes single cells is spared the
+work of pasting them into a sheet.
 """
 
 from __future__ import annotations
@@ -30,13 +32,21 @@ def ffmpeg_keyframe_per_shot(
     video: Path, folder: Path, moments_ms: Sequence[int], width_px: int | None
 ) -> list[list[str]]:
     """One process per moment, which decodes the keyframe before it and nothing else."""
-    return _ffmpeg_per_shot(video, folder, moments_ms, width_px, ["-noaccurate_seek", "-skip_frame", "nokey"])
+    how = ["-threads", "1", "-noaccurate_seek", "-skip_frame", "nokey"]
+    return _ffmpeg_per_shot(video, folder, moments_ms, width_px, how)
 
 
 def ffmpeg_exact_per_shot(
     video: Path, folder: Path, moments_ms: Sequence[int], width_px: int | None
 ) -> list[list[str]]:
     """One process per moment, which decodes from the keyframe before it up to the frame of the moment."""
+    return _ffmpeg_per_shot(video, folder, moments_ms, width_px, ["-threads", "1"])
+
+
+def ffmpeg_script_per_shot(
+    video: Path, folder: Path, moments_ms: Sequence[int], width_px: int | None
+) -> list[list[str]]:
+    """One process per moment, as scripts call it: no option but the moment."""
     return _ffmpeg_per_shot(video, folder, moments_ms, width_px, [])
 
 
@@ -46,7 +56,7 @@ def _ffmpeg_per_shot(
     scale = ["-vf", f"scale={width_px}:-2:flags=area"] if width_px else []
     commands = []
     for number, moment_ms in enumerate(moments_ms, 1):
-        seek = ["-threads", "1", *how, "-ss", f"{moment_ms / 1000:.3f}"]
+        seek = [*how, "-ss", f"{moment_ms / 1000:.3f}"]
         output = ["-frames:v", "1", *scale, *JPEG, str(folder / f"{number:05d}.jpg")]
         commands.append([*FFMPEG, *seek, "-i", str(video), *output])
     return commands
