@@ -141,7 +141,9 @@ def test_the_kernel_says_so_too(proof: Proof) -> None:
     outside, layers = proof["outside"], proof["layers"]
     own = USER if proof["user"] == 0 else proof["user"]
     assert outside["Uid"].split() == [str(own)] * 4
-    assert outside["own session"]
+    assert outside["own group"]
+    assert outside["scheduling"] == os.SCHED_OTHER
+    assert outside["session of the fork server"]
     # else forking would not be safe
     assert outside["threads of the fork server"] == 1
     assert (outside["NoNewPrivs"], outside["Seccomp"]) == ("1", "2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import struct
 import sys
@@ -479,3 +480,10 @@ def leading_pictures(clip: Clip) -> list[int]:
             elif packet.pts < key_pts:
                 counts[-1] += 1
     return counts
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="only where there are scheduling policies")
+def test_making_a_video_leaves_the_thread_as_it_was(tmp_path: Path) -> None:
+    before = os.sched_getscheduler(0)
+    videos.av1_mp4(tmp_path)
+    assert os.sched_getscheduler(0) == before

@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import json
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -63,6 +64,8 @@ class ForkServer:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # one that takes no orders any more is as good as gone
+        self._control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _END_TIMEOUT_S, 0))
         with theirs:
             self._process = subprocess.Popen(
                 command("stillframe.sandbox.zygote:main", f"{theirs.fileno()} {entry}"),
@@ -90,7 +93,7 @@ class ForkServer:
     def fork(self, video: int | None, cpu_s: int) -> Child:
         """A fresh child with `cpu_s` seconds of processor time, which can read the open file `video`.
 
-        Raises BrokenPipeError when the fork server has gone.
+        Raises BrokenPipeError when the fork server has gone, or hears no more; it must be stopped then.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         child = Child(self, next(self._numbers), ours)
@@ -102,10 +105,10 @@ class ForkServer:
                     raise BrokenPipeError
                 self._children[child._number] = child
                 self._send(order, descriptors)
-        except BaseException:
+        except OSError as error:
             self._children.pop(child._number, None)
             ours.close()
-            raise
+            raise BrokenPipeError from error
         return child
 
     def kill(self, number: int) -> None:

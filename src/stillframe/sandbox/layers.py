@@ -33,6 +33,8 @@ MEMORY_BYTES = 1 << 30
 ADDRESS_BYTES = 3 << 30
 _FILES = 64
 _CPU_GRACE_S = 5
+#: a child comes after its fork server and after the server itself
+_NICE = 5
 _CHECK_TIMEOUT_S = 30
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
@@ -100,7 +102,10 @@ def lock_down(keep: Collection[int], parent: int, cpu_s: int) -> Layers:
     To be called after a fork, with one thread. Raises SandboxUnavailable when seccomp or the limits do not hold;
     the caller then must end.
     """
-    os.setsid()
+    # the session is the fork server's, which has no terminal; one for each child would give each the processor
+    # share of a whole server, where the kernel shares it out by sessions (autogroup)
+    os.setpgid(0, 0)
+    os.nice(_NICE)
     _close_all_but(keep)
     _offer_to_the_memory_killer()
     own_network = _leave_networks()

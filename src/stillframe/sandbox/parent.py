@@ -158,12 +158,15 @@ class Sandbox:
         """A child that runs the sandbox's entry, for those who speak with it themselves. It must be killed."""
         for _ in range(_STARTS):
             server = self._running()
-            with contextlib.suppress(BrokenPipeError):
+            try:
                 child = server.fork(video, cpu_s)
-                # the first one waits until everything is loaded: none of that is the child's time
-                if child.forked.wait(_START_TIMEOUT_S) and child.pid is not None:
-                    return child
-                child.kill()
+            except BrokenPipeError:
+                server.stop()
+                continue
+            # the first one waits until everything is loaded: none of that is the child's time
+            if child.forked.wait(_START_TIMEOUT_S) and child.pid is not None:
+                return child
+            child.kill()
         raise SandboxUnavailable(("its fork server does not start, or cannot fork",))
 
     @contextlib.contextmanager
@@ -175,7 +178,12 @@ class Sandbox:
     ) -> Iterator[Session]:
         with _descriptor_of(source) as video:
             child = self.fork(video, math.ceil(self._limits.total_s) * request.threads)
-        with Session(child, source, self._pool, self._limits, cancelled) as session:
+        try:
+            leading = Session(child, source, self._pool, self._limits, cancelled)
+        except BaseException:
+            child.kill()
+            raise
+        with leading as session:
             session.send(msgspec.json.encode(request))
             try:
                 yield session

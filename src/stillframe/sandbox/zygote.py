@@ -50,6 +50,9 @@ def main(argument: str) -> None:
     """Serve on the socket whose descriptor is given; what a child runs comes after it, as `module:function`."""
     descriptor, _, entry = argument.partition(" ")
     server = os.getppid()
+    if os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR):
+        # an endless loop of a real-time process leaves nothing to the one that is to stop it
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     with socket.socket(fileno=int(descriptor)) as control:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             # the server decides when it is over, also when a whole group is told to end

@@ -96,7 +96,10 @@ def make(
     options = options_for(codec, gop=gop, bframes=bframes, open_gop=open_gop, field_order=field_order)
     for key, value in (codec_options or {}).items():
         options[key] = f"{options[key]}:{value}" if key.endswith("-params") and key in options else value
-    with _open(path, container_format, dict(container_options or {}), seekable) as container:
+    with (
+        _ordinary_scheduling(),
+        _open(path, container_format, dict(container_options or {}), seekable) as container,
+    ):
         stream = cast(VideoStream, container.add_stream(codec, rate=Fraction(fps), options=options))
         context = stream.codec_context
         context.width, context.height, context.pix_fmt, context.time_base = width, height, pix_fmt, time_base
@@ -121,6 +124,20 @@ def make(
     shown = (width * Fraction(sar), height) if sar >= 1 else (width, height / Fraction(sar))
     shown_px = round(shown[0]), round(shown[1])
     return facts_of(path, numbers, shown_px[::-1] if sideways else shown_px)
+
+
+@contextmanager
+def _ordinary_scheduling() -> Iterator[None]:
+    """Take back what SVT-AV1 does as root: it makes the thread that calls it a real-time one, above all others."""
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != policy:
+            os.sched_setscheduler(0, policy, parameters)
 
 
 @contextmanager
