@@ -2,8 +2,8 @@
 
 Passes over a whole film decode, scale and write nothing that the work does not need. One process for each shot is
 called in two ways, two at a time both: as scripts call ffmpeg (`ffmpeg -ss T -i FILE -frames:v 1`), and at its best,
-with one decoding thread and, where a keyframe will do, nothing but that decoded. Whoever makes single cells is spared the
-work of pasting them into a sheet.
+with one decoding thread and, where a keyframe will do, nothing but that decoded. Whoever makes single cells is
+spared the work of pasting them into a sheet.
 """
 
 from __future__ import annotations

@@ -273,7 +273,7 @@ def exact_still(setup: Setup, place: str, moment_ms: int) -> Row:
 
 
 def memory(setup: Setup, pick: str) -> Row:
-    """The same work with 100 and with 2,000 shots of an hour. They start at 2 s: at 0 the 100 would all be keyframes."""
+    """The same work with 100 and with 2,000 shots of an hour; from 2 s on, since at 0 the 100 would be keyframes."""
     video = GOP50_HOUR
     few, many = f"{STILLFRAME}, 100 shots", f"{STILLFRAME}, 2,000 shots"
     frame_type = "intra" if pick == "keyframe" else "normal"

@@ -23,7 +23,6 @@ from stillframe.errors import (
     ConfigError,
     MediaError,
     NotFound,
-    SandboxUnavailable,
     SinkError,
     SourceError,
     StillframeError,
@@ -334,7 +333,7 @@ class Steps:
                 return 0.0
             counted.kills += 1
             return None if counted.kills >= MOST_KILLS else 1.0
-        if isinstance(error, ConfigError | MediaError | NotFound | SandboxUnavailable):
+        if isinstance(error, ConfigError | MediaError | NotFound):
             return None
         if isinstance(error, SourceError | SinkError) and not error.transient:
             return None
