@@ -44,7 +44,6 @@ OPTIONS: Mapping[str, str] = {
     # in the data folder: /dev/shm is tiny in containers, and what is left there after a kill stays for ever
     "dynamic_shared_memory_type": "mmap",
     "io_method": "sync",
-    "dynamic_shared_memory_type": "posix",
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
     "wal_level": "minimal",

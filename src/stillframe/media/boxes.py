@@ -9,8 +9,8 @@ Source: ISO/IEC 14496-12 (boxes and tables), 23001-7 (encryption), Dolby's `dvcC
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from stillframe.media.sample_table import MAX_SAMPLES, Edit, SampleTable, read_sample_table
@@ -22,8 +22,7 @@ _HEAD_BYTES = 64 << 10
 _MAX_TOP_LEVEL_BOXES = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class TrackFacts:
+class TrackFacts(NamedTuple):
     """What a track's boxes say of themselves."""
 
     track_id: int
@@ -33,15 +32,14 @@ class TrackFacts:
     table: SampleTable | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Mp4Facts:
+class Mp4Facts(NamedTuple):
     """What the boxes of a file say. `moov_missing` means a file that was cut off, or is still being written."""
 
     moov_missing: bool = False
     fragmented: bool = False
     #: the last top-level box says it is longer than the file
     cut_off: bool = False
-    tracks: dict[int, TrackFacts] = field(default_factory=dict)
+    tracks: Mapping[int, TrackFacts] = MappingProxyType({})
     #: the tracks whose samples are encrypted in the first fragment, whatever their sample entries say
     encrypted_in_fragment: frozenset[int] = frozenset()
 

@@ -11,9 +11,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice, takewhile
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from av.packet import Packet
 from av.video.frame import VideoFrame
@@ -35,8 +34,7 @@ _MAX_REPLACEMENT_FRAMES = 3000
 Status = Literal["taken", "replaced", "missing"]
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """What was found for one shot: its frame, and how."""
 
     shot: int
@@ -47,8 +45,7 @@ class Taken:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(NamedTuple):
     """How far from its moment, in ticks, a shot may take a replacement, and an intra shot its keyframe."""
 
     replacement: int

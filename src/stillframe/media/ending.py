@@ -7,8 +7,8 @@ track that is longer), and a file that was cut off announces more than it holds.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from av.stream import Discard
 
@@ -23,8 +23,7 @@ _BACK_OFFS_S = (3, 15, 60)
 _DEFAULT_FRAME_S = Fraction(1, 25)
 
 
-@dataclass(frozen=True, slots=True)
-class VideoEnd:
+class VideoEnd(NamedTuple):
     """Ends in ticks of the stream (exclusive), a usual picture's length in ticks, and what is worth saying."""
 
     announced: int

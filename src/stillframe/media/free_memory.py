@@ -8,17 +8,8 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from functools import cache
 
 
-def give_back() -> None:
-    """Give back what the C library's allocator holds and does not use; about a millisecond. Does nothing elsewhere."""
-    trim = _malloc_trim()
-    if trim is not None:
-        trim(0)
-
-
-@cache
 def _malloc_trim() -> Callable[[int], int] | None:
     """glibc's malloc_trim; None with another C library."""
     try:
@@ -26,3 +17,13 @@ def _malloc_trim() -> Callable[[int], int] | None:
     except (AttributeError, OSError):
         return None
     return trim
+
+
+#: found now, since a decoding child that is locked in may not look for it
+_TRIM = _malloc_trim()
+
+
+def give_back() -> None:
+    """Give back what the C library's allocator holds and does not use; about a millisecond. Does nothing elsewhere."""
+    if _TRIM is not None:
+        _TRIM(0)

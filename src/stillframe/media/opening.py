@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from av.packet import Packet
 from av.video.frame import VideoFrame
@@ -25,8 +24,7 @@ _FIRST_PACKETS = 600
 _FEW_PACKETS = 18
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """A reader, the first picture that can be shown, and (pts, keyframe) of the packets read up to it."""
 
     reader: VideoReader

@@ -6,8 +6,7 @@ Source: ISO/IEC 14496-12, track header matrix; libav's display.h for its layout 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from av.video.frame import VideoFrame
 
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-@dataclass(frozen=True, slots=True)
-class Orientation:
+class Orientation(NamedTuple):
     """How to put a coded picture upright: transpose first (swap x and y), then flip."""
 
     transpose: bool = False

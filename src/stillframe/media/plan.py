@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 #: estimated seconds of work after which a stretch is closed
 STRETCH_S = 10.0
@@ -19,8 +20,7 @@ READ_ON_S = 2.0
 _MAX_RUN_SHOTS = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Aim:
+class Aim(NamedTuple):
     """One shot as the planner sees it, times in ticks.
 
     `moment` is the time that was asked for. `keyframe` is the keyframe to take itself (an intra shot).
@@ -42,8 +42,7 @@ class Stretch:
     cost_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Costs:
+class Costs(NamedTuple):
     """Seconds of one thread's work."""
 
     seek_s: float

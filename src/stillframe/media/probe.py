@@ -98,12 +98,14 @@ def probe(source: ByteSource) -> Probe:
     return found
 
 
-def open_and_probe(source: ByteSource) -> tuple[VideoReader, SampleTable | None, Probe]:
+def open_and_probe(
+    source: ByteSource, opening: Ahead[Opened] | None = None
+) -> tuple[VideoReader, SampleTable | None, Probe]:
     """As `probe`, and keep the open reader and an MP4's sample table for the survey that goes on with them.
 
-    The boxes are read while the container is being opened.
+    The boxes are read while the container is being opened; `opening` may have begun before.
     """
-    opening = Ahead(lambda: open_video(source))
+    opening = opening or Ahead(lambda: open_video(source))
     try:
         boxes = read_mp4(source)
         _refuse_by_boxes(source, boxes)

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import av.error
@@ -218,7 +218,7 @@ class _Worker:
     def _frames(self, taker: FrameTaker, run: tuple[Aim, ...]) -> Iterator[Taken]:
         if self._looks_for_keyframes and run[0].keyframe is None:
             found = [
-                replace(aim, keyframe=taker.find_keyframe(aim.moment, self._reach.keyframe)) for aim in run
+                aim._replace(keyframe=taker.find_keyframe(aim.moment, self._reach.keyframe)) for aim in run
             ]
             for aim in found:
                 if aim.keyframe is not None:
@@ -249,8 +249,7 @@ class _Worker:
             end = shot.moment + self._ticks(span_ms)
             for frame in taker.candidates(shot.moment, end, self._ticks(_BLACK_STEP_MS)):
                 if not darkroom.is_black(frame, level):
-                    return replace(
-                        taken,
+                    return taken._replace(
                         frame=frame,
                         pts=frame.pts,
                         keyframe=bool(frame.key_frame),
@@ -259,7 +258,7 @@ class _Worker:
         finally:
             self.stats.add(counters(reader))
             reader.close()
-        return replace(taken, reason="black, and so is everything in the seconds after it")
+        return taken._replace(reason="black, and so is everything in the seconds after it")
 
     def _ticks(self, time_ms: int) -> int:
         return self._work.survey.probe.span_ticks(time_ms)

@@ -166,7 +166,7 @@ class SampleTable:
         ahead = bisect_left(range(self.number), self._dts(0) + spread, key=self._dts)
         return ahead <= _MAX_REORDERED and spread <= _MAX_REORDERED * self._durations.extremes[1]
 
-    @property
+    @cached_property
     def keyframe_times(self) -> tuple[int, ...]:
         """The times of the keyframes that the file holds, ascending."""
         return tuple(sorted({self.pts(sample) for sample in self.keyframes if sample not in self._lost}))

@@ -9,18 +9,20 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stillframe.media.config import SnapshotConfig
-from stillframe.media.finish import finish
-from stillframe.media.opening import Ahead
+from stillframe.media.opening import Ahead, open_video
 from stillframe.media.reader import VideoReader
-from stillframe.media.render import OnShot, counters, render
-from stillframe.media.report import Report, Stats
 from stillframe.media.sink import FolderSink, Sink, demand_room
 from stillframe.media.source import ByteSource, MeteredSource, open_source
-from stillframe.media.survey import Survey, survey_and_keep
 
-OnSurvey = Callable[[Survey], None]
+if TYPE_CHECKING:
+    from stillframe.media.render import OnShot
+    from stillframe.media.report import Report
+    from stillframe.media.survey import Survey
+
+    OnSurvey = Callable[[Survey], None]
 
 #: more threads than this gain nothing, and cost a decoder's memory each
 _MOST_THREADS = 8
@@ -65,19 +67,25 @@ def _shoot(
     on_shot: OnShot | None,
 ) -> Report:
     started = time.perf_counter()
-    # the second thread's container is opened while the survey looks at the first
-    opening = Ahead(lambda: VideoReader(source)) if threads > 1 and config.count != 1 else None
+    # the containers are opened, the second thread's as well, while the rest of us is imported
+    first = Ahead(lambda: open_video(source))
+    second = Ahead(lambda: VideoReader(source)) if threads > 1 and config.count != 1 else None
     readers: list[VideoReader] = []
     try:
-        survey, reader = survey_and_keep(source, config)
+        from stillframe.media.finish import finish
+        from stillframe.media.render import counters, render
+        from stillframe.media.report import Stats
+        from stillframe.media.survey import survey_and_keep
+
+        survey, reader = survey_and_keep(source, config, first)
         readers.append(reader)
         files = -(-survey.planned // survey.sheet.cells) if survey.sheet else survey.planned
         demand_room(sink.names, "sheet" if survey.sheet else "still", files)
         stats = Stats()
         stats.add(counters(reader))
         stats.spend("survey", time.perf_counter() - started)
-        if opening is not None:
-            readers.append(opening.take())
+        if second is not None:
+            readers.append(second.take())
         if on_survey is not None:
             on_survey(survey)
         rendered = [
@@ -89,8 +97,9 @@ def _shoot(
         stats.seconds["wall"] = time.perf_counter() - started
         return report
     finally:
-        if opening is not None:
-            opening.close()
+        first.close()
+        if second is not None:
+            second.close()
         for reader in readers:
             reader.close()
 

@@ -5,15 +5,14 @@ Source of the rules: docs/parameters.md, rows "Count and Interval" and "shots pa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from stillframe.errors import ConfigError
 from stillframe.media.config import MAX_SHOTS, WEBVTT_INTERVAL_MS, SnapshotConfig
 
 
-@dataclass(frozen=True, slots=True)
-class ShotList:
+class ShotList(NamedTuple):
     """The moments asked for, in milliseconds from the first picture.
 
     `dropped_ms` lie at or behind the end of the video. `step_ms` is the distance between two shots, 0 for a

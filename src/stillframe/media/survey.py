@@ -12,6 +12,7 @@ from stillframe.errors import PastTheEnd
 from stillframe.media.config import SINGLE_SHOT_BLACK_LEVEL, SnapshotConfig
 from stillframe.media.decode import FrameTaker
 from stillframe.media.geometry import Placement, SheetGeometry, cell_size, place, sheet_geometry, still_size
+from stillframe.media.opening import Ahead, Opened
 from stillframe.media.plan import Aim, Stretch, anchor_of, costs_of, nearest_keyframe, stretches
 from stillframe.media.probe import Probe, open_and_probe
 from stillframe.media.reader import VideoReader
@@ -92,9 +93,11 @@ def survey(source: ByteSource, config: SnapshotConfig) -> Survey:
     return found
 
 
-def survey_and_keep(source: ByteSource, config: SnapshotConfig) -> tuple[Survey, VideoReader]:
-    """As `survey`, and the open reader, for rendering in the same process."""
-    reader, table, probe = open_and_probe(source)
+def survey_and_keep(
+    source: ByteSource, config: SnapshotConfig, opening: Ahead[Opened] | None = None
+) -> tuple[Survey, VideoReader]:
+    """As `survey`, and the open reader, for rendering in the same process. `opening` may have begun before."""
+    reader, table, probe = open_and_probe(source, opening)
     try:
         return _survey(config, probe, reader, table), reader
     except BaseException:
