@@ -8,6 +8,7 @@ StillframeError
 ├── IdempotentParameterMismatch  a ClientToken was used before, for something else
 ├── Throttled        too many requests of this caller, for now
 ├── Unavailable      a part of the service is away for a moment
+├── RequestFailed    a server that we have called refused the request, or could not be reached
 ├── SourceError      the input cannot be read (missing, no permission, changed while being read)
 ├── MediaError       the input was read, but no picture can be made of it
 │   └── PastTheEnd   the one moment that was asked for lies behind the end of the video
@@ -130,6 +131,23 @@ class Unavailable(StillframeError):
 
     def __str__(self) -> str:
         return f"{self.part} cannot be reached at the moment"
+
+
+class RequestFailed(StillframeError):
+    """A server that we have called refused the request, or could not be reached.
+
+    `code` is the one that it answered, ServiceUnavailable when there was no answer. `transient`: the same may work
+    a little later.
+    """
+
+    def __init__(self, code: str, message: str, *, transient: bool = False) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+        self.transient = transient
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
 
 
 class SourceError(StillframeError, OSError):

@@ -62,6 +62,14 @@ def sign(secret: str, string_to_sign: str) -> str:
     return hmac.new(secret.encode(), string_to_sign.encode(), hashlib.sha256).hexdigest()
 
 
+def authorization(access_key_id: str, secret: str, request: SignedRequest) -> str:
+    """The Authorization header of a request that is about to be sent; all of its headers are signed."""
+    names = sorted(request.headers)
+    digest = hashlib.sha256(_canonical_request(request, names).encode()).hexdigest()
+    signature = sign(secret, f"{ALGORITHM}\n{digest}")
+    return f"{ALGORITHM} Credential={access_key_id},SignedHeaders={';'.join(names)},Signature={signature}"
+
+
 def _parts(authorization: str) -> tuple[str, list[str], str]:
     algorithm, _, rest = authorization.partition(" ")
     if algorithm != ALGORITHM:

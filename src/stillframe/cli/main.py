@@ -1,6 +1,6 @@
 """The command `stillframe`: its commands, and how errors become one line and an exit code.
 
-Nothing here imports av or numpy: `stillframe --help` answers at once.
+Nothing here imports av, numpy or what the service is made of: `stillframe --help` answers at once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from stillframe import __version__
-from stillframe.cli import lint, probe, serve, snap
+from stillframe.cli import bucket, config, db, doctor, job, key, lint, pipeline, probe, serve, snap
 from stillframe.cli.messages import make_streams_safe, print_error
 from stillframe.errors import StillframeError, os_reason
 
@@ -21,6 +21,7 @@ from stillframe.errors import StillframeError, os_reason
 USAGE_EXIT = 64
 INTERRUPTED_EXIT = 130
 
+_INSTALL = "run: pip install 'stillframe[server]'"
 _EPILOG = """Exit codes: 0 all is well; 1 to 63 so many files failed (63: or more); 64 wrong usage; 130 interrupted."""
 
 app = typer.Typer(
@@ -36,6 +37,13 @@ app.command(name="snap", epilog=snap.EXAMPLES, no_args_is_help=True)(snap.snap)
 app.command(name="probe", epilog=probe.EXAMPLES, no_args_is_help=True)(probe.probe)
 app.command(name="lint", epilog=lint.EXAMPLES, no_args_is_help=True)(lint.lint)
 app.command(name="serve", epilog=serve.EXAMPLES)(serve.serve)
+app.command(name="doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
+app.add_typer(job.app, name="job")
+app.add_typer(key.app, name="key")
+app.add_typer(bucket.app, name="bucket")
+app.add_typer(pipeline.app, name="pipeline")
+app.add_typer(db.app, name="db")
+app.add_typer(config.app, name="config")
 
 
 def main() -> NoReturn:
@@ -58,6 +66,11 @@ def run() -> int:
         return USAGE_EXIT
     except StillframeError as error:
         print_error(error)
+        return 1
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "stillframe":
+            raise
+        print_error(f"{error.name} is not installed, which the service needs: {_INSTALL}")
         return 1
     except MemoryError:
         print_error("more memory is needed than there is")

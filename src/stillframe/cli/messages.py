@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import TextIO
 
 
 def print_error(text: object) -> None:
     """One line on standard error; line ends within file names are shown as such."""
-    print_line(f"stillframe: {text}".replace("\n", "\\n").replace("\r", "\\r"), sys.stderr)
+    print_line(_one_line(f"stillframe: {text}"), sys.stderr)
 
 
 def say(text: str) -> None:
     """One line on standard output."""
     print_line(text, sys.stdout)
+
+
+def say_progress(text: str) -> None:
+    """How far something has come, on standard error: one line that changes on a terminal, else a line each time."""
+    if sys.stderr.isatty():
+        # to the line's start, and what was there is wiped out: the next line of any kind goes over it
+        print(f"\r\x1b[K{text}\r", end="", file=sys.stderr, flush=True)
+    else:
+        print_line(text, sys.stderr)
+
+
+def say_table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Rows in columns on standard output; line ends within a cell are shown as such."""
+    cells = [[_one_line(str(cell)) for cell in row] for row in (heading, *rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def print_line(text: str, file: TextIO) -> None:
@@ -23,6 +41,10 @@ def print_line(text: str, file: TextIO) -> None:
         print(text, file=file, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\n", "\\n").replace("\r", "\\r")
 
 
 def make_streams_safe() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from stillframe.server.operator import Operator
     from stillframe.settings import Settings
 
 DataDir = Annotated[
@@ -18,6 +21,23 @@ ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", help="A TOML file of settings (stillframe.toml in the data folder)."),
 ]
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def group(help: str) -> typer.Typer:
+    """A command that has commands of its own."""
+    return typer.Typer(help=help, no_args_is_help=True, add_completion=False)
+
+
+@contextlib.contextmanager
+def operating(config: Path | None, data_dir: Path | None) -> Iterator[Operator]:
+    """The data folder's database and keys, for as long as a command needs them. Raises StillframeError."""
+    from stillframe.server.operator import operate
+
+    with operate(load(config, data_dir=data_dir)) as operator:
+        yield operator
 
 
 def load(config: Path | None, **options: Any) -> Settings:

@@ -18,6 +18,7 @@ from stillframe.database.embedded import EmbeddedPostgres
 from stillframe.database.engine import with_driver
 from stillframe.errors import SettingsError, os_reason
 from stillframe.ims import body
+from stillframe.server.address import announced
 from stillframe.server.assembly import Assembly, FirstRun
 from stillframe.settings import Settings
 from stillframe.telemetry import configure_logging
@@ -37,12 +38,14 @@ def serve(settings: Settings, on_ready: OnReady) -> None:
         assembly = Assembly(settings, url, owns_database=owned)
         try:
             first = assembly.first_run()
+            host, port = listener.getsockname()[:2]
+            local_url = f"http://{_bracketed(host)}:{port}"
             if settings.public_url is None:
-                host, port = listener.getsockname()[:2]
-                assembly.public_url = f"http://{_bracketed(host)}:{port}"
+                assembly.public_url = local_url
             assembly.start_working()
-            on_ready(assembly, first)
-            _run(assembly, listener)
+            with announced(settings.data_dir, local_url):
+                on_ready(assembly, first)
+                _run(assembly, listener)
         finally:
             assembly.stop()
 

@@ -1,0 +1,67 @@
+"""`stillframe key`: the access keys of the API."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from stillframe.cli.messages import say, say_table
+from stillframe.cli.settings import ConfigFile, DataDir, Json, group, operating
+
+app = group("Make, list, disable and delete access keys.")
+AccessKeyId = Annotated[str, typer.Argument(metavar="ID", help="The AccessKeyId.", show_default=False)]
+
+
+@app.command(epilog="Example:\n\nstillframe key create")
+def create(as_json: Json = False, data_dir: DataDir = None, config: ConfigFile = None) -> None:
+    """Make a new access key. Its secret is shown now, and never again."""
+    with operating(config, data_dir) as operator:
+        made = operator.keys.create(operator.account_id())
+    if as_json:
+        say(json.dumps({"AccessKeyId": made.access_key_id, "AccessKeySecret": made.secret}))
+        return
+    say(f"AccessKeyId      {made.access_key_id}")
+    say(f"AccessKeySecret  {made.secret}      (shown only this once)")
+
+
+@app.command("list", epilog="Example:\n\nstillframe key list --json")
+def list_keys(as_json: Json = False, data_dir: DataDir = None, config: ConfigFile = None) -> None:
+    """List the access keys, without their secrets."""
+    with operating(config, data_dir) as operator:
+        keys = operator.keys.all()
+    rows = [
+        (key.access_key_id, "active" if key.active else "disabled", f"{key.created_at:%Y-%m-%dT%H:%M:%SZ}")
+        for key in keys
+    ]
+    if as_json:
+        say(
+            json.dumps([dict(zip(("AccessKeyId", "Status", "CreateTime"), row, strict=True)) for row in rows])
+        )
+        return
+    say_table(("AccessKeyId", "Status", "Created"), rows)
+
+
+@app.command(epilog="Example:\n\nstillframe key disable SFabcdefghijklmnopqrstuv")
+def disable(access_key_id: AccessKeyId, data_dir: DataDir = None, config: ConfigFile = None) -> None:
+    """Refuse a key from the next request on; `enable` brings it back."""
+    with operating(config, data_dir) as operator:
+        operator.keys.set_active(access_key_id, active=False)
+    say(f"{access_key_id} is disabled")
+
+
+@app.command(epilog="Example:\n\nstillframe key enable SFabcdefghijklmnopqrstuv")
+def enable(access_key_id: AccessKeyId, data_dir: DataDir = None, config: ConfigFile = None) -> None:
+    """Accept a disabled key again."""
+    with operating(config, data_dir) as operator:
+        operator.keys.set_active(access_key_id, active=True)
+    say(f"{access_key_id} is active")
+
+
+@app.command(epilog="Example:\n\nstillframe key delete SFabcdefghijklmnopqrstuv")
+def delete(access_key_id: AccessKeyId, data_dir: DataDir = None, config: ConfigFile = None) -> None:
+    """Remove a key for good."""
+    with operating(config, data_dir) as operator:
+        operator.keys.delete(access_key_id)
+    say(f"{access_key_id} is deleted")

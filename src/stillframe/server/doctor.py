@@ -1,0 +1,207 @@
+"""What is wrong with a service, and how to mend it: each part is looked at as the server uses it.
+
+for finding in examine(settings):
+    print(finding.state, finding.subject, finding.text, finding.remedy)
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+import httpx
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from stillframe.catalog.buckets import Buckets
+from stillframe.database import migrations
+from stillframe.database.engine import Database
+from stillframe.errors import StillframeError, os_reason
+from stillframe.ims.client import open_http
+from stillframe.ims.wire import VERSION
+from stillframe.keyring import Keyring
+from stillframe.sandbox.layers import Layers, available_layers
+from stillframe.server.address import address_of
+from stillframe.server.assembly import KEYRING_FILE
+from stillframe.server.operator import opened
+from stillframe.settings import Settings
+
+#: with less, the private database may soon have no room for its log (its max_wal_size, twice)
+LEAST_FREE_BYTES = 512 << 20
+#: far less than what a signature's time may be off, and more than a slow answer explains
+MOST_APART_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of one subject. `note` is worth knowing, but no fault; `remedy` says what to do."""
+
+    subject: str
+    state: Literal["ok", "note", "wrong"]
+    text: str
+    remedy: str = ""
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Look at everything. Nothing is changed, but for a small object that is written to each bucket and removed."""
+    yield _disk(settings)
+    try:
+        with opened(settings) as database:
+            yield from _database(database)
+            yield from _keyring(settings)
+            yield from _buckets(database)
+    except (StillframeError, SQLAlchemyError) as error:
+        yield Finding("database", "wrong", _one(error), "see the message; stillframe serve logs the same")
+    yield from sandbox_findings(available_layers(), required=settings.sandbox == "required")
+    yield from _address(settings)
+
+
+def _disk(settings: Settings) -> Finding:
+    folder = settings.data_dir.resolve()
+    if not folder.is_dir():
+        remedy = "run: stillframe serve, or name the server's folder with --data-dir"
+        return Finding("data folder", "wrong", f"{folder} is not there", remedy)
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        return Finding("data folder", "wrong", f"{folder}: {os_reason(error)}", "mend the disk it lies on")
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        remedy = "run this as the user whom the server runs as"
+        return Finding("data folder", "wrong", f"{folder} may not be read and written by this user", remedy)
+    if free < LEAST_FREE_BYTES:
+        remedy = f"make room: at least {LEAST_FREE_BYTES >> 20} MiB, or move the folder with --data-dir"
+        return Finding("data folder", "wrong", f"{folder}: only {free >> 20} MiB are free", remedy)
+    return Finding("data folder", "ok", f"{folder}, {free >> 20} MiB are free")
+
+
+def _database(database: Database) -> Iterator[Finding]:
+    with database.transaction() as session:
+        began = time.time()
+        version, theirs = session.execute(
+            text("SELECT current_setting('server_version'), extract(epoch FROM clock_timestamp())")
+        ).one()
+        ours = (began + time.time()) / 2
+    yield Finding("database", "ok", f"PostgreSQL {version} answers")
+    apart = abs(ours - float(theirs))
+    if apart > MOST_APART_S:
+        remedy = "set both machines' clocks, best by NTP: signatures and links depend on them"
+        yield Finding("clock", "wrong", f"this machine's and the database's are {apart:.0f} s apart", remedy)
+    else:
+        yield Finding("clock", "ok", "the same as the database's")
+    try:
+        migrations.check(database.engine)
+    except StillframeError as error:
+        yield Finding("database revision", "wrong", _one(error), "run: stillframe db upgrade")
+    else:
+        yield Finding("database revision", "ok", f"{migrations.newest()}, as this Stillframe needs")
+
+
+def _keyring(settings: Settings) -> Iterator[Finding]:
+    path = settings.data_dir / KEYRING_FILE
+    if not path.exists():
+        remedy = "restore it from a copy; without one: delete all keys and make new ones with stillframe key"
+        yield Finding("keyring", "wrong", f"{path} is not there: no access key can be decrypted", remedy)
+        return
+    try:
+        Keyring.open(path)
+    except StillframeError as error:
+        yield Finding("keyring", "wrong", _one(error), "see the message")
+    else:
+        yield Finding("keyring", "ok", "can be read, by its owner alone")
+
+
+def _buckets(database: Database) -> Iterator[Finding]:
+    buckets = Buckets(database).all()
+    if not buckets:
+        remedy = "run: stillframe bucket add NAME --to fs:/folder"
+        yield Finding("buckets", "note", "there are none, so no job can be submitted", remedy)
+    for bucket in buckets:
+        subject = f"bucket {bucket.name}"
+        try:
+            bucket.open().check()
+        except StillframeError as error:
+            remedy = (
+                f"make {bucket.place} readable and writable for the server's user, "
+                f"or run: stillframe bucket remove {bucket.name}"
+            )
+            yield Finding(subject, "wrong", _one(error), remedy)
+        else:
+            yield Finding(subject, "ok", f"{bucket.place} was written, read and cleaned up")
+
+
+def sandbox_findings(layers: Layers, *, required: bool) -> Iterator[Finding]:
+    """Each layer that the decoder is locked in by."""
+    if not required:
+        remedy = "set sandbox to required, unless every video is your own"
+        yield Finding("sandbox", "note", "is off by setting: videos are decoded in the server itself", remedy)
+    must: Literal["note", "wrong"] = "wrong" if required else "note"
+    rows: tuple[tuple[str, object, Literal["note", "wrong"], str], ...] = (
+        ("seccomp", layers.seccomp, must, "use Linux on x86-64 or ARM64 and allow seccomp filters"),
+        ("limits", layers.rlimits, must, "allow setrlimit: memory, processor time and open files"),
+        ("Landlock", layers.landlock, "note", "use Linux 5.13 or newer with Landlock for one barrier more"),
+        (
+            "network namespace",
+            layers.network_namespace,
+            "note",
+            "allow unprivileged user namespaces for one barrier more",
+        ),
+        (
+            "unprivileged user",
+            layers.unprivileged,
+            "note",
+            "run the server as an ordinary user, or let root change its user",
+        ),
+    )
+    for name, holds, otherwise, remedy in rows:
+        if holds:
+            yield Finding(f"sandbox: {name}", "ok", "holds")
+        else:
+            yield Finding(f"sandbox: {name}", otherwise, "cannot be put on here", remedy)
+
+
+def _address(settings: Settings) -> Iterator[Finding]:
+    running = address_of(settings.data_dir)
+    if running is None:
+        yield Finding("server", "note", "none runs on this data folder", "run: stillframe serve")
+    else:
+        yield answering("server", running)
+    if settings.public_url is not None:
+        yield answering("public_url", settings.public_url)
+
+
+def answering(subject: str, url: str) -> Finding:
+    """Whether the API answers at a URL, and gets the header Host as it was sent: clients have signed it."""
+    parts = urlsplit(url)
+    root = f"{parts.scheme}://{parts.netloc}"
+    # refused for its missing signature, which is enough: the answer says which Host has arrived
+    query = {"Action": "ListSnapshotJobs", "Version": VERSION}
+    try:
+        with open_http(root) as http:
+            response = http.get(f"{root}/", params=query, headers={"host": parts.netloc}, timeout=10)
+            answer = response.json()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        remedy = f"start the server, and let {parts.netloc} lead to it"
+        return Finding(subject, "wrong", f"{url} cannot be reached: {error}", remedy)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict) or "HostId" not in answer:
+        remedy = "let the proxy pass every request for / to Stillframe"
+        text_ = f"{url} answers {response.status_code}, but not as the API does"
+        return Finding(subject, "wrong", text_, remedy)
+    if answer["HostId"] != parts.netloc:
+        return Finding(
+            subject,
+            "wrong",
+            f"Host is sent as {parts.netloc}, but arrives as {answer['HostId']}: every signature will be refused",
+            "let the proxy keep it (nginx: proxy_set_header Host $http_host;  Apache: ProxyPreserveHost On)",
+        )
+    return Finding(subject, "ok", f"the API answers at {url}, and Host arrives as it was sent")
+
+
+def _one(error: Exception) -> str:
+    return str(error).splitlines()[0]

@@ -1,0 +1,89 @@
+"""What the commands of an operator work with: the data folder's database and keys, whether a server runs or not.
+
+with operate(settings) as operator:
+    operator.keys.create(operator.account_id())
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import URL
+
+from stillframe.accounts.accounts import FIRST_ACCOUNT, Accounts
+from stillframe.accounts.keys import AccessKeys
+from stillframe.catalog.buckets import Buckets
+from stillframe.catalog.pipelines import Pipelines
+from stillframe.database import migrations
+from stillframe.database.embedded import borrow_or_start
+from stillframe.database.engine import Database, make_engine, with_driver
+from stillframe.errors import DatabaseError
+from stillframe.jobs.queue import Queue
+from stillframe.keyring import Keyring
+from stillframe.server.assembly import KEYRING_FILE
+from stillframe.service.pipelines import PipelineControl
+from stillframe.settings import Settings
+from stillframe.telemetry import configure_logging
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """The rooms that an operator's commands speak to."""
+
+    settings: Settings
+    database: Database
+    accounts: Accounts
+    keys: AccessKeys
+    buckets: Buckets
+    pipelines: Pipelines
+    pipeline_control: PipelineControl
+
+    def account_id(self) -> str:
+        """The account that everything belongs to for now. Raises DatabaseError before the first start."""
+        found = self.accounts.find(FIRST_ACCOUNT)
+        if found is None:
+            raise DatabaseError("there is no account yet: run: stillframe serve")
+        return found
+
+
+@contextlib.contextmanager
+def operate(settings: Settings) -> Iterator[Operator]:
+    """The data folder as it is now. Raises DatabaseError unless its database is at our revision."""
+    with opened(settings) as database:
+        migrations.check(database.engine)
+        keys = AccessKeys(database, Keyring.open(settings.data_dir / KEYRING_FILE))
+        pipelines = Pipelines(database)
+        control = PipelineControl(database, pipelines, Queue(database.engine.url))
+        yield Operator(settings, database, Accounts(database), keys, Buckets(database), pipelines, control)
+
+
+@contextlib.contextmanager
+def opened(settings: Settings) -> Iterator[Database]:
+    """The database, at whatever revision it is. Raises DatabaseError when there is none.
+
+    The running server's is borrowed; without a server it is started, and stopped at the end.
+    """
+    configure_logging(level="error")
+    with _address(settings) as url:
+        database = Database(make_engine(url, application_name="stillframe command"))
+        try:
+            yield database
+        finally:
+            database.close()
+
+
+@contextlib.contextmanager
+def _address(settings: Settings) -> Iterator[URL]:
+    if settings.database_url is not None:
+        yield with_driver(settings.database_url.get_secret_value())
+        return
+    # a slip of the pen in --data-dir makes no new folder
+    if not (settings.data_dir / "database").is_dir():
+        raise DatabaseError(
+            f"{settings.data_dir}: is no data folder: name the server's with --data-dir, "
+            "or make a new one: stillframe serve"
+        )
+    with borrow_or_start(settings.data_dir) as url:
+        yield url
