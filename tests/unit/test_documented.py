@@ -19,7 +19,14 @@ from stillframe.media.geometry import place, sheet_geometry
 from stillframe.media.shotlist import shot_list
 
 TEXT = (Path(__file__).parents[2] / "docs" / "parameters.md").read_text(encoding="utf-8")
-COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
+SERVICE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
+ALL_COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = {name: ALL_COMMANDS[name] for name in ("snap", "probe", "lint")}
+SERVICE_COMMANDS = {
+    f"{name} {inner}".strip(): command
+    for name in ALL_COMMANDS.keys() - COMMANDS
+    for inner, command in getattr(ALL_COMMANDS[name], "commands", {"": ALL_COMMANDS[name]}).items()
+}
 
 GRID = "SpriteSnapshotConfig"
 KEYS = [wire_name(field.name) for field in fields(SnapshotConfig)]
@@ -111,6 +118,20 @@ def test_every_option_is_documented(command: str, option: str) -> None:
         if own
         else re.search(rf"^\|.*`{option}`", TEXT, re.MULTILINE)
     )
+
+
+@pytest.mark.parametrize("command", sorted(SERVICE_COMMANDS))
+def test_every_command_of_the_service_is_documented_with_its_options(command: str) -> None:
+    lines = [line for line in SERVICE.splitlines() if re.match(rf"`stillframe {command}[ `]", line)]
+    assert len(lines) == 1
+    shared = {"--help", "-h", "--data-dir", "--config", "--endpoint"}
+    options = {
+        option
+        for parameter in SERVICE_COMMANDS[command].params
+        for option in [*parameter.opts, *parameter.secondary_opts]
+        if option.startswith("-")
+    }
+    assert {*re.findall(r"\[(-[a-z-]+)\]", lines[0])} == options - shared
 
 
 @pytest.mark.parametrize("row", PARAMETERS.values(), ids=PARAMETERS)

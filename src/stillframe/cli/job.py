@@ -80,8 +80,7 @@ def submit(
     if job["Status"] != "Success":
         print_error(f"job {job_id}: {job['Code']}: {job['Message']}")
         return 1
-    count = job.get("Count", 0)
-    say(f"Success: {count} {'picture' if count == 1 else 'pictures'}: {output}")
+    say(f"Success, Count {job.get('Count', 0)}: {output}")
     return 0
 
 

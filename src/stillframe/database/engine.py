@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import TypeVar, cast
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -75,8 +76,13 @@ def with_driver(url: str | URL) -> URL:
 
 
 def psycopg_dsn(url: str | URL) -> str:
-    """The address for psycopg itself, password included: for the queue's own connections."""
-    return with_driver(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    """The address for psycopg itself, password included: for the queue's own connections.
+
+    Not as a URL: SQLAlchemy writes a space in it as `+`, which PostgreSQL's library takes for a plus sign.
+    """
+    address = with_driver(url)
+    _, arguments = address.get_dialect()().create_connect_args(address)
+    return make_conninfo(**arguments)
 
 
 class Database:

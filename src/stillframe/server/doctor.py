@@ -87,18 +87,26 @@ def _database(database: Database) -> Iterator[Finding]:
         ).one()
         ours = (began + time.time()) / 2
     yield Finding("database", "ok", f"PostgreSQL {version} answers")
-    apart = abs(ours - float(theirs))
-    if apart > MOST_APART_S:
-        remedy = "set both machines' clocks, best by NTP: signatures and links depend on them"
-        yield Finding("clock", "wrong", f"this machine's and the database's are {apart:.0f} s apart", remedy)
-    else:
-        yield Finding("clock", "ok", "the same as the database's")
+    yield clock_finding(ours, float(theirs))
     try:
         migrations.check(database.engine)
     except StillframeError as error:
         yield Finding("database revision", "wrong", _one(error), "run: stillframe db upgrade")
     else:
         yield Finding("database revision", "ok", f"{migrations.newest()}, as this Stillframe needs")
+
+
+def clock_finding(ours_s: float, theirs_s: float) -> Finding:
+    """This machine's clock beside the database's, both in Unix time."""
+    apart_s = abs(ours_s - theirs_s)
+    if apart_s <= MOST_APART_S:
+        return Finding("clock", "ok", "the same as the database's")
+    return Finding(
+        "clock",
+        "wrong",
+        f"this machine's and the database's are {apart_s:.0f} s apart",
+        "set both machines' clocks, best by NTP: signatures and links depend on them",
+    )
 
 
 def _keyring(settings: Settings) -> Iterator[Finding]:
