@@ -4,7 +4,7 @@ BIN := .venv/bin
 TESTS ?= -n auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all sdks players check format bench picture clean
+.PHONY: help demo test test-all drill sdks players check format bench picture clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -17,6 +17,9 @@ test: .venv/dev sdks ## Run the tests (the full tables have a fixed sample here)
 
 test-all: .venv/dev sdks ## Run the tests with the full tables of media and faults
 	$(BIN)/python -m pytest $(TESTS) -m "not players"
+
+drill: .venv/dev ## Kill the server and its database again and again under 200 jobs; none may be lost (some minutes)
+	$(BIN)/python tests/drill/under_kills.py
 
 sdks: .venv/dev ## Install the official SDKs that the tests call the API with, apart from everything else
 	$(BIN)/python scripts/install_sdks.py

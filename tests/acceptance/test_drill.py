@@ -1,0 +1,20 @@
+"""A short sample of `make drill`: server and PostgreSQL are killed under jobs, and all of these end as they must."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from drill.launcher import POINTS
+from drill.under_kills import drill
+from stillframe.sandbox.layers import available_layers
+
+pytestmark = pytest.mark.skipif(bool(available_layers().missing), reason=str(available_layers().missing))
+
+
+def test_no_job_is_lost_under_kills(tmp_path: Path) -> None:
+    told = drill(tmp_path, jobs=18, kills=3, postgres_kills=1, seed=1)
+    assert (told.kills, told.postgres_kills, told.points) == (3, 1, [*POINTS])
+    assert told.ended == {"Success": 12, "InvalidParameter.ResourceContentBad": 4, "ResourceNotFound": 2}
+    assert told.pictures

@@ -1,0 +1,209 @@
+"""A server in a process of its own on a data folder: start it, kill it, call it over signed HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ims_signer import Acs3
+
+DEADLINE_S = 60.0
+LAUNCHER = Path(__file__).with_name("launcher.py")
+
+
+class Refused(Exception):
+    """The server's answer is an error: its status and what it said."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that nobody else becomes: its number and when it was started."""
+
+    pid: int
+    started: str
+
+    @property
+    def is_alive(self) -> bool:
+        stat = _stat(self.pid)
+        return stat is not None and stat[19] == self.started and stat[0] != "Z"
+
+
+class Server:
+    """`stillframe serve` on a data folder and one port, through all its lives."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.data_dir = folder / "data"
+        self.bucket = self.data_dir / "buckets" / "local"
+        self.port = _free_port()
+        self.starts = 0
+        #: every process that ever belonged to it
+        self.seen: set[Process] = set()
+        self._folder = folder
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+        self._signer: Acs3 | None = None
+
+    def start(self, point: str = "", *, wait: bool = True) -> None:
+        """Start it; it kills itself at `point` (`launcher.POINTS`)."""
+        self.starts += 1
+        mark = self._folder / f"died-{self.starts}"
+        command = [sys.executable, str(LAUNCHER), point, str(mark), "serve"]
+        command += ["--data-dir", str(self.data_dir), "--port", str(self.port), *self._options]
+        with (self._folder / f"out-{self.starts}").open("wb") as out, self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=out, stderr=log, stdin=subprocess.DEVNULL)
+        if wait:
+            demand(lambda: self.is_ready() or self.has_ended, "the server is ready")
+
+    @property
+    def log(self) -> Path:
+        return self._folder / "log"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        assert self._process is not None
+        return self._process.poll() is not None
+
+    def is_ready(self) -> bool:
+        """Whether it takes jobs."""
+        try:
+            return self._request("GET", "/readyz", {}, b"")[0] == 200
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        assert self._process is not None
+        self.look()
+        self._process.kill()
+        self._process.wait()
+
+    def terminate(self) -> int:
+        """SIGTERM; its exit code."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(DEADLINE_S)
+
+    def wait_until_dead(self) -> int:
+        """Until it has killed itself; its exit code."""
+        assert self._process is not None
+        deadline = time.monotonic() + DEADLINE_S
+        while self._process.poll() is None and time.monotonic() < deadline:
+            self.look()
+            time.sleep(0.02)
+        return self._process.wait(0)
+
+    def look(self) -> None:
+        """Note all its processes."""
+        self.seen |= {Process(pid, stat[19]) for pid in descendants(self.pid) if (stat := _stat(pid))}
+
+    def postmaster(self) -> int | None:
+        """PostgreSQL's process id."""
+        for file in self.data_dir.glob("database/*/postmaster.pid"):
+            with contextlib.suppress(ValueError, IndexError, OSError):
+                return int(file.read_text().splitlines()[0])
+        return None
+
+    def left_alive(self) -> list[Process]:
+        """Processes that were once its own, or one's of its own, and still live."""
+        return [process for process in self.seen if process.is_alive]
+
+    def call(self, action: str, **parameters: Any) -> dict[str, Any]:
+        """An action's answer. Raises OSError when nobody answers, and Refused."""
+        pairs = [
+            (key, json.dumps(value) if isinstance(value, Mapping) else str(value))
+            for key, value in parameters.items()
+        ]
+        signed = self._key().sign("POST", f"127.0.0.1:{self.port}", action, pairs)
+        status, text = self._request(signed.method, signed.target, signed.headers, signed.body)
+        if status != 200:
+            raise Refused(status, text)
+        answer: dict[str, Any] = json.loads(text)
+        return answer
+
+    def insist(self, action: str, **parameters: Any) -> dict[str, Any]:
+        """As `call`, again and again until somebody answers."""
+        deadline = time.monotonic() + DEADLINE_S
+        while True:
+            try:
+                return self.call(action, **parameters)
+            except (OSError, http.client.HTTPException):
+                if time.monotonic() > deadline:
+                    raise
+            except Refused as refused:
+                if refused.args[0] < 500 or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.05)
+
+    def _key(self) -> Acs3:
+        if self._signer is None:
+            text = (self._folder / "out-1").read_text()
+            found = re.search(r"AccessKeyId (\S+)\s+AccessKeySecret (\S+)", text)
+            if found is None:
+                raise ConnectionError("the first start has not told its key yet")
+            self._signer = Acs3(*found.groups())
+        return self._signer
+
+    def _request(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+        try:
+            connection.request(method, target, body, dict(headers))
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+
+def demand(condition: Callable[[], object], what: str, seconds: float = DEADLINE_S) -> None:
+    """Wait until it is so."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"after {seconds} s still not: {what}"
+        time.sleep(0.02)
+
+
+def descendants(pid: int) -> set[int]:
+    """The children of a process, theirs, and so on."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (stat := _stat(int(entry.name))) is not None:
+            parents.setdefault(int(stat[1]), []).append(int(entry.name))
+    found: set[int] = set()
+    waiting = [pid]
+    while waiting:
+        children = parents.get(waiting.pop(), [])
+        found.update(children)
+        waiting += children
+    return found
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields of /proc/PID/stat from the state on."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

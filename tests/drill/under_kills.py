@@ -1,0 +1,228 @@
+"""Kill the server and PostgreSQL again and again under jobs, and demand that each of them ends as it must.
+
+python tests/drill/under_kills.py --jobs 200 --kills 20 --postgres-kills 5 [--seed 1] [--folder DIR]
+
+No job is lost or stuck, none says Success with a file missing, empty or wrong, none of the server's processes
+outlives it, and nothing but complete files lies in the bucket.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from drill.launcher import POINTS
+from drill.server import Server, demand
+from drill.work import TEMPLATE, Kind, kinds, numbers_in
+from stillframe.storage.local import LocalBucket
+
+
+@dataclass
+class Told:
+    """What was done, and what came of it."""
+
+    seconds: float = 0.0
+    kills: int = 0
+    postgres_kills: int = 0
+    points: list[str] = field(default_factory=list)
+    ended: Counter[str] = field(default_factory=Counter)
+    pictures: int = 0
+    leftovers: int = 0
+    processes: int = 0
+
+
+def drill(folder: Path, *, jobs: int, kills: int, postgres_kills: int, seed: int) -> Told:
+    """Do it all in a folder. Raises AssertionError for the first thing that is not as it must be."""
+    began = time.monotonic()
+    chance = random.Random(seed)
+    told = Told()
+    server = Server(folder, "--slots", "2")
+    server.start()
+    try:
+        submitted = _Submitter(server, kinds(server.bucket), jobs, chance)
+        server.kill()
+        submitted.start()
+        for point in POINTS:
+            server.start(point, wait=False)
+            assert server.wait_until_dead() == -signal.SIGKILL, point
+            told.points.append(point)
+        server.start()
+        for number in range(max(kills, postgres_kills)):
+            if number < kills:
+                _pause(chance, 1.5)
+                server.kill()
+                told.kills += 1
+                server.start()
+            if number < postgres_kills:
+                _pause(chance, 0.5)
+                told.postgres_kills += _kill_postgres(server)
+        submitted.join()
+        _wait_for_all(server, submitted)
+        server.look()
+        _check_jobs(server, submitted, told)
+    finally:
+        server.kill()
+    told.processes = len(server.seen)
+    demand(lambda: not server.left_alive(), f"all have gone with the server: {server.left_alive()}", 20)
+    _check_files(server, submitted, told)
+    told.seconds = time.monotonic() - began
+    return told
+
+
+class _Submitter:
+    """Submits jobs one by one, each until it is taken, while the server comes and goes."""
+
+    def __init__(self, server: Server, kinds: list[Kind], jobs: int, chance: random.Random) -> None:
+        #: what was asked for, by the id that a submit has returned, in order
+        self.ids: dict[str, tuple[int, Kind]] = {}
+        self._server = server
+        self._kinds = kinds
+        self._jobs = jobs
+        self._chance = random.Random(chance.random())
+        self._thread = threading.Thread(target=self._submit, daemon=True)
+        self._fault: BaseException | None = None
+
+    def start(self) -> None:
+        """Begin to submit."""
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait until all are taken."""
+        self._thread.join()
+        if self._fault is not None:
+            raise self._fault
+        assert len(self.ids) == self._jobs, "two submits have returned the same id"
+
+    def _submit(self) -> None:
+        try:
+            for number in range(self._jobs):
+                self._submit_one(number)
+                # spread over the time that the server is up
+                time.sleep(self._chance.uniform(0, 0.15))
+        except BaseException as error:
+            self._fault = error
+
+    def _submit_one(self, number: int) -> None:
+        kind = self._kinds[number % len(self._kinds)]
+        answer = self._server.insist(
+            "SubmitSnapshotJob",
+            Input={"Type": "OSS", "Media": f"oss://local/{kind.media}"},
+            Output={"Type": "OSS", "Media": f"oss://local/out/{number:04}/{kind.output}"},
+            TemplateConfig={"TemplateId": TEMPLATE, "OverwriteParams": dict(kind.overwrite)},
+            # a submit whose answer was lost is done once more, and must not be a second job
+            ClientToken=f"drill-{number}",
+        )
+        self.ids[answer["JobId"]] = number, kind
+
+
+def _pause(chance: random.Random, most_s: float) -> None:
+    """Let the server work for a while: the moment of the next blow is what the drill is about."""
+    time.sleep(chance.uniform(0.02, most_s))
+
+
+def _kill_postgres(server: Server) -> int:
+    postmaster = server.postmaster()
+    assert postmaster is not None
+    server.look()
+    os.kill(postmaster, signal.SIGKILL)
+    demand(lambda: server.postmaster() not in (None, postmaster) and server.is_ready(), "PostgreSQL is back")
+    return 1
+
+
+def _wait_for_all(server: Server, submitted: _Submitter) -> None:
+    """Every job that was taken is there, once, and has ended."""
+    demand(
+        lambda: not server.insist("ListSnapshotJobs", Status="Init", PageSize=1)["Jobs"],
+        "every job has ended",
+        180,
+    )
+    listed: list[str] = []
+    token: dict[str, str] = {}
+    while True:
+        page = server.insist("ListSnapshotJobs", PageSize=100, **token)
+        listed += [job["JobId"] for job in page["Jobs"]]
+        if not page.get("NextPageToken"):
+            break
+        token = {"NextPageToken": page["NextPageToken"]}
+    assert sorted(listed) == sorted(submitted.ids), "jobs are lost, or there are more than were submitted"
+
+
+def _check_jobs(server: Server, submitted: _Submitter, told: Told) -> None:
+    """Each job says what it must."""
+    for job_id, (number, kind) in submitted.ids.items():
+        job = server.insist("GetSnapshotJob", JobId=job_id)["SnapshotJob"]
+        said = f"job {number}, {kind.name}: {job['Status']} {job.get('Code')} {job.get('Message')}"
+        assert (job["Status"], job.get("Code")) == ("Fail" if kind.code else "Success", kind.code), said
+        told.ended[kind.code or "Success"] += 1
+        if kind.code is not None:
+            continue
+        assert job["Count"] == len(kind.numbers), said
+        names = [name for name in kind.files or {} if not name.endswith(".vtt")]
+        urls = server.insist("GetSnapshotUrls", JobId=job_id, PageSize=1)
+        assert urls["Total"] == len(names), said
+        assert bool(urls.get("WebVTTUrl")) == (kind.overwrite["Type"] == "WebVtt"), said
+
+
+def _check_files(server: Server, submitted: _Submitter, told: Told) -> None:
+    """In each job's folder lies what it must give, and nothing else; the server is not asked."""
+    told.leftovers = LocalBucket(server.bucket).clean_leftovers("out")
+    for number, kind in submitted.ids.values():
+        folder = server.bucket / "out" / f"{number:04}"
+        found = {
+            str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+        }
+        said = f"the files of job {number}, {kind.name}"
+        assert sorted(found) == sorted(kind.files or {}), said
+        assert numbers_in(kind, found) == kind.numbers, said
+        assert found == (kind.files or {}), said
+        told.pictures += sum(not name.endswith(".vtt") for name in found)
+
+
+def main() -> None:
+    """The full drill."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=200)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--postgres-kills", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--folder", type=Path, default=None, help="an empty folder that is kept")
+    options = parser.parse_args()
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 31)
+    print(f"seed {seed}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="stillframe-drill-") as temporary:
+        folder = options.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            told = drill(
+                folder,
+                jobs=options.jobs,
+                kills=options.kills,
+                postgres_kills=options.postgres_kills,
+                seed=seed,
+            )
+        except BaseException:
+            log = folder / "log"
+            if log.exists():
+                print("".join(log.read_text().splitlines(keepends=True)[-60:]), file=sys.stderr)
+            raise
+    print(f"{sum(told.ended.values())} jobs in {told.seconds:.0f} s: {dict(told.ended)}")
+    print(f"{told.pictures} pictures read back; {told.processes} processes seen, none left")
+    print(
+        f"{told.kills} kills of the server, {told.postgres_kills} of PostgreSQL; and at: {', '.join(told.points)}"
+    )
+    print(f"{told.leftovers} temporary files that killed writers had left were removed")
+
+
+if __name__ == "__main__":
+    main()
