@@ -31,14 +31,19 @@ WINDOW = 8
 CANCELED = "OperationCanceled"
 
 
-def claim(session: Session, job_id: str, epoch: int, *, with_survey: bool = False) -> Job | None:
+def claim(
+    session: Session, job_id: str, epoch: int, *, with_survey: bool = False, begun: bool = False
+) -> Job | None:
     """The live job that a task is for, locked; None when the task is void.
 
-    Where its pipeline is paused, the job is parked, and comes back when that is resumed.
+    Where its pipeline is paused, the job is parked, and comes back when that is resumed; but a task that has
+    `begun` goes on to its end.
     """
     query = select(Job).where(Job.job_id == job_id, Job.epoch == epoch, Job.status == "Init")
     job = session.scalar((query.options(undefer(Job.survey)) if with_survey else query).with_for_update())
-    if job is None or job.parked:
+    if job is None or begun:
+        return job
+    if job.parked:
         return None
     paused = session.scalar(
         select(PipelineRow.status == "Paused").where(PipelineRow.pipeline_id == job.pipeline_id)
@@ -71,13 +76,8 @@ def keep_survey(session: Session, job: Job, survey: Survey, *, at_once: bool) ->
 def dispatch(session: Session, queue: Queue, job: Job) -> None:
     """Queue as many waiting slices as the window has room for; when all are done, the finish."""
     session.flush()
-    states = dict(
-        session.execute(
-            select(Slice.state, func.count()).where(Slice.job_id == job.job_id).group_by(Slice.state)
-        )
-        .tuples()
-        .all()
-    )
+    counted = select(Slice.state, func.count()).where(Slice.job_id == job.job_id).group_by(Slice.state)
+    states = {state: number for state, number in session.execute(counted)}  # noqa: C416 - rows are no pairs to mypy
     if not states.get("waiting") and not states.get("queued"):
         queue.defer_finish(session, job.job_id, job.epoch, priority=job.priority)
         return

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import msgspec
 import structlog
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from stillframe.catalog.buckets import Buckets
@@ -100,7 +100,7 @@ class Steps:
                     demand_room(sink.names, "sheet" if survey.sheet else "still", files)
                     self._keep_survey(job_id, epoch, survey)
 
-                with self._keeping(job_id, sink):
+                with self._keeping(job_id, epoch, sink):
                     found = self._decoder.survey_and_render(
                         source,
                         config,
@@ -113,7 +113,7 @@ class Steps:
             self._metrics.bytes_read.inc(found.stats.bytes_read)
             if found.rendered is None:
                 with self._database.transaction() as session:
-                    self._claim(job_id, epoch, session).stats = msgspec.to_builtins(found.stats)
+                    self._claim(job_id, epoch, session, begun=True).stats = msgspec.to_builtins(found.stats)
                 return
             rendered = Rendered(found.rendered.shots, found.rendered.outputs, found.stats)
             self._finish(job, found.survey, [rendered], sink, target, (1, rendered))
@@ -131,7 +131,7 @@ class Steps:
             source, target = self._open(job)
             with source:
                 sink = JobSink(target, names_for(job.output_key, survey.config), task.cancelled)
-                with self._keeping(job_id, sink):
+                with self._keeping(job_id, epoch, sink):
                     rendered = self._decoder.render(
                         survey,
                         survey.stretches[number - 1],
@@ -143,7 +143,7 @@ class Steps:
                     )
             self._metrics.bytes_read.inc(rendered.stats.bytes_read)
             with self._database.transaction() as session:
-                job = self._claim(job_id, epoch, session)
+                job = self._claim(job_id, epoch, session, begun=True)
                 self._complete(session, job_id, number, attempt, rendered, sink.kept)
                 lifecycle.dispatch(session, self._queue, job)
 
@@ -180,7 +180,7 @@ class Steps:
         if lost:
             raise SinkError(lost[0].output.name, "is not what was written to it a moment ago", transient=True)
         with self._database.transaction() as session:
-            live = self._claim(job.job_id, job.epoch, session)
+            live = self._claim(job.job_id, job.epoch, session, begun=True)
             if last is not None:
                 self._complete(session, job.job_id, last[0], 1, last[1], [])
             outputs.store(session, job.job_id, sink.kept)
@@ -200,7 +200,7 @@ class Steps:
         positions = {shot.position: shot.index for shot in survey.shots if shot.position is not None}
         shots = {positions[(item.output.index - 1) * cells] for item in lost if item.output.kind != "track"}
         with self._database.transaction() as session:
-            live = self._claim(job.job_id, job.epoch, session)
+            live = self._claim(job.job_id, job.epoch, session, begun=True)
             live.failures += 1
             if live.failures > _MOST_FAILURES:
                 message = f"{lost[0].output.name} does not stay as it was written: somebody else writes there"
@@ -217,7 +217,7 @@ class Steps:
 
     def _keep_survey(self, job_id: str, epoch: int, survey: Survey) -> None:
         with self._database.transaction() as session:
-            job = self._claim(job_id, epoch, session)
+            job = self._claim(job_id, epoch, session, begun=True)
             at_once = len(survey.stretches) == 1
             lifecycle.keep_survey(session, job, survey, at_once=at_once)
             if not at_once:
@@ -231,8 +231,10 @@ class Steps:
             raise Void
         lifecycle.complete(session, piece, rendered, kept)
 
-    def _claim(self, job_id: str, epoch: int, session: Session, *, with_survey: bool = False) -> Job:
-        job = lifecycle.claim(session, job_id, epoch, with_survey=with_survey)
+    def _claim(
+        self, job_id: str, epoch: int, session: Session, *, with_survey: bool = False, begun: bool = False
+    ) -> Job:
+        job = lifecycle.claim(session, job_id, epoch, with_survey=with_survey, begun=begun)
         if job is None:
             # a job that was parked just now is to stay so
             session.commit()
@@ -254,14 +256,15 @@ class Steps:
         return max(self._slots // max(self._running.number, 1), 1)
 
     @contextmanager
-    def _keeping(self, job_id: str, sink: JobSink) -> Iterator[None]:
-        """Whatever ends the block, what was written in it is known to be there."""
+    def _keeping(self, job_id: str, epoch: int, sink: JobSink) -> Iterator[None]:
+        """Whatever ends the block, what was written in it is known to be there; but not to a later life of the job."""
         try:
             yield
         except Exception:
             if sink.kept:
                 with self._database.transaction() as session:
-                    if session.get(Job, job_id) is not None:
+                    job = session.get(Job, job_id, with_for_update=True)
+                    if job is not None and _is_in_its_life(job, epoch):
                         outputs.store(session, job_id, sink.kept)
             raise
 
@@ -297,8 +300,8 @@ class Steps:
     ) -> None:
         """After an error: try again later, or end the job."""
         with self._database.transaction() as session:
-            job = lifecycle.claim(session, job_id, epoch)
-            if job is None:
+            job = lifecycle.claim(session, job_id, epoch, begun=True)
+            if job is None or (stage == "survey" and _has_slices_in_the_queue(session, job)):
                 return
             counted: Job | Slice = job
             if piece is not None:
@@ -343,6 +346,19 @@ class Steps:
         if counted.failures >= _MOST_FAILURES:
             return None
         return min(2.0 ** (counted.failures - 1), _LONGEST_PAUSE_S)
+
+
+def _has_slices_in_the_queue(session: Session, job: Job) -> bool:
+    """Whether a survey was kept and its slices go on by themselves, whatever became of who made it."""
+    slices = select(func.count()).select_from(Slice).where(Slice.job_id == job.job_id)
+    return job.planned is not None and (session.scalar(slices) or 0) > 1
+
+
+def _is_in_its_life(job: Job, epoch: int) -> bool:
+    """Whether a job may still be told of outputs of this life; its cancelling ends one, and lists what is there."""
+    if job.status == "Success":
+        return False
+    return job.epoch == epoch or (job.epoch == epoch + 1 and job.code == lifecycle.CANCELED)
 
 
 def _told(error: Exception) -> tuple[str, str]:

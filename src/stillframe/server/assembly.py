@@ -65,6 +65,8 @@ class Assembly:
         self.metrics = Metrics()
         self.database = Database(make_engine(url, slots=settings.slots))
         migrations.upgrade(self.database.engine)
+        # with a database of the operator's own nobody else has made it
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.keyring = Keyring.open(settings.data_dir / KEYRING_FILE)
         self.accounts = Accounts(self.database)
         self.keys = AccessKeys(self.database, self.keyring)

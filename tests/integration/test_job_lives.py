@@ -1,0 +1,163 @@
+"""What goes wrong between the steps of a job, one accident at a time, on a real database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL
+
+from jobs_by_hand import Interrupted, JobsByHand, jobs_by_hand
+from stillframe.errors import ChildKilled
+from stillframe.jobs import lifecycle
+from stillframe.jobs.queue import DEAD_AFTER_S
+from stillframe.jobs.repair import repair
+from stillframe.media import plan
+from stillframe.sandbox.unlocked import Unlocked
+
+ONE_SLICE, SLICES = 3, 20
+
+
+@pytest.fixture
+def jobs(database_url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobsByHand]:
+    monkeypatch.setattr(plan, "STRETCH_S", 0.005)
+    with jobs_by_hand(database_url, tmp_path) as made:
+        yield made
+
+
+def mend(jobs: JobsByHand, lost_after_s: float = 0) -> int:
+    return repair(jobs.assembly.database, jobs.assembly.queue, lost_after_s=lost_after_s)
+
+
+def demand_success(jobs: JobsByHand, job_id: str, count: int) -> None:
+    job = jobs.get(job_id)
+    assert (job.status, job.code, job.count) == ("Success", None, count)
+    assert len([*(jobs.bucket / "out").iterdir()]) == count
+
+
+@pytest.mark.parametrize("count", [ONE_SLICE, SLICES])
+@pytest.mark.parametrize("done_before", [0, 1, 2])
+def test_a_job_whose_task_was_lost_comes_back(jobs: JobsByHand, count: int, done_before: int) -> None:
+    job_id = jobs.submit(count)
+    for _ in range(done_before):
+        for task in jobs.waiting()[:1]:
+            jobs.do(task)
+    jobs.sql("DELETE FROM procrastinate_jobs")
+    over = jobs.get(job_id).status != "Init"
+    assert mend(jobs, lost_after_s=60) == 0
+    assert mend(jobs) == (0 if over else 1)
+    assert mend(jobs) == 0
+    jobs.do_all()
+    demand_success(jobs, job_id, count)
+
+
+@pytest.mark.parametrize(
+    ("silent_s", "comes_back"), [(0, False), (DEAD_AFTER_S + 1, True), (None, True)], ids=str
+)
+def test_the_task_of_a_dead_worker_comes_back(
+    jobs: JobsByHand, silent_s: float | None, comes_back: bool
+) -> None:
+    """None: the worker has signed off, and left a task behind."""
+    job_id = jobs.submit(SLICES)
+    worker_id = None
+    if silent_s is not None:
+        ((worker_id,),) = jobs.sql(
+            "INSERT INTO procrastinate_workers (last_heartbeat) "
+            "VALUES (now() - make_interval(secs => :silent_s)) RETURNING id",
+            silent_s=silent_s,
+        )
+    jobs.sql("UPDATE procrastinate_jobs SET status = 'doing', worker_id = :id", id=worker_id)
+    assert mend(jobs) == comes_back
+    assert len(jobs.waiting()) == comes_back
+    if comes_back:
+        assert jobs.sql("SELECT attempts FROM procrastinate_jobs") == [(1,)]
+        jobs.do_all()
+        demand_success(jobs, job_id, SLICES)
+
+
+@pytest.mark.parametrize("breaks", [False, True], ids=["ends", "breaks"])
+@pytest.mark.parametrize("meanwhile", ["another attempt", "done by another", "a new life", "deleted"])
+def test_a_frozen_worker_changes_nothing(jobs: JobsByHand, meanwhile: str, breaks: bool) -> None:
+    """It stands still in the middle of a slice; when it goes on, the world has, too."""
+    job_id = jobs.submit(SLICES)
+    jobs.do(jobs.waiting()[0])
+    frozen = jobs.waiting()[0]
+    left = []
+
+    def the_world_goes_on() -> None:
+        jobs.decoder = Unlocked()
+        service = jobs.assembly.jobs
+        if meanwhile == "another attempt":
+            with jobs.assembly.database.transaction() as session:
+                job = lifecycle.claim(session, job_id, 1)
+                assert job is not None
+                lifecycle.resume(session, jobs.assembly.queue, job)
+        elif meanwhile == "done by another":
+            jobs.do_all()
+        else:
+            jobs.sql("UPDATE jobs SET status = 'Fail', code = 'OperationDenied'")
+            if meanwhile == "deleted":
+                service.delete(jobs.account_id, job_id, outputs=False)
+            else:
+                service.retry(jobs.account_id, job_id)
+        left.append(jobs.state())
+        if breaks:
+            raise ChildKilled("crash", "it died")
+
+    jobs.decoder = Interrupted(the_world_goes_on)
+    steps = jobs.steps
+    steps.render(**frozen.arguments, starts=0)
+    (before,) = left
+    after = jobs.state()
+    if meanwhile == "another attempt" and breaks:
+        # its pictures are true, whoever made them: they are written down, and nothing else
+        before[2] = after[2]
+    assert after == before
+    if meanwhile != "deleted":
+        jobs.do_all()
+        demand_success(jobs, job_id, SLICES)
+
+
+@pytest.mark.parametrize("count", [ONE_SLICE, SLICES])
+def test_a_pause_lets_what_is_in_work_end(jobs: JobsByHand, count: int) -> None:
+    job_id = jobs.submit(count)
+    ((pipeline_id,),) = jobs.sql("SELECT pipeline_id FROM jobs")
+
+    def pause() -> None:
+        with jobs.assembly.database.transaction() as session:
+            lifecycle.pause(session, pipeline_id)
+
+    if count == SLICES:
+        jobs.do(jobs.waiting()[0])
+    in_work = jobs.waiting()[0]
+    jobs.decoder = Interrupted(pause)
+    jobs.do(in_work)
+    jobs.decoder = Unlocked()
+    if count == ONE_SLICE:
+        demand_success(jobs, job_id, count)
+        return
+    assert jobs.sql("SELECT count(*) FROM slices WHERE state = 'done'") == [(1,)]
+    jobs.do_all()
+    assert jobs.sql("SELECT count(*) FROM slices WHERE state = 'done'") == [(1,)]
+    with jobs.assembly.database.transaction() as session:
+        assert lifecycle.unpause(session, jobs.assembly.queue, pipeline_id) == 1
+    jobs.do_all()
+    demand_success(jobs, job_id, count)
+
+
+def test_a_child_that_dies_after_its_survey_was_kept(jobs: JobsByHand) -> None:
+    """The slices are in the queue already: they are what goes on, and there is no second survey."""
+    job_id = jobs.submit(SLICES)
+
+    class Dying(Unlocked):
+        def survey_and_render(self, *arguments: object, **options: object) -> object:
+            super().survey_and_render(*arguments, **options)  # type: ignore[arg-type]
+            raise ChildKilled("crash", "it died")
+
+    jobs.decoder = Dying()  # type: ignore[assignment]
+    jobs.do(jobs.waiting()[0])
+    jobs.decoder = Unlocked()
+    assert {task.name for task in jobs.waiting()} == {"render"}
+    jobs.do_all()
+    demand_success(jobs, job_id, SLICES)

@@ -1,0 +1,124 @@
+"""Jobs on a real database, whose tasks a test does one by one, in the order and with the accidents that it wants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, text
+
+from stillframe.accounts.accounts import FIRST_ACCOUNT
+from stillframe.jobs.steps import Steps
+from stillframe.sandbox.decoder import Decoder
+from stillframe.sandbox.unlocked import Unlocked
+from stillframe.server.assembly import Assembly
+from stillframe.service.ports import JobView, SubmitRequest
+from stillframe.settings import Settings
+from stillframe.testing import videos
+
+
+@dataclass(frozen=True)
+class TaskRow:
+    """A task that waits in the queue."""
+
+    id: int
+    name: str
+    arguments: dict[str, Any]
+
+
+class JobsByHand:
+    """An assembly without a worker. `decoder` decodes in this process until a test puts another in its place."""
+
+    def __init__(self, url: URL, folder: Path) -> None:
+        self.assembly = Assembly(Settings(data_dir=folder / "data"), url, owns_database=False)
+        first = self.assembly.first_run()
+        assert first is not None
+        account_id = self.assembly.accounts.find(FIRST_ACCOUNT)
+        assert account_id is not None
+        self.account_id = account_id
+        self.bucket = Path(first.place.removeprefix("fs:"))
+        videos.make(self.bucket / "long.mp4", frames=200)
+        self.decoder: Decoder = Unlocked()
+
+    @property
+    def steps(self) -> Steps:
+        made = self.assembly
+        return Steps(
+            made.database, made.queue, made.buckets, self.decoder, made.running, made.metrics, slots=1
+        )
+
+    def submit(self, count: int) -> str:
+        overwrite = {"Type": "Normal", "FrameType": "normal", "Count": count}
+        request = SubmitRequest(
+            input_type="OSS",
+            input_media="oss://local/long.mp4",
+            output_type="OSS",
+            output_media="oss://local/out/{Count}.png",
+            template_id=None,
+            overwrite=overwrite,
+        )
+        return self.assembly.jobs.submit(self.account_id, request)
+
+    def get(self, job_id: str) -> JobView:
+        return self.assembly.jobs.get(self.account_id, job_id)
+
+    def waiting(self) -> list[TaskRow]:
+        """The tasks in the queue."""
+        found = self.sql(
+            "SELECT id, task_name, args FROM procrastinate_jobs WHERE status = 'todo' ORDER BY id"
+        )
+        return [TaskRow(row[0], row[1], row[2]) for row in found]
+
+    def do(self, task: TaskRow, starts: int = 0) -> None:
+        """Do a task as a worker does, and take it out of the queue at its end."""
+        getattr(self.steps, task.name)(**task.arguments, starts=starts)
+        self.sql("DELETE FROM procrastinate_jobs WHERE id = :id", id=task.id)
+
+    def do_all(self) -> None:
+        """Do what waits, and what comes of it, to the end."""
+        while tasks := self.waiting():
+            self.do(tasks[0])
+
+    def state(self) -> list[list[Any]]:
+        """All that is known of all jobs."""
+        tables = ("jobs", "slices", "job_outputs", "procrastinate_jobs")
+        return [
+            [row[0] for row in self.sql(f"SELECT to_jsonb(t) FROM {name} t ORDER BY 1")] for name in tables
+        ]
+
+    def sql(self, statement: str, **values: Any) -> list[Any]:
+        with self.assembly.database.transaction() as session:
+            result = session.execute(text(statement), values)
+            return [*result.all()] if result.returns_rows else []
+
+
+@contextmanager
+def jobs_by_hand(url: URL, folder: Path) -> Iterator[JobsByHand]:
+    """Jobs in an empty database."""
+    made = JobsByHand(url, folder)
+    try:
+        yield made
+    finally:
+        made.assembly.database.close()
+
+
+class Interrupted(Unlocked):
+    """A decoder that does something else after its first picture: there the worker stands still for a while."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        super().__init__()
+        self._meanwhile: Callable[[], None] | None = meanwhile
+
+    def render(self, *arguments: Any, on_shot: Any = None, **options: Any) -> Any:
+        return super().render(*arguments, on_shot=self._once, **options)
+
+    def survey_and_render(self, *arguments: Any, on_shot: Any = None, **options: Any) -> Any:
+        return super().survey_and_render(*arguments, on_shot=self._once, **options)
+
+    def _once(self, _: object) -> None:
+        meanwhile, self._meanwhile = self._meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
