@@ -7,9 +7,21 @@ import sys
 import pytest
 from hypothesis import settings
 
-from postgres_fixtures import database_server, database_template, database_url, empty_database_url
+from postgres_fixtures import (
+    database_server,
+    database_template,
+    database_url,
+    empty_database_url,
+    module_database_url,
+)
 
-__all__ = ["database_server", "database_template", "database_url", "empty_database_url"]
+__all__ = [
+    "database_server",
+    "database_template",
+    "database_url",
+    "empty_database_url",
+    "module_database_url",
+]
 
 settings.register_profile("no timing", deadline=None)
 settings.load_profile("no timing")

@@ -91,11 +91,20 @@ class ImsServer:
 def serving(**options: Any) -> Iterator[ImsServer]:
     """A server in a thread of its own; `options` go to the endpoint."""
     server = ImsServer(options=options)
+    with over_http(Starlette(routes=[Mount("/", server.endpoint())])) as port:
+        server.port = port
+        try:
+            yield server
+        finally:
+            server.client.close()
+
+
+@contextlib.contextmanager
+def over_http(app: Starlette) -> Iterator[int]:
+    """An application on a port of loopback, in a thread of its own."""
     # asyncio sets TCP_NODELAY only on sockets that say that they are TCP; else each answer takes 40 ms longer
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
-        server.port = listener.getsockname()[1]
-        app = Starlette(routes=[Mount("/", server.endpoint())])
         config = uvicorn.Config(
             app,
             log_level="error",
@@ -113,8 +122,7 @@ def serving(**options: Any) -> Iterator[ImsServer]:
                 assert thread.is_alive(), "the server did not start"
                 assert time.monotonic() < deadline
                 thread.join(0.01)
-            yield server
+            yield int(listener.getsockname()[1])
         finally:
-            server.client.close()
             running.should_exit = True
             thread.join()

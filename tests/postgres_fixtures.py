@@ -56,6 +56,13 @@ def database_url(database_server: URL, database_template: str) -> Iterator[URL]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def module_database_url(database_server: URL, database_template: str) -> Iterator[URL]:
+    """The address of an up-to-date database of the test module's own."""
+    with _created(database_server, f"stillframe_test_{secrets.token_hex(4)}", database_template) as url:
+        yield url
+
+
 @pytest.fixture
 def empty_database_url(database_server: URL) -> Iterator[URL]:
     """The address of an empty database of the test's own."""

@@ -41,7 +41,8 @@ class Job(Base):
     output_media: Mapped[str]
     output_bucket: Mapped[str]
     output_key: Mapped[str]
-    region: Mapped[str] = mapped_column(String(32))
+    input_region: Mapped[str] = mapped_column(String(32))
+    output_region: Mapped[str] = mapped_column(String(32))
     template_id: Mapped[str | None]
     #: the effective config on the wire's keys, frozen at submit
     config: Mapped[dict[str, Any]] = mapped_column(JSONB)

@@ -1,0 +1,105 @@
+"""Jobs of many slices, each of one shot or one sheet: what a long film comes to."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sqlalchemy import URL
+
+from service_client import Client, Service, service, wait_for
+from stillframe.jobs import lifecycle
+from stillframe.jobs.models import Job
+from stillframe.media import plan
+from stillframe.testing import Clip, barcode, videos
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Clip:
+    return videos.make(tmp_path_factory.mktemp("film") / "movie.mp4", frames=125, fps=5, gop=5)
+
+
+@pytest.fixture(scope="module")
+def running(
+    module_database_url: URL, tmp_path_factory: pytest.TempPathFactory, film: Clip
+) -> Iterator[Service]:
+    """One slot, and without the sandbox: its children have a plan of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "STRETCH_S", 0.0)
+        folder = tmp_path_factory.mktemp("data")
+        with service(module_database_url, folder, slots=1, sandbox="off") as started:
+            shutil.copy(film.path, started.folder / "movie.mp4")
+            yield started
+
+
+@pytest.fixture
+def client(running: Service) -> Client:
+    return running.client
+
+
+def numbers(folder: Path) -> list[int]:
+    """The frame numbers of a folder's pictures, by their names."""
+    return [
+        barcode.read(np.asarray(Image.open(path).convert("RGB"))) for path in sorted(folder.glob("*.jpg"))
+    ]
+
+
+def test_every_slice_has_its_pictures(client: Client, running: Service, film: Clip) -> None:
+    job_id = client.submit("oss://local/movie.mp4", "oss://local/whole/{Count}.jpg", Count=25, Interval=1)
+    job = client.succeeded(job_id)
+    assert numbers(running.folder / "whole") == [film.number_at(1000 * k) for k in range(25)]
+    assert (job["Count"], job["Report"]["Shots"]["Taken"], client.urls(job_id)["Total"]) == (25, 25, 25)
+
+
+def test_a_short_job_does_not_wait_for_a_long_one(client: Client, running: Service) -> None:
+    """One window of slices stands before it in the queue, and no more."""
+    long = client.submit("oss://local/movie.mp4", "oss://local/long/{Count}.jpg", Count=120)
+    client.in_work(long)
+    short = client.submit("oss://local/movie.mp4", "oss://local/short.jpg", Count=1)
+    before = len(numbers(running.folder / "long"))
+    client.succeeded(short)
+    between = len(numbers(running.folder / "long")) - before
+    # a window before it; what the client was told of late comes on top
+    assert between <= 4 * lifecycle.WINDOW
+    assert client.get(long)["Status"] == "Init"
+    client.call("CancelSnapshotJob", JobId=long)
+    written = numbers(running.folder / "long")
+    assert client.urls(long)["Total"] == client.get(long)["Count"] == len(written) < 120
+    client.succeeded(client.submit("oss://local/movie.mp4", "oss://local/after.jpg", Count=1))
+    assert numbers(running.folder / "long") == written
+
+
+def test_a_pause_in_the_middle(client: Client, running: Service, film: Clip) -> None:
+    job_id = client.submit("oss://local/movie.mp4", "oss://local/paused/{Count}.jpg", Count=60)
+    client.in_work(job_id)
+    pipeline = running.assembly.pipelines.of_account(running.account_id, None).pipeline_id
+    with running.assembly.database.transaction() as session:
+        lifecycle.pause(session, pipeline)
+
+    def parked() -> bool:
+        with running.assembly.database.transaction() as session:
+            job = session.get(Job, job_id)
+            assert job is not None
+            return job.parked
+
+    wait_for(parked)
+    assert 0 < client.get(job_id)["Progress"] < 100
+    with running.assembly.database.transaction() as session:
+        assert lifecycle.unpause(session, running.assembly.queue, pipeline) == 1
+    assert client.succeeded(job_id)["Count"] == 60
+    moments = [shot["RequestedMs"] for shot in client.get(job_id)["Report"]["ShotList"]]
+    assert numbers(running.folder / "paused") == [film.number_at(int(moment)) for moment in moments]
+
+
+def test_outputs_that_vanish_before_the_end_are_made_again(client: Client, running: Service) -> None:
+    job_id = client.submit("oss://local/movie.mp4", "oss://local/robbed/{Count}.jpg", Count=40)
+    client.in_work(job_id)
+    first = running.folder / "robbed" / "00001.jpg"
+    wait_for(first.exists)
+    first.unlink()
+    assert client.succeeded(job_id)["Count"] == 40
+    assert len(numbers(running.folder / "robbed")) == 40
