@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,17 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[int, str], str]] = {
         "cn-shanghai",
     ),
     "out of the bucket": ({"Input": address("oss://local//etc/passwd")}, PARAMETER, "Input.Media"),
+    "up and down again": ({"Output": address("oss://local/a/../{Count}.jpg")}, PARAMETER, "Output.Media"),
+    "longer than a file's name": (
+        {"Output": address(f"oss://local/{'x' * 252}.jpg")},
+        PARAMETER,
+        "255 bytes",
+    ),
+    "an input that is no plain path": (
+        {"Input": address("oss://local/./movie.mp4")},
+        PARAMETER,
+        "Input.Media",
+    ),
     "no placeholder": (
         {"Output": address("oss://local/x.jpg"), "TemplateConfig": template(Count=2)},
         PARAMETER,
@@ -289,6 +301,16 @@ def test_a_client_token(client: Client, key: str) -> None:
     assert client.submit("oss://local/movie.mp4", output, more=same, Count=1) == first
     client.call("DeleteSnapshotJob", JobId=first)
     assert client.submit("oss://local/movie.mp4", output, more=same, Count=1) != first
+
+
+def test_a_client_token_at_the_same_moment(client: Client, key: str) -> None:
+    output = f"oss://local/{key}/{{Count}}.jpg"
+    with ThreadPoolExecutor(6) as threads:
+        calls = [
+            threads.submit(client.submit, "oss://local/movie.mp4", output, more={"ClientToken": key})
+            for _ in range(6)
+        ]
+        assert len({call.result() for call in calls}) == 1
 
 
 def test_cancel(client: Client, running: Service, key: str) -> None:

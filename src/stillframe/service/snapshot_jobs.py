@@ -203,10 +203,14 @@ class SnapshotJobs:
         source = addresses.parse_address(request.input_media, "Input.Media")
         target = addresses.parse_address(request.output_media, "Output.Media")
         found = self._buckets.of_account(account_id, {source.bucket, target.bucket})
-        return (
+        resolved = (
             _resolved(found, source, "OSS", request.input_media, "Input.Media"),
             _resolved(found, target, "OSS", request.output_media, "Output.Media"),
         )
+        found[source.bucket].open().demand_key(source.key, "Input.Media")
+        first = target.key.replace("{TileCount}", "00001").replace("{Count}", "00001")
+        found[target.bucket].open().demand_key(first, "Output.Media")
+        return resolved
 
     def _check(
         self, config: SnapshotConfig, request: SubmitRequest, source: Address, target: Address

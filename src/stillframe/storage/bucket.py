@@ -55,6 +55,9 @@ class ObjectSource(ByteSource, Protocol):
 class Bucket(Protocol):
     """Objects under keys. Safe to use from several threads and processes at once."""
 
+    def demand_key(self, key: str, path: str) -> None:
+        """Refuse a key that no object here can have. Raises ConfigError for the parameter `path`."""
+
     def stat(self, key: str) -> ObjectFacts:
         """What is known of an object. Raises SourceError when there is none."""
 

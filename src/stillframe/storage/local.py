@@ -55,6 +55,9 @@ class LocalBucket:
         self.root = Path(root)
         self._shown = str(self.root) if name is None else f"oss://{name}"
 
+    def demand_key(self, key: str, path: str) -> None:
+        segments_of(key, path)
+
     def stat(self, key: str) -> ObjectFacts:
         with self.open_source(key) as source:
             return source.facts
