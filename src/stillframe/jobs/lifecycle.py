@@ -45,10 +45,9 @@ def claim(
         return job
     if job.parked:
         return None
-    paused = session.scalar(
-        select(PipelineRow.status == "Paused").where(PipelineRow.pipeline_id == job.pipeline_id)
-    )
-    if paused:
+    paused = select(PipelineRow.status == "Paused").where(PipelineRow.pipeline_id == job.pipeline_id)
+    # looked at again under a lock: an `unpause` that is at work now either sees this job parked, or is waited for
+    if session.scalar(paused) and session.scalar(paused.with_for_update(read=True)):
         job.parked = True
         return None
     return job
@@ -74,7 +73,12 @@ def keep_survey(session: Session, job: Job, survey: Survey, *, at_once: bool) ->
 
 
 def dispatch(session: Session, queue: Queue, job: Job) -> None:
-    """Queue as many waiting slices as the window has room for; when all are done, the finish."""
+    """Queue as many waiting slices as the window has room for; when all are done, the finish.
+
+    A parked job gets no new tasks: `resume` sees to it.
+    """
+    if job.parked:
+        return
     session.flush()
     counted = select(Slice.state, func.count()).where(Slice.job_id == job.job_id).group_by(Slice.state)
     states = {state: number for state, number in session.execute(counted)}  # noqa: C416 - rows are no pairs to mypy
