@@ -55,7 +55,8 @@ def drill(folder: Path, *, jobs: int, kills: int, postgres_kills: int, seed: int
         submitted.start()
         for point in POINTS:
             server.start(point, wait=False)
-            assert server.wait_until_dead() == -signal.SIGKILL, point
+            code = server.wait_until_dead()
+            assert code == -signal.SIGKILL, f"{point}: {code}, {server.log.read_text()[-2000:]}"
             told.points.append(point)
         server.start()
         for number in range(max(kills, postgres_kills)):

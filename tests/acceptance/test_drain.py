@@ -1,0 +1,68 @@
+"""SIGTERM: what is in work ends or is given back, and the next start does the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from drill.server import Server, demand
+from drill.work import TEMPLATE
+from stillframe.sandbox.layers import available_layers
+from stillframe.testing import barcode, videos
+
+pytestmark = pytest.mark.skipif(bool(available_layers().missing), reason=str(available_layers().missing))
+
+JOBS, COUNT = 4, 50
+
+
+def test_a_server_that_is_asked_to_end_drains(tmp_path: Path) -> None:
+    server = Server(tmp_path, "--slots", "1")
+    server.start()
+    try:
+        clip = videos.make(server.bucket / "long.mp4", frames=400, bframes=2)
+        ids = [
+            server.insist(
+                "SubmitSnapshotJob",
+                Input={"Type": "OSS", "Media": "oss://local/long.mp4"},
+                Output={"Type": "OSS", "Media": f"oss://local/out/{number}/{{Count}}.png"},
+                TemplateConfig={
+                    "TemplateId": TEMPLATE,
+                    "OverwriteParams": {"Type": "Normal", "FrameType": "normal", "Count": COUNT},
+                },
+            )["JobId"]
+            for number in range(JOBS)
+        ]
+        demand((server.bucket / "out").exists, "something is in work")
+        server.look()
+        assert server.terminate() == 0
+        assert not server.left_alive()
+        assert "draining" in server.log.read_text()
+        before = len([*(server.bucket / "out").rglob("*.png")])
+        assert 0 < before < JOBS * COUNT
+        assert not [*server.bucket.rglob("*.part")]
+
+        server.start()
+        # nothing was in work any more when the first one ended
+        assert "brought back what was lost" not in server.log.read_text()
+        demand(
+            lambda: not server.insist("ListSnapshotJobs", Status="Init", PageSize=1)["Jobs"], "all have ended"
+        )
+        for job_id in ids:
+            job = server.insist("GetSnapshotJob", JobId=job_id)["SnapshotJob"]
+            assert (job["Status"], job["Count"]) == ("Success", COUNT)
+        assert server.terminate() == 0
+    finally:
+        if not server.has_ended:
+            server.kill()
+    for number in range(JOBS):
+        pictures = sorted((server.bucket / "out" / str(number)).iterdir())
+        assert [_number(path) for path in pictures][:2] == [clip.number_at(0), clip.number_at(16000 // COUNT)]
+        assert len({_number(path) for path in pictures}) == COUNT
+
+
+def _number(path: Path) -> int:
+    with Image.open(path) as picture:
+        return barcode.read(np.asarray(picture.convert("RGB")))
