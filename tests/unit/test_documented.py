@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from stillframe.cli.main import app
+from stillframe.cli.main import app_for
 from stillframe.errors import ConfigError
 from stillframe.media.config import CHOICES, RANGES, SnapshotConfig, SpriteSnapshotConfig, wire_name
 from stillframe.media.config_json import parse
@@ -20,7 +20,7 @@ from stillframe.media.shotlist import shot_list
 
 TEXT = (Path(__file__).parents[2] / "docs" / "parameters.md").read_text(encoding="utf-8")
 SERVICE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
-ALL_COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
+ALL_COMMANDS = get_command(app_for([])).commands  # type: ignore[attr-defined]
 COMMANDS = {name: ALL_COMMANDS[name] for name in ("snap", "probe", "lint")}
 SERVICE_COMMANDS = {
     f"{name} {inner}".strip(): command

@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
 import typer
 
 from stillframe import __version__
-from stillframe.cli import bucket, config, db, doctor, job, key, lint, pipeline, probe, serve, snap
 from stillframe.cli.messages import make_streams_safe, print_error
 from stillframe.errors import StillframeError, os_reason
 
@@ -23,28 +23,6 @@ INTERRUPTED_EXIT = 130
 
 _INSTALL = "run: pip install 'stillframe[server]'"
 _EPILOG = """Exit codes: 0 all is well; 1 to 63 so many files failed (63: or more); 64 wrong usage; 130 interrupted."""
-
-app = typer.Typer(
-    name="stillframe",
-    help="Exact, fast stills, sprite sheets and thumbnail tracks out of video.",
-    epilog=_EPILOG,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command(name="snap", epilog=snap.EXAMPLES, no_args_is_help=True)(snap.snap)
-app.command(name="probe", epilog=probe.EXAMPLES, no_args_is_help=True)(probe.probe)
-app.command(name="lint", epilog=lint.EXAMPLES, no_args_is_help=True)(lint.lint)
-app.command(name="serve", epilog=serve.EXAMPLES)(serve.serve)
-app.command(name="doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
-app.add_typer(job.app, name="job")
-app.add_typer(key.app, name="key")
-app.add_typer(bucket.app, name="bucket")
-app.add_typer(pipeline.app, name="pipeline")
-app.add_typer(db.app, name="db")
-app.add_typer(config.app, name="config")
-
 
 def main() -> NoReturn:
     """Run the command line and end the process."""
@@ -57,7 +35,7 @@ def run() -> int:
     # a tiny matrix is all that is ever multiplied: starting a thread for each processor takes longer
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        result = app(standalone_mode=False)
+        result = app_for(sys.argv[1:])(standalone_mode=False)
         return result if isinstance(result, int) else 0
     except typer.TyperException as error:
         # usage errors show themselves together with the command's usage line
@@ -101,7 +79,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool,
@@ -109,3 +86,44 @@ def _root(
     ] = False,
 ) -> None:
     """The options of the command itself."""
+
+
+def app_for(arguments: Sequence[str]) -> typer.Typer:
+    """The command line with all its commands; where it begins with `snap`, with that one alone.
+
+    Making the others takes as long as making a picture.
+    """
+    app = typer.Typer(
+        name="stillframe",
+        help="Exact, fast stills, sprite sheets and thumbnail tracks out of video.",
+        epilog=_EPILOG,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    from stillframe.cli import snap
+
+    app.command(name="snap", epilog=snap.EXAMPLES, no_args_is_help=True)(snap.snap)
+    if arguments[:1] != ["snap"]:
+        _add_the_rest(app)
+    return app
+
+
+def _add_the_rest(app: typer.Typer) -> None:
+    from stillframe.cli import bucket, config, db, doctor, job, key, lint, pipeline, probe, serve
+
+    app.command(name="probe", epilog=probe.EXAMPLES, no_args_is_help=True)(probe.probe)
+    app.command(name="lint", epilog=lint.EXAMPLES, no_args_is_help=True)(lint.lint)
+    app.command(name="serve", epilog=serve.EXAMPLES)(serve.serve)
+    app.command(name="doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
+    for name, group in (
+        ("job", job.app),
+        ("key", key.app),
+        ("bucket", bucket.app),
+        ("pipeline", pipeline.app),
+        ("db", db.app),
+        ("config", config.app),
+    ):
+        app.add_typer(group, name=name)
