@@ -51,7 +51,7 @@ MOST_KILLS = 3
 _MOST_FAILURES = 8
 _LONGEST_PAUSE_S = 60.0
 #: workers that may die over one task: more is no accident (a decoder without a sandbox takes its worker along)
-_MOST_STARTS = 20
+_MOST_STARTS = 100
 _KILLED = "InvalidParameter.ResourceContentBad"
 _TOO_LONG = "SnapshotTimeOut"
 
