@@ -161,3 +161,15 @@ def test_a_child_that_dies_after_its_survey_was_kept(jobs: JobsByHand) -> None:
     assert {task.name for task in jobs.waiting()} == {"render"}
     jobs.do_all()
     demand_success(jobs, job_id, SLICES)
+
+
+def test_a_task_that_workers_die_over_again_and_again_ends_its_job(jobs: JobsByHand) -> None:
+    """Without a sandbox, a video that kills the decoder kills its worker: it must not do so for ever."""
+    job_id = jobs.submit(3)
+
+    jobs.do(jobs.waiting()[0], starts=100)
+
+    job = jobs.get(job_id)
+    assert (job.status, job.code) == ("Fail", "InvalidParameter.ResourceContentBad")
+    assert "100 workers have died over it" in (job.message or "")
+    assert jobs.waiting() == []

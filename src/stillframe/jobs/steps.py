@@ -85,6 +85,7 @@ class Steps:
     def survey(self, job_id: str, epoch: int, starts: int) -> None:
         """Look at the source; render it as well, when all of it is one slice, and end the job."""
         with self._step("survey", job_id, epoch, None, starts) as task:
+            _demand_few(starts)
             with self._database.transaction() as session:
                 job = self._claim(job_id, epoch, session)
                 if job.planned is not None:
@@ -121,6 +122,7 @@ class Steps:
     def render(self, job_id: str, epoch: int, number: int, attempt: int, starts: int) -> None:
         """Make the pictures of one slice, and let the next one into the queue."""
         with self._step("render", job_id, epoch, (number, attempt), starts) as task:
+            _demand_few(starts)
             with self._database.transaction() as session:
                 job = self._claim(job_id, epoch, session, with_survey=True)
                 piece = session.get(Slice, (job_id, number))
@@ -150,6 +152,7 @@ class Steps:
     def finish(self, job_id: str, epoch: int, starts: int) -> None:
         """Verify every output, write the track, and end the job."""
         with self._step("finish", job_id, epoch, None, starts) as task:
+            _demand_few(starts)
             with self._database.transaction() as session:
                 job = self._claim(job_id, epoch, session, with_survey=True)
                 kept = outputs.load(session, job_id)
@@ -275,8 +278,6 @@ class Steps:
         began = time.perf_counter()
         with bound(job_id=job_id, slice=piece[0] if piece else None), self._running.task(job_id) as task:
             try:
-                if starts >= _MOST_STARTS:
-                    raise ChildKilled("crash", f"{starts} workers have died over it")
                 yield task
             except Void:
                 return
@@ -359,6 +360,11 @@ def _is_in_its_life(job: Job, epoch: int) -> bool:
     if job.status == "Success":
         return False
     return job.epoch == epoch or (job.epoch == epoch + 1 and job.code == lifecycle.CANCELED)
+
+
+def _demand_few(starts: int) -> None:
+    if starts >= _MOST_STARTS:
+        raise ChildKilled("crash", f"{starts} workers have died over it")
 
 
 def _told(error: Exception) -> tuple[str, str]:
