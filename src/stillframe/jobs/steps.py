@@ -159,7 +159,7 @@ class Steps:
                 rendered = lifecycle.rendered_slices(session, job_id, kept)
             assert job.survey is not None
             survey = Survey.from_json(job.survey)
-            _, target = self._open(job, with_source=False)
+            target = self._bucket(job, job.output_bucket)
             lost = [item for item in kept if not target.verify(item.output.name, item.written)]
             if lost:
                 self._make_again(job, survey, lost)
@@ -244,15 +244,15 @@ class Steps:
             raise Void
         return job
 
-    def _open(self, job: Job, *, with_source: bool = True) -> tuple[ObjectSource, Bucket]:
-        found = self._buckets.of_account(job.account_id, {job.input_bucket, job.output_bucket})
-        for name in (job.input_bucket, job.output_bucket):
-            if name not in found:
-                raise NotFound("Bucket", name)
-        target = found[job.output_bucket].open()
-        if not with_source:
-            return None, target  # type: ignore[return-value]
-        return found[job.input_bucket].open().open_source(job.input_key), target
+    def _open(self, job: Job) -> tuple[ObjectSource, Bucket]:
+        target = self._bucket(job, job.output_bucket)
+        return self._bucket(job, job.input_bucket).open_source(job.input_key), target
+
+    def _bucket(self, job: Job, name: str) -> Bucket:
+        found = self._buckets.of_account(job.account_id, {name})
+        if name not in found:
+            raise NotFound("Bucket", name)
+        return found[name].open()
 
     def _threads(self) -> int:
         """One thread for each slot in use; a core that is idle is lent to a lone slice."""
