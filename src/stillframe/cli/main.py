@@ -24,6 +24,7 @@ INTERRUPTED_EXIT = 130
 _INSTALL = "run: pip install 'stillframe[server]'"
 _EPILOG = """Exit codes: 0 all is well; 1 to 63 so many files failed (63: or more); 64 wrong usage; 130 interrupted."""
 
+
 def main() -> NoReturn:
     """Run the command line and end the process."""
     _leave(run())
