@@ -60,9 +60,9 @@ def test_a_line_is_one_object_with_the_ids_of_the_work_at_hand(output: io.String
 
 def test_libraries_lines_have_the_same_form_and_ids(output: io.StringIO) -> None:
     with bound(job_id="J"):
-        logging.getLogger("uvicorn.error").warning("port %d is taken", 80)
+        logging.getLogger("a.library").warning("port %d is taken", 80)
     (line,) = lines(output)
-    assert (line["event"], line["level"], line["logger"]) == ("port 80 is taken", "warning", "uvicorn.error")
+    assert (line["event"], line["level"], line["logger"]) == ("port 80 is taken", "warning", "a.library")
     assert line["job_id"] == "J"
 
 
