@@ -112,8 +112,8 @@ class Settings(BaseModel):
     )
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
         (),
-        description="Addresses or networks of proxies whose Forwarded and X-Forwarded-* headers are believed; a "
-        "list, or one text with commas.",
+        description="Addresses or networks of proxies whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host "
+        "are believed; a list, or one text with commas.",
     )
     log_format: Literal["console", "json"] = Field(
         "console", description="Log lines for people, or one JSON object on each line."

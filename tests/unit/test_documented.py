@@ -17,8 +17,10 @@ from stillframe.media.config import CHOICES, RANGES, SnapshotConfig, SpriteSnaps
 from stillframe.media.config_json import parse
 from stillframe.media.geometry import place, sheet_geometry
 from stillframe.media.shotlist import shot_list
+from stillframe.settings import Settings
 
 TEXT = (Path(__file__).parents[2] / "docs" / "parameters.md").read_text(encoding="utf-8")
+SETTINGS = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
 SERVICE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
 ALL_COMMANDS = get_command(app_for([])).commands  # type: ignore[attr-defined]
 COMMANDS = {name: ALL_COMMANDS[name] for name in ("snap", "probe", "lint")}
@@ -210,3 +212,14 @@ def test_the_examples_of_fit_hold(row: dict[str, str]) -> None:
 def size(text: str) -> tuple[int, int]:
     width, height = text.split("x")
     return int(width), int(height)
+
+
+def test_every_setting_is_documented_and_no_other() -> None:
+    rows = [
+        (name, "one for each processor" if field.default_factory else str(field.default), field.description)
+        for name, field in Settings.model_fields.items()
+    ]
+    found = re.findall(r"^\| `([a-z_]+)` \| (?:`([^`]*)`|(.*?)) \| (.*) \|$", SETTINGS, re.MULTILINE)
+    assert [(name, code or words, text) for name, code, words, text in found] == [
+        (name, "none" if value in ("None", "()") else value, text) for name, value, text in rows
+    ]

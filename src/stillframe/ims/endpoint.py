@@ -62,7 +62,7 @@ class Endpoint:
     """The API. `keys`, `nonces` and `tokens` are what `accounts.signatures` asks for.
 
     `unavailable` are exceptions that mean "the database is away": they become ServiceUnavailable.
-    `source_ip` finds the caller's address behind proxies; `observe` is told of every answer, for metrics.
+    `source_ip` is the caller's address; `observe` is told of every answer, for metrics.
     Each request in work holds one of `threads` threads; more wait.
     """
 
@@ -109,7 +109,8 @@ class Endpoint:
             return
         except ApiError as error:
             reply = failure(error, request_id, _host(scope), xml=False)
-            self._report(Served(None, reply.code, reply.status, time.perf_counter() - started), request_id)
+            served = Served(None, reply.code, reply.status, time.perf_counter() - started)
+            self._report(served, request_id, self._source_ip(scope))
             start = reply.start(request_id, (b"connection", b"close"))
             if error.code == "RequestTimeout":
                 # who sends next to nothing is not waited for any longer
@@ -152,13 +153,15 @@ class Endpoint:
         self._report(
             Served(action.name if action else None, reply.code, reply.status, time.perf_counter() - started),
             request_id,
+            self._source_ip(scope),
         )
         return reply
 
-    def _report(self, served: Served, request_id: str) -> None:
+    def _report(self, served: Served, request_id: str, source_ip: str | None) -> None:
         log.info(
             "request",
             request_id=request_id,
+            source_ip=source_ip,
             code=served.code,
             status=served.status,
             duration_ms=round(served.seconds * 1000, 1),

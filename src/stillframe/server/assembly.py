@@ -11,6 +11,7 @@ from sqlalchemy import URL, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
@@ -35,6 +36,7 @@ from stillframe.sandbox.parent import Sandbox
 from stillframe.sandbox.session import Limits
 from stillframe.sandbox.unlocked import Unlocked
 from stillframe.server.files import file_routes
+from stillframe.server.proxies import BehindProxies
 from stillframe.service.snapshot_jobs import SnapshotJobs
 from stillframe.settings import Settings
 from stillframe.storage.bucket import Bucket
@@ -154,14 +156,16 @@ class Assembly:
             nonces=self.nonces,
             unavailable=(DBAPIError, PoolTimeout),
         )
+        proxies = self.settings.trusted_proxies
         return Starlette(
+            middleware=[Middleware(BehindProxies, networks=proxies)] if proxies else [],
             routes=[
                 Route("/healthz", _alive),
                 Route("/readyz", self._ready_answer),
                 Route("/metrics", self._metrics_answer),
                 *file_routes(self._find_bucket, self.keyring.hmac_keys(_FILES)),
                 Mount("/", endpoint),
-            ]
+            ],
         )
 
     async def _find_bucket(self, name: str) -> Bucket | None:

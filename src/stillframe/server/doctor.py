@@ -206,7 +206,8 @@ def answering(subject: str, url: str) -> Finding:
             subject,
             "wrong",
             f"Host is sent as {parts.netloc}, but arrives as {answer['HostId']}: every signature will be refused",
-            "let the proxy keep it (nginx: proxy_set_header Host $http_host;  Apache: ProxyPreserveHost On)",
+            "let the proxy keep it (nginx: proxy_set_header Host $http_host;  Apache: ProxyPreserveHost On), "
+            "or send it as X-Forwarded-Host and be one of trusted_proxies",
         )
     return Finding(subject, "ok", f"the API answers at {url}, and Host arrives as it was sent")
 

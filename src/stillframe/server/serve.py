@@ -90,8 +90,8 @@ def _run(assembly: Assembly, listener: socket.socket) -> None:
             server_header=False,
             lifespan="off",
             h11_max_incomplete_event_size=body.MAX_HEAD_BYTES,
-            proxy_headers=bool(assembly.settings.trusted_proxies),
-            forwarded_allow_ips=[str(network) for network in assembly.settings.trusted_proxies],
+            # `server.proxies` does it
+            proxy_headers=False,
             timeout_graceful_shutdown=5,
         )
     )
