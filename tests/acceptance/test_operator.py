@@ -152,6 +152,19 @@ def test_the_endpoint_and_key_of_the_environment_need_no_data_folder(server: Ser
     demand_one_line(run("job list", tmp_path, env=env), "SignatureDoesNotMatch")
 
 
+def test_a_profile_needs_neither_environment_nor_data_folder(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "stillframe" / "config.toml"
+    file.parent.mkdir()
+    lines = ("[profiles.mine]", 'endpoint = "{}"', 'access_key_id = "{}"', 'access_key_secret = "{}"')
+    file.write_text("\n".join(lines).format(server.url, *server.key))
+    file.chmod(0o600)
+    env = {"XDG_CONFIG_HOME": str(tmp_path)}
+    assert run("job list --profile mine", tmp_path, env=env).code == 0
+    file.chmod(0o604)
+    done = run("job list", tmp_path, env={**env, "STILLFRAME_PROFILE": "mine"})
+    demand_one_line(done, f"chmod 600 '{file}'")
+
+
 def test_a_job_is_waited_for(server: Server) -> None:
     done = command(
         server,

@@ -126,7 +126,7 @@ def test_every_option_is_documented(command: str, option: str) -> None:
 def test_every_command_of_the_service_is_documented_with_its_options(command: str) -> None:
     lines = [line for line in SERVICE.splitlines() if re.match(rf"`stillframe {command}[ `]", line)]
     assert len(lines) == 1
-    shared = {"--help", "-h", "--data-dir", "--config", "--endpoint"}
+    shared = {"--help", "-h", "--data-dir", "--config", "--endpoint", "--profile"}
     options = {
         option
         for parameter in SERVICE_COMMANDS[command].params

@@ -18,14 +18,25 @@ if TYPE_CHECKING:
 app = group(
     """Submit jobs to a server, and look after them.
 
-    The server is --endpoint, else STILLFRAME_ENDPOINT, else the one that runs on the data folder. The key is that of
-    STILLFRAME_ACCESS_KEY_ID and STILLFRAME_ACCESS_KEY_SECRET, else the data folder's first active one.
+    The server is --endpoint, else --profile's, else STILLFRAME_ENDPOINT, else that of the profile which
+    STILLFRAME_PROFILE names, else the one that runs on the data folder. The key is --profile's, else that of
+    STILLFRAME_ACCESS_KEY_ID and STILLFRAME_ACCESS_KEY_SECRET, else that of STILLFRAME_PROFILE's profile, else the
+    data folder's first active one.
     """
 )
 
 Endpoint = Annotated[
     str | None,
     typer.Option("--endpoint", help="The server, such as http://127.0.0.1:8080.", show_default=False),
+]
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="The server and key of [profiles.NAME] in ~/.config/stillframe/config.toml.",
+        show_default=False,
+    ),
 ]
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The JobId.", show_default=False)]
 
@@ -57,6 +68,7 @@ def submit(
         bool, typer.Option("--wait", help="Wait for the end; exit code 1 when the job has failed.")
     ] = False,
     endpoint: Endpoint = None,
+    profile: Profile = None,
     data_dir: DataDir = None,
     config: ConfigFile = None,
 ) -> int:
@@ -64,7 +76,7 @@ def submit(
     chosen: dict[str, Any] = {"TemplateId": template}
     if changes:
         chosen["OverwriteParams"] = _changes(changes)
-    with _client(endpoint, data_dir, config) as client:
+    with _client(endpoint, profile, data_dir, config) as client:
         job_id = client.call(
             "SubmitSnapshotJob",
             Input={"Type": "OSS", "Media": source},
@@ -90,11 +102,12 @@ def list_jobs(
     most: Annotated[int, typer.Option("--most", min=1, help="How many at most.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each job.")] = False,
     endpoint: Endpoint = None,
+    profile: Profile = None,
     data_dir: DataDir = None,
     config: ConfigFile = None,
 ) -> None:
     """List jobs, the newest first."""
-    with _client(endpoint, data_dir, config) as client:
+    with _client(endpoint, profile, data_dir, config) as client:
         jobs = list(client.jobs(status, most))
     if as_json:
         for job in jobs:
@@ -109,11 +122,12 @@ def show(
     job_id: JobId,
     as_json: Json = False,
     endpoint: Endpoint = None,
+    profile: Profile = None,
     data_dir: DataDir = None,
     config: ConfigFile = None,
 ) -> None:
     """Show all that there is to know of a job."""
-    with _client(endpoint, data_dir, config) as client:
+    with _client(endpoint, profile, data_dir, config) as client:
         job = client.call("GetSnapshotJob", JobId=job_id)["SnapshotJob"]
     if as_json:
         say(json.dumps(job, separators=(",", ":")))
@@ -133,20 +147,28 @@ _SHOWN = (
 
 @app.command(epilog="Example:\n\nstillframe job cancel 5a0c8f6b2f0e4d3a9b7c6d5e4f3a2b1c")
 def cancel(
-    job_id: JobId, endpoint: Endpoint = None, data_dir: DataDir = None, config: ConfigFile = None
+    job_id: JobId,
+    endpoint: Endpoint = None,
+    profile: Profile = None,
+    data_dir: DataDir = None,
+    config: ConfigFile = None,
 ) -> None:
     """End a job that is not done yet. Pictures that are finished stay."""
-    with _client(endpoint, data_dir, config) as client:
+    with _client(endpoint, profile, data_dir, config) as client:
         client.call("CancelSnapshotJob", JobId=job_id)
     say(f"{job_id} is cancelled")
 
 
 @app.command(epilog="Example:\n\nstillframe job retry 5a0c8f6b2f0e4d3a9b7c6d5e4f3a2b1c")
 def retry(
-    job_id: JobId, endpoint: Endpoint = None, data_dir: DataDir = None, config: ConfigFile = None
+    job_id: JobId,
+    endpoint: Endpoint = None,
+    profile: Profile = None,
+    data_dir: DataDir = None,
+    config: ConfigFile = None,
 ) -> None:
     """Do a failed job again, under its own id."""
-    with _client(endpoint, data_dir, config) as client:
+    with _client(endpoint, profile, data_dir, config) as client:
         client.call("RetrySnapshotJob", JobId=job_id)
     say(f"{job_id} is done again")
 
@@ -156,19 +178,20 @@ def delete(
     job_id: JobId,
     outputs: Annotated[bool, typer.Option("--outputs", help="Remove its pictures and tracks, too.")] = False,
     endpoint: Endpoint = None,
+    profile: Profile = None,
     data_dir: DataDir = None,
     config: ConfigFile = None,
 ) -> None:
     """Forget a job that has ended."""
-    with _client(endpoint, data_dir, config) as client:
+    with _client(endpoint, profile, data_dir, config) as client:
         client.call("DeleteSnapshotJob", JobId=job_id, Outputs=outputs)
     say(f"{job_id} is deleted{', and its files' if outputs else '; its files are still there'}")
 
 
-def _client(endpoint: str | None, data_dir: Path | None, config: Path | None) -> Client:
+def _client(endpoint: str | None, profile: str | None, data_dir: Path | None, config: Path | None) -> Client:
     from stillframe.server.connecting import connect
 
-    return connect(load(config, data_dir=data_dir), endpoint)
+    return connect(load(config, data_dir=data_dir), endpoint, profile)
 
 
 def _changes(texts: Sequence[str]) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Client:
     def __init__(self, endpoint: str, access_key_id: str, access_key_secret: str) -> None:
         url = endpoint_url(endpoint)
         self.endpoint = url
-        self._access_key_id = access_key_id
+        self.access_key_id = access_key_id
         self._secret = access_key_secret
         self._http = open_http(url)
 
@@ -63,7 +63,7 @@ class Client:
         }
         lists = {name: [value] for name, value in headers.items()}
         signed = SignedRequest("POST", "/", lists, (), form, digest)
-        headers["authorization"] = acs3.authorization(self._access_key_id, self._secret, signed)
+        headers["authorization"] = acs3.authorization(self.access_key_id, self._secret, signed)
         return answer_of(self._http, "POST", self.endpoint + "/", content=body, headers=headers)
 
     def jobs(self, status: str | None, most: int) -> Iterator[dict[str, Any]]:

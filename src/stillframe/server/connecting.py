@@ -9,35 +9,56 @@ from stillframe.errors import NotFound, SettingsError
 from stillframe.ims.client import Client
 from stillframe.server.address import address_of
 from stillframe.server.operator import operate
+from stillframe.server.profiles import PROFILE_VARIABLE, find_profile
 from stillframe.settings import Settings
 
 ENDPOINT_VARIABLE = "STILLFRAME_ENDPOINT"
 KEY_VARIABLES = ("STILLFRAME_ACCESS_KEY_ID", "STILLFRAME_ACCESS_KEY_SECRET")
 
 
-def connect(settings: Settings, endpoint: str | None, environ: Mapping[str, str] = os.environ) -> Client:
-    """A client with the endpoint and the key that are given, else with those of the data folder.
+def connect(
+    settings: Settings,
+    endpoint: str | None,
+    profile: str | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Client:
+    """A client of the server that is meant, with the key for it.
 
-    Raises SettingsError when there is no server, NotFound when the data folder has no active key.
+    Each of the two is what comes first: the options (`endpoint`, then what `profile` holds), the variables of its
+    own, the profile that STILLFRAME_PROFILE names, the data folder. Raises SettingsError when there is no server or
+    something is wrong with the profile, NotFound when the data folder has no active key.
     """
-    endpoint = endpoint or environ.get(ENDPOINT_VARIABLE) or address_of(settings.data_dir)
-    if not endpoint:
+    chosen = find_profile(profile, "--profile", environ) if profile is not None else None
+    key = None if chosen else _key_of_variables(environ)
+    address = endpoint or (chosen.endpoint if chosen else None) or environ.get(ENDPOINT_VARIABLE)
+    named = environ.get(PROFILE_VARIABLE)
+    if chosen is None and named and not (address and key):
+        chosen = find_profile(named, PROFILE_VARIABLE, environ)
+        address = address or chosen.endpoint
+    address = address or address_of(settings.data_dir)
+    if not address:
         raise SettingsError(
             "endpoint",
             str(settings.data_dir),
-            "no server runs on this data folder: run: stillframe serve; or name a server with --endpoint, "
-            "or the server's folder with --data-dir",
+            "no server runs on this data folder: run: stillframe serve; or name a server with --endpoint "
+            "or --profile, or the server's folder with --data-dir",
         )
-    return Client(endpoint, *_key(settings, environ))
+    if key is None:
+        key = (chosen.access_key_id, chosen.access_key_secret) if chosen else _key_of_folder(settings)
+    return Client(address, *key)
 
 
-def _key(settings: Settings, environ: Mapping[str, str]) -> tuple[str, str]:
+def _key_of_variables(environ: Mapping[str, str]) -> tuple[str, str] | None:
     key_id, secret = (environ.get(variable) or None for variable in KEY_VARIABLES)
     if key_id and secret:
         return key_id, secret
     if key_id or secret:
         given, missing = KEY_VARIABLES if key_id else reversed(KEY_VARIABLES)
         raise SettingsError(given, "environment", f"is set, but {missing} is not")
+    return None
+
+
+def _key_of_folder(settings: Settings) -> tuple[str, str]:
     with operate(settings) as operator:
         for key in operator.keys.all():
             if key.active:
