@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,11 +112,13 @@ class Interrupted(Unlocked):
         super().__init__()
         self._meanwhile: Callable[[], None] | None = meanwhile
 
-    def render(self, *arguments: Any, on_shot: Any = None, **options: Any) -> Any:
-        return super().render(*arguments, on_shot=self._once, **options)
+    def render(self, *arguments: Any) -> Any:
+        *others, work = arguments
+        return super().render(*others, replace(work, on_shot=self._once))
 
-    def survey_and_render(self, *arguments: Any, on_shot: Any = None, **options: Any) -> Any:
-        return super().survey_and_render(*arguments, on_shot=self._once, **options)
+    def survey_and_render(self, *arguments: Any) -> Any:
+        *others, work = arguments
+        return super().survey_and_render(*others, replace(work, on_shot=self._once))
 
     def _once(self, _: object) -> None:
         meanwhile, self._meanwhile = self._meanwhile, None

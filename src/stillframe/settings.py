@@ -21,8 +21,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from stillframe.errors import SettingsError, os_reason
-from stillframe.media.config import MAX_SHOTS
-from stillframe.media.geometry import MAX_SHEET_PIXELS, MAX_SIDE_PX
+from stillframe.media.config import MAX_SHEET_PIXELS, MAX_SHEET_SIDE_PX, MAX_SHOTS
 
 PREFIX = "STILLFRAME_"
 CONFIG_VARIABLE = "STILLFRAME_CONFIG"
@@ -121,20 +120,18 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least important messages that are logged."
     )
-    url_expiry_default_seconds: int = Field(
-        3600, ge=1, description="How long a signed URL is valid when the caller does not say."
-    )
     url_expiry_max_seconds: int = Field(
         129_600,
-        ge=1,
-        le=31_536_000,
-        description="The longest validity of a signed URL that a caller may ask for.",
+        ge=3600,
+        le=129_600,
+        description="The longest validity of a signed URL that a caller may ask for; it is 3600 for those who do not "
+        "ask.",
     )
     max_shots: int = Field(MAX_SHOTS, ge=1, le=MAX_SHOTS, description="The most shots of one job.")
     max_sheet_side_px: int = Field(
-        MAX_SIDE_PX,
+        MAX_SHEET_SIDE_PX,
         ge=8,
-        le=MAX_SIDE_PX,
+        le=MAX_SHEET_SIDE_PX,
         description="The longest side of a sprite sheet; larger ones become more sheets.",
     )
     max_sheet_pixels: int = Field(
@@ -143,20 +140,11 @@ class Settings(BaseModel):
         le=MAX_SHEET_PIXELS,
         description="The largest area of a sprite sheet; larger ones become more sheets.",
     )
-    slice_attempts: int = Field(
-        3, ge=1, le=20, description="How often a slice is tried before its job fails."
-    )
     watchdog_seconds: float = Field(
         60.0,
         ge=1,
         le=3600,
         description="After this long without progress a decoding child is killed.",
-    )
-    signature_window_seconds: int = Field(
-        900,
-        ge=10,
-        le=86_400,
-        description="How far the time of a signed request may be from the server's clock, either way.",
     )
 
 
@@ -196,13 +184,6 @@ def load_settings(
         settings = Settings(**{**in_file, **from_environment, **given})
     except ValidationError as error:
         raise _as_settings_error(error, origins) from None
-    if settings.url_expiry_default_seconds > settings.url_expiry_max_seconds:
-        raise SettingsError(
-            "url_expiry_default_seconds",
-            origins["url_expiry_default_seconds"],
-            f"is {settings.url_expiry_default_seconds}, but must be at most url_expiry_max_seconds "
-            f"({settings.url_expiry_max_seconds})",
-        )
     return LoadedSettings(settings, origins, path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import URL
@@ -151,8 +152,8 @@ def test_a_child_that_dies_after_its_survey_was_kept(jobs: JobsByHand) -> None:
     job_id = jobs.submit(SLICES)
 
     class Dying(Unlocked):
-        def survey_and_render(self, *arguments: object, **options: object) -> object:
-            super().survey_and_render(*arguments, **options)  # type: ignore[arg-type]
+        def survey_and_render(self, *arguments: object) -> object:
+            super().survey_and_render(*arguments)  # type: ignore[arg-type]
             raise ChildKilled("crash", "it died")
 
     jobs.decoder = Dying()  # type: ignore[assignment]
@@ -173,3 +174,32 @@ def test_a_task_that_workers_die_over_again_and_again_ends_its_job(jobs: JobsByH
     assert (job.status, job.code) == ("Fail", "InvalidParameter.ResourceContentBad")
     assert "100 workers have died over it" in (job.message or "")
     assert jobs.waiting() == []
+
+
+@pytest.mark.parametrize("count", [ONE_SLICE, SLICES])
+@pytest.mark.parametrize("ending", ["cancelled", "failed"])
+def test_what_was_written_when_its_job_ended_is_listed(jobs: JobsByHand, count: int, ending: str) -> None:
+    """The decoder is done just then: nothing is left to be stopped, and its pictures are there."""
+    job_id = jobs.submit(count)
+    if count == SLICES:
+        jobs.do(jobs.waiting()[0])
+
+    class Late(Unlocked):
+        def render(self, *arguments: Any) -> Any:
+            return self._then(super().render(*arguments))
+
+        def survey_and_render(self, *arguments: Any) -> Any:
+            return self._then(super().survey_and_render(*arguments))
+
+        def _then(self, made: object) -> object:
+            epoch = 2 if ending == "cancelled" else 1
+            code = lifecycle.CANCELED if ending == "cancelled" else "OperationDenied"
+            jobs.sql("UPDATE jobs SET status = 'Fail', code = :code, epoch = :epoch", code=code, epoch=epoch)
+            return made
+
+    jobs.decoder = Late()
+    jobs.do(jobs.waiting()[0])
+    written = sorted(path.name for path in (jobs.bucket / "out").iterdir())
+    listed = [row[0] for row in jobs.sql("SELECT key FROM job_outputs ORDER BY key")]
+    assert listed == [f"out/{name}" for name in written] != []
+    assert jobs.get(job_id).count == len(written)

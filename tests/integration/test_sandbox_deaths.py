@@ -29,6 +29,7 @@ from stillframe import (
 )
 from stillframe.media.sink import Item, Output
 from stillframe.sandbox import session
+from stillframe.sandbox.decoder import Work
 from stillframe.sandbox.layers import Layers, available_layers
 from stillframe.sandbox.parent import Sandbox
 from stillframe.sandbox.session import Limits
@@ -99,7 +100,7 @@ def test_a_child_whose_fork_server_dies_has_crashed(clip: Clip) -> None:
 
         sink = MemorySink(TEMPLATE, CONFIG)
         with pytest.raises(ChildKilled) as killed:
-            box.survey_and_render(source, CONFIG, sink, on_survey=kill_the_fork_server)
+            box.survey_and_render(source, CONFIG, sink, Work(on_survey=kill_the_fork_server))
     assert killed.value.reason == "crash"
 
 
@@ -112,7 +113,7 @@ def test_a_wish_to_stop_is_heard_soon(clip: Clip) -> None:
         teller = threading.Thread(target=lambda: (when_it_has_a_child(pid), cancelled.set()))
         teller.start()
         with pytest.raises(ChildKilled) as killed:
-            box.survey(source, CONFIG, cancelled=cancelled)
+            box.survey(source, CONFIG, Work(cancelled=cancelled))
         teller.join()
         assert killed.value.reason == "cancelled"
         assert children(pid) == []
@@ -206,13 +207,13 @@ def refuse(*_: object) -> None:
         (
             ConfigError,
             lambda box, clip: box.survey_and_render(
-                MemorySource(clip.read_bytes()), CONFIG, MemorySink(TEMPLATE, CONFIG), on_survey=refuse
+                MemorySource(clip.read_bytes()), CONFIG, MemorySink(TEMPLATE, CONFIG), Work(on_survey=refuse)
             ),
         ),
         (
             ConfigError,
             lambda box, clip: box.survey_and_render(
-                MemorySource(clip.read_bytes()), CONFIG, MemorySink(TEMPLATE, CONFIG), on_shot=refuse
+                MemorySource(clip.read_bytes()), CONFIG, MemorySink(TEMPLATE, CONFIG), Work(on_shot=refuse)
             ),
         ),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from sample_references import MEDIA
 import stillframe
 from stillframe import (
     ChildKilled,
+    ConfigError,
     FileSource,
     MemorySink,
     MemorySource,
@@ -20,14 +22,17 @@ from stillframe import (
     StillframeError,
 )
 from stillframe.media import plan
+from stillframe.media.config import Caps
 from stillframe.media.finish import finish
 from stillframe.media.render import render
 from stillframe.media.source import ByteSource
 from stillframe.media.survey import survey
-from stillframe.sandbox.decoder import Decoder
+from stillframe.sandbox.check import Broken, checked_survey
+from stillframe.sandbox.decoder import Decoder, Work
 from stillframe.sandbox.layers import available_layers
 from stillframe.sandbox.parent import Sandbox
 from stillframe.sandbox.unlocked import Unlocked
+from stillframe.sandbox.wire import SOURCE_IDENTITY, SOURCE_NAME
 from stillframe.testing import videos
 
 pytestmark = pytest.mark.skipif(bool(available_layers().missing), reason=str(available_layers().missing))
@@ -202,7 +207,7 @@ def test_whoever_decodes_gives_what_media_gives(tmp_path: Path, name: str) -> No
         assert decoder.survey(source, config) == found
         sinks = [MemorySink(template, config), MemorySink(template, config)]
         at_once = decoder.survey_and_render(source, config, sinks[0])
-        apart = decoder.render(found, found.stretches[0], source, sinks[1], threads=2)
+        apart = decoder.render(found, found.stretches[0], source, sinks[1], Work(threads=2))
         assert at_once.survey == found
         assert at_once.rendered is not None
         for rendered, sink in zip([at_once.rendered, apart], sinks, strict=True):
@@ -210,6 +215,42 @@ def test_whoever_decodes_gives_what_media_gives(tmp_path: Path, name: str) -> No
             assert sink.files == expected.files
         for stats in (at_once.stats, apart.stats):
             assert min(stats.reads, stats.bytes_read, stats.frames_decoded) > 0
+
+
+CAPPED: dict[str, Callable[[Caps], Decoder]] = {
+    "locked in": lambda caps: Sandbox(caps=caps),
+    "unlocked": Unlocked,
+}
+
+
+@pytest.mark.parametrize("name", CAPPED)
+def test_whoever_decodes_keeps_to_what_the_operator_allows(tmp_path: Path, name: str) -> None:
+    template, config = "x-{TileCount}.jpg", SnapshotConfig(type="Sprite", count=12, width=64)
+    sink = MemorySink(template, config)
+    with (
+        FileSource(videos.h264_pyramid(tmp_path).path) as source,
+        CAPPED[name](Caps(shots=12, sheet_side_px=200, sheet_pixels=20_000)) as decoder,
+    ):
+        found = decoder.survey_and_render(source, config, sink)
+        sheet = found.survey.sheet
+        assert sheet is not None
+        assert max(sheet.width_px, sheet.height_px) <= 200
+        assert sheet.width_px * sheet.height_px <= 20_000
+        assert len(sink.files) == -(-12 // sheet.cells) > 1
+        with pytest.raises(ConfigError, match="at most 12 shots"):
+            decoder.survey(source, replace(config, count=None, interval=None, interval_ms=10))
+        with pytest.raises(ConfigError, match="at most 200 px a side and 20,000 pixels"):
+            decoder.survey(source, replace(config, width=201))
+
+
+def test_a_child_that_makes_larger_sheets_than_allowed_is_not_believed(tmp_path: Path) -> None:
+    config = SnapshotConfig(type="Sprite", count=12, width=64)
+    with FileSource(videos.h264_pyramid(tmp_path).path) as source:
+        found = survey(source, config)
+        told = replace(found, probe=replace(found.probe, source=SOURCE_NAME, identity=SOURCE_IDENTITY))
+        assert checked_survey(told, config, Caps(), source.size) == told
+        with pytest.raises(Broken, match="does not follow from its config"):
+            checked_survey(told, config, Caps(sheet_side_px=200), source.size)
 
 
 @pytest.mark.parametrize("name", DECODERS)
@@ -225,8 +266,8 @@ def test_whoever_decodes_stops_when_nobody_wants_it(tmp_path: Path, name: str) -
 
     with FileSource(videos.h264_pyramid(tmp_path).path) as source, DECODERS[name]() as decoder:
         with pytest.raises(ChildKilled) as killed:
-            decoder.survey_and_render(source, config, sink, on_shot=first, cancelled=cancelled)
+            decoder.survey_and_render(source, config, sink, Work(on_shot=first, cancelled=cancelled))
         assert killed.value.reason == "cancelled"
         assert len(seen) == 1
         with pytest.raises(ChildKilled):
-            decoder.survey(source, config, cancelled=cancelled)
+            decoder.survey(source, config, Work(cancelled=cancelled))

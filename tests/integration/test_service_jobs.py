@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 from sqlalchemy import URL
 
 from service_client import TEMPLATE, Client, Refused, Service, service, wait_for
@@ -527,3 +528,28 @@ def test_cancel_what_is_parked(client: Client, running: Service, key: str) -> No
     client.call("RetrySnapshotJob", JobId=job_id)
     client.succeeded(job_id)
     assert [*files(running.folder / key)] == ["still.jpg"]
+
+
+def test_an_operator_may_lower_the_size_of_sheets_and_the_number_of_shots(
+    database_url: URL, tmp_path: Path, film: Clip
+) -> None:
+    capped = {"max_shots": 12, "max_sheet_side_px": 200, "max_sheet_pixels": 20_000}
+    with service(database_url, tmp_path / "data", slots=1, **capped) as started:
+        shutil.copy(film.path, started.folder / "movie.mp4")
+        output = "oss://local/x/{TileCount}.jpg"
+        job = started.client.succeeded(
+            started.client.submit("oss://local/movie.mp4", output, Type="Sprite", Width=60, Count=12)
+        )
+        sheet = job["Report"]["Sheet"]
+        pictures = sorted((started.folder / "x").iterdir())
+        assert {Image.open(picture).size for picture in pictures} == {(sheet["Width"], sheet["Height"])}
+        assert sheet["Width"] <= 200
+        assert sheet["Width"] * sheet["Height"] <= 20_000
+        assert len(pictures) == -(-12 // (sheet["Columns"] * sheet["Lines"])) > 1
+        track = "oss://local/x.vtt"
+        refused = started.client.submit(
+            "oss://local/movie.mp4", track, "S00000002-000030", Interval=1, Width=60
+        )
+        failed = started.client.ended(refused)
+        assert failed["Code"] == "InvalidParameter"
+        assert "at most 12 shots" in failed["Message"]

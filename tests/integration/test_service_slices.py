@@ -103,3 +103,27 @@ def test_outputs_that_vanish_before_the_end_are_made_again(client: Client, runni
     first.unlink()
     assert client.succeeded(job_id)["Count"] == 20
     assert len(numbers(running.folder / "robbed")) == 20
+
+
+def test_count_is_of_moments_and_not_of_files(client: Client, running: Service) -> None:
+    """In a success as in a failure, and for sheets as for stills: `Total` of the URLs counts the files."""
+    sprite = {"Type": "Sprite", "Width": 32, "SpriteSnapshotConfig": {"Columns": 2, "Lines": 2}}
+    whole = client.submit("oss://local/movie.mp4", "oss://local/counted/{TileCount}.jpg", Count=10, **sprite)
+    assert client.succeeded(whole)["Count"] == 10
+    assert client.urls(whole)["Total"] == 3
+    part = client.submit("oss://local/movie.mp4", "oss://local/part/{TileCount}.jpg", Count=120, **sprite)
+    client.in_work(part)
+    client.call("CancelSnapshotJob", JobId=part)
+    sheets = len(list((running.folder / "part").iterdir()))
+    assert 0 < sheets < 30
+    assert (client.get(part)["Count"], client.urls(part)["Total"]) == (4 * sheets, sheets)
+
+
+def test_the_last_sheet_counts_what_is_on_it(client: Client, running: Service) -> None:
+    sprite = {"Type": "Sprite", "Width": 32, "SpriteSnapshotConfig": {"Columns": 2, "Lines": 2}}
+    job_id = client.submit("oss://local/movie.mp4", "oss://local/last/{TileCount}.jpg", Count=10, **sprite)
+    client.succeeded(job_id)
+    with running.assembly.database.transaction() as session:
+        job = session.get(Job, job_id)
+        assert job is not None
+        assert lifecycle.count_shots(session, job) == 10

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stillframe.errors import ConfigError
-from stillframe.media.config import Fit, SnapshotConfig, SpriteSnapshotConfig
+from stillframe.media.config import Caps, Fit, SnapshotConfig, SpriteSnapshotConfig
 from stillframe.media.geometry import Box, SheetGeometry, cell_size, place, sheet_geometry, still_size
 
 FULL_HD = (1920, 1080)
@@ -277,3 +277,21 @@ def test_cells_lie_on_the_sheet_and_not_on_each_other(sheet: SheetGeometry) -> N
     assert (cells[0].x, cells[0].y) == (sheet.margin, sheet.margin)
     assert cells[-1].x + cells[-1].width + sheet.margin == sheet.width_px
     assert cells[-1].y + cells[-1].height + sheet.margin == sheet.height_px
+
+
+@pytest.mark.parametrize(
+    ("caps", "columns", "lines"),
+    [
+        (Caps(), 10, 10),
+        (Caps(sheet_side_px=1000), 10, 10),
+        (Caps(sheet_side_px=999), 9, 9),
+        (Caps(sheet_pixels=1_000_000), 10, 10),
+        (Caps(sheet_pixels=999_999), 10, 9),
+        (Caps(sheet_pixels=100_000), 10, 1),
+        (Caps(sheet_pixels=99_999), 9, 1),
+        (Caps(sheet_side_px=100, sheet_pixels=10_000), 1, 1),
+    ],
+)
+def test_an_operator_may_lower_what_a_sheet_may_be(caps: Caps, columns: int, lines: int) -> None:
+    sheet = sheet_geometry(grid(10, 10, cell=(100, 100)), *FULL_HD, caps)
+    assert (sheet.columns, sheet.lines) == (columns, lines)

@@ -87,7 +87,9 @@ class SnapshotJobSummary(AnswerObject):
     type: str = Field(description="Normal, Sprite or WebVtt")
     status: JobStatus
     async_: bool = Field(default=True, serialization_alias="Async", description="Always true.")
-    count: int | None = Field(default=None, description="How many pictures there are.")
+    count: int | None = Field(
+        default=None, description="How many moments have a picture: stills, or cells of sheets."
+    )
     input: MediaAddressView
     output: MediaAddressView
     template_id: str | None = None

@@ -8,6 +8,7 @@ of the job has left behind changes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ from stillframe.jobs import outputs
 from stillframe.jobs.models import Job, JobOutput, Slice
 from stillframe.jobs.outputs import Kept
 from stillframe.jobs.queue import Queue
+from stillframe.media.geometry import SheetGeometry
 from stillframe.media.render import Rendered
 from stillframe.media.report import ShotReport, Stats
 from stillframe.media.sink import Output
@@ -143,9 +145,26 @@ def fail(
 ) -> None:
     """The job has ended badly; what it has written is kept and listed."""
     job.status, job.code, job.message = "Fail", code, message
-    pictures = select(func.count()).where(JobOutput.job_id == job.job_id, JobOutput.kind != "track")
     session.flush()
-    job.count, job.report, job.finished_at = session.scalar(pictures), report, datetime.now(UTC)
+    job.count, job.report, job.finished_at = count_shots(session, job), report, datetime.now(UTC)
+
+
+def count_shots(session: Session, job: Job) -> int:
+    """How many moments have a picture in the files that exist: a still for each, or a cell for each on a sheet."""
+    pictures = select(JobOutput.index).where(JobOutput.job_id == job.job_id, JobOutput.kind != "track")
+    indexes = session.scalars(pictures).all()
+    kept = session.scalar(select(Job.survey).where(Job.job_id == job.job_id)) if indexes else None
+    sheet = msgspec.json.decode(kept, type=_Surveyed).sheet if kept else None
+    if sheet is None:
+        return len(indexes)
+    return sum(min(sheet.cells, (job.planned or 0) - (index - 1) * sheet.cells) for index in indexes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Surveyed:
+    """The part of a survey that is needed here: its keyframes may be many."""
+
+    sheet: SheetGeometry | None
 
 
 def start_over(session: Session, queue: Queue, job: Job) -> None:

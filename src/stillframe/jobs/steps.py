@@ -39,7 +39,7 @@ from stillframe.media.render import Rendered
 from stillframe.media.report import Stats
 from stillframe.media.sink import demand_room, names_for
 from stillframe.media.survey import Survey
-from stillframe.sandbox.decoder import Decoder
+from stillframe.sandbox.decoder import Decoder, OnSurvey, Work
 from stillframe.storage.bucket import Bucket, ObjectSource
 from stillframe.telemetry import Metrics, bound
 
@@ -101,23 +101,17 @@ class Steps:
                     demand_room(sink.names, "sheet" if survey.sheet else "still", files)
                     self._keep_survey(job_id, epoch, survey)
 
+                work = self._work(task, keep)
                 with self._keeping(job_id, epoch, sink):
-                    found = self._decoder.survey_and_render(
-                        source,
-                        config,
-                        sink,
-                        threads=self._threads(),
-                        on_survey=keep,
-                        on_shot=lambda _: task.count_shot(),
-                        cancelled=task.cancelled,
-                    )
-            self._metrics.bytes_read.inc(found.stats.bytes_read)
-            if found.rendered is None:
-                with self._database.transaction() as session:
-                    self._claim(job_id, epoch, session, begun=True).stats = msgspec.to_builtins(found.stats)
-                return
-            rendered = Rendered(found.rendered.shots, found.rendered.outputs, found.stats)
-            self._finish(job, found.survey, [rendered], sink, target, (1, rendered))
+                    found = self._decoder.survey_and_render(source, config, sink, work)
+                    self._metrics.bytes_read.inc(found.stats.bytes_read)
+                    if found.rendered is None:
+                        with self._database.transaction() as session:
+                            live = self._claim(job_id, epoch, session, begun=True)
+                            live.stats = msgspec.to_builtins(found.stats)
+                        return
+                    rendered = Rendered(found.rendered.shots, found.rendered.outputs, found.stats)
+                    self._finish(job, found.survey, [rendered], sink, target, (1, rendered))
 
     def render(self, job_id: str, epoch: int, number: int, attempt: int, starts: int) -> None:
         """Make the pictures of one slice, and let the next one into the queue."""
@@ -133,21 +127,14 @@ class Steps:
             source, target = self._open(job)
             with source:
                 sink = JobSink(target, names_for(job.output_key, survey.config), task.cancelled)
+                work = self._work(task)
                 with self._keeping(job_id, epoch, sink):
-                    rendered = self._decoder.render(
-                        survey,
-                        survey.stretches[number - 1],
-                        source,
-                        sink,
-                        threads=self._threads(),
-                        on_shot=lambda _: task.count_shot(),
-                        cancelled=task.cancelled,
-                    )
-            self._metrics.bytes_read.inc(rendered.stats.bytes_read)
-            with self._database.transaction() as session:
-                job = self._claim(job_id, epoch, session, begun=True)
-                self._complete(session, job_id, number, attempt, rendered, sink.kept)
-                lifecycle.dispatch(session, self._queue, job)
+                    rendered = self._decoder.render(survey, survey.stretches[number - 1], source, sink, work)
+                    self._metrics.bytes_read.inc(rendered.stats.bytes_read)
+                    with self._database.transaction() as session:
+                        job = self._claim(job_id, epoch, session, begun=True)
+                        self._complete(session, job_id, number, attempt, rendered, sink.kept)
+                        lifecycle.dispatch(session, self._queue, job)
 
     def finish(self, job_id: str, epoch: int, starts: int) -> None:
         """Verify every output, write the track, and end the job."""
@@ -165,7 +152,8 @@ class Steps:
                 self._make_again(job, survey, lost)
                 return
             sink = JobSink(target, names_for(job.output_key, survey.config), task.cancelled)
-            self._finish(job, survey, rendered, sink, target, None)
+            with self._keeping(job_id, epoch, sink):
+                self._finish(job, survey, rendered, sink, target, None)
 
     def _finish(
         self,
@@ -181,6 +169,7 @@ class Steps:
         report = finish(survey, rendered, sink, spent)
         lost = [item for item in sink.kept if not target.verify(item.output.name, item.written)]
         if lost:
+            sink.kept = [item for item in sink.kept if item not in lost]
             raise SinkError(lost[0].output.name, "is not what was written to it a moment ago", transient=True)
         with self._database.transaction() as session:
             live = self._claim(job.job_id, job.epoch, session, begun=True)
@@ -254,21 +243,37 @@ class Steps:
             raise NotFound("Bucket", name)
         return found[name].open()
 
-    def _threads(self) -> int:
+    def _work(self, task: Task, on_survey: OnSurvey | None = None) -> Work:
         """One thread for each slot in use; a core that is idle is lent to a lone slice."""
-        return max(self._slots // max(self._running.number, 1), 1)
+        return Work(
+            threads=max(self._slots // max(self._running.number, 1), 1),
+            on_survey=on_survey,
+            on_shot=lambda _: task.count_shot(),
+            cancelled=task.cancelled,
+        )
 
     @contextmanager
     def _keeping(self, job_id: str, epoch: int, sink: JobSink) -> Iterator[None]:
-        """Whatever ends the block, what was written in it is known to be there; but not to a later life of the job."""
+        """Whatever ends the block, what was written in it is known to be there; but not to a later life of the job.
+
+        A job that has ended meanwhile is told of what came after its end, too; one whose slice is another worker's
+        by now hears of it from that one.
+        """
         try:
             yield
-        except Exception:
+        except Exception as error:
             if sink.kept:
                 with self._database.transaction() as session:
                     job = session.get(Job, job_id, with_for_update=True)
-                    if job is not None and _is_in_its_life(job, epoch):
+                    ended = job is not None and job.status == "Fail"
+                    if (
+                        job is not None
+                        and _is_in_its_life(job, epoch)
+                        and (ended or not isinstance(error, Void))
+                    ):
                         outputs.store(session, job_id, sink.kept)
+                        if ended:
+                            job.count = lifecycle.count_shots(session, job)
             raise
 
     @contextmanager

@@ -47,10 +47,26 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 MAX_SHOTS = 20_000
+#: players and browsers fail on larger sheets: Chrome's textures end at 8,192 px a side, iOS at 16 Mi pixels
+MAX_SHEET_SIDE_PX = 8_192
+MAX_SHEET_PIXELS = 16 << 20
 #: BlackLevel of a single shot at Time 0, which is always filtered
 SINGLE_SHOT_BLACK_LEVEL = 90
 #: seconds between the cues of a WebVTT track when neither Count nor Interval is given
 WEBVTT_INTERVAL_MS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """The most that is made of one video, whatever its config asks. An operator may lower them."""
+
+    shots: int = MAX_SHOTS
+    sheet_side_px: int = MAX_SHEET_SIDE_PX
+    sheet_pixels: int = MAX_SHEET_PIXELS
+
+
+#: where no operator has said otherwise
+DEFAULT_CAPS = Caps()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from stillframe.errors import ConfigError
-from stillframe.media.config import Fit, SnapshotConfig
+from stillframe.media.config import DEFAULT_CAPS, Caps, Fit, SnapshotConfig
 
-#: players and browsers fail on larger sheets: Chrome's textures end at 8,192 px a side, iOS at 16 Mi pixels
-MAX_SIDE_PX = 8_192
-MAX_SHEET_PIXELS = 16 << 20
 #: no video has larger pictures; a side that is derived from an odd aspect can be
 MAX_STILL_SIDE_PX = 16_384
 
@@ -103,29 +100,31 @@ def place(width: int, height: int, fit: Fit, display_width: int, display_height:
     return Placement(canvas, Box(x, y, inner_width, inner_height))
 
 
-def sheet_geometry(config: SnapshotConfig, display_width: int, display_height: int) -> SheetGeometry:
+def sheet_geometry(
+    config: SnapshotConfig, display_width: int, display_height: int, caps: Caps = DEFAULT_CAPS
+) -> SheetGeometry:
     """The grid that was asked, cut down to what players can show: fewer lines first, then fewer columns.
 
     Raises ConfigError when not even one cell fits.
     """
     grid = config.sprite_snapshot_config
     width, height = cell_size(config, display_width, display_height)
-    for columns in range(min(grid.columns, MAX_SIDE_PX // max(width, 1) + 1), 0, -1):
-        lines = _most_lines(config, width, height, columns)
+    for columns in range(min(grid.columns, caps.sheet_side_px // max(width, 1) + 1), 0, -1):
+        lines = _most_lines(config, width, height, columns, caps)
         if lines:
             return SheetGeometry(width, height, columns, lines, grid.padding, grid.margin)
-    allowed = (
-        f"small enough for a sheet of at most {MAX_SIDE_PX} px a side and {MAX_SHEET_PIXELS >> 20} Mi pixels"
-    )
+    mebi, rest = divmod(caps.sheet_pixels, 1 << 20)
+    area = f"{caps.sheet_pixels:,} pixels" if rest else f"{mebi} Mi pixels"
+    allowed = f"small enough for a sheet of at most {caps.sheet_side_px} px a side and {area}"
     raise ConfigError("SpriteSnapshotConfig.CellWidth x CellHeight", f"{width}x{height}", allowed)
 
 
-def _most_lines(config: SnapshotConfig, width: int, height: int, columns: int) -> int:
+def _most_lines(config: SnapshotConfig, width: int, height: int, columns: int, caps: Caps) -> int:
     grid = config.sprite_snapshot_config
     sheet_width = columns * width + (columns - 1) * grid.padding + 2 * grid.margin
-    if sheet_width > MAX_SIDE_PX:
+    if sheet_width > caps.sheet_side_px:
         return 0
-    most_height = min(MAX_SIDE_PX, MAX_SHEET_PIXELS // sheet_width)
+    most_height = min(caps.sheet_side_px, caps.sheet_pixels // sheet_width)
     return max(min(grid.lines, (most_height - 2 * grid.margin + grid.padding) // (height + grid.padding)), 0)
 
 

@@ -77,7 +77,7 @@ def _shoot(
         from stillframe.media.report import Stats
         from stillframe.media.survey import survey_and_keep
 
-        survey, reader = survey_and_keep(source, config, first)
+        survey, reader = survey_and_keep(source, config, opening=first)
         readers.append(reader)
         files = -(-survey.planned // survey.sheet.cells) if survey.sheet else survey.planned
         demand_room(sink.names, "sheet" if survey.sheet else "still", files)

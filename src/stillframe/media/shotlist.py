@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from stillframe.errors import ConfigError
-from stillframe.media.config import MAX_SHOTS, WEBVTT_INTERVAL_MS, SnapshotConfig
+from stillframe.media.config import DEFAULT_CAPS, WEBVTT_INTERVAL_MS, Caps, SnapshotConfig
 
 
 class ShotList(NamedTuple):
@@ -30,7 +30,7 @@ class ShotList(NamedTuple):
         return len(self.requested_ms) + len(self.dropped_ms) == 1
 
 
-def shot_list(config: SnapshotConfig, duration_ms: int) -> ShotList:
+def shot_list(config: SnapshotConfig, duration_ms: int, caps: Caps = DEFAULT_CAPS) -> ShotList:
     """The moments of a config in a video of this duration. Raises ConfigError when there would be too many."""
     start, step = config.time, Fraction(config.step_ms)
     count = config.count
@@ -40,9 +40,9 @@ def shot_list(config: SnapshotConfig, duration_ms: int) -> ShotList:
         return ShotList((start,), (), Fraction(0), runs_to_end=not step or start + step >= duration_ms)
     if count is None:
         count = max(-(-(duration_ms - start) // step), 1)
-        _check_number(config, count, duration_ms)
+        _check_number(config, count, duration_ms, caps.shots)
         return _spread(start, step, count, duration_ms, runs_to_end=True)
-    _check_number(config, count, duration_ms)
+    _check_number(config, count, duration_ms, caps.shots)
     if not step:
         # a start behind the end leaves nothing to spread over: every shot falls on it, and is dropped there
         step = Fraction(max(duration_ms - start, 0), count)
@@ -67,17 +67,17 @@ def _spread(start: int, step: Fraction, count: int, duration_ms: int, *, runs_to
     return ShotList(tuple(inside), tuple(moments[len(inside) :]), step, runs_to_end)
 
 
-def _check_number(config: SnapshotConfig, count: int, duration_ms: int) -> None:
-    if count <= MAX_SHOTS:
+def _check_number(config: SnapshotConfig, count: int, duration_ms: int, most: int) -> None:
+    if count <= most:
         return
     if config.type == "Sprite" and config.count is None and config.step_ms == 0:
         grid = config.sprite_snapshot_config
         asked = f"{grid.columns} x {grid.lines}"
         raise ConfigError(
-            "SpriteSnapshotConfig.Columns x Lines", asked, f"at most {MAX_SHOTS} cells, or Count given"
+            "SpriteSnapshotConfig.Columns x Lines", asked, f"at most {most} cells, or Count given"
         )
     path = "IntervalMs" if config.interval_ms is not None else "Interval"
     value = config.interval_ms if config.interval_ms is not None else config.interval
-    least = -(-duration_ms // MAX_SHOTS)
-    allowed = f"{least} ms or more for a video of {duration_ms / 1000:.1f} s: at most {MAX_SHOTS} shots"
+    least = -(-duration_ms // most)
+    allowed = f"{least} ms or more for a video of {duration_ms / 1000:.1f} s: at most {most} shots"
     raise ConfigError(path, value, allowed)

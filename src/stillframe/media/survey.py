@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from stillframe.errors import PastTheEnd
-from stillframe.media.config import SINGLE_SHOT_BLACK_LEVEL, SnapshotConfig
+from stillframe.media.config import DEFAULT_CAPS, SINGLE_SHOT_BLACK_LEVEL, Caps, SnapshotConfig
 from stillframe.media.decode import FrameTaker
 from stillframe.media.geometry import Placement, SheetGeometry, cell_size, place, sheet_geometry, still_size
 from stillframe.media.opening import Ahead, Opened
@@ -86,27 +86,32 @@ class Survey:
         return msgspec.json.decode(data, type=cls)
 
 
-def survey(source: ByteSource, config: SnapshotConfig) -> Survey:
+def survey(source: ByteSource, config: SnapshotConfig, caps: Caps = DEFAULT_CAPS) -> Survey:
     """Survey a source. Raises MediaError, SourceError, or ConfigError when the config cannot fit the video."""
-    found, reader = survey_and_keep(source, config)
+    found, reader = survey_and_keep(source, config, caps)
     reader.close()
     return found
 
 
 def survey_and_keep(
-    source: ByteSource, config: SnapshotConfig, opening: Ahead[Opened] | None = None
+    source: ByteSource,
+    config: SnapshotConfig,
+    caps: Caps = DEFAULT_CAPS,
+    opening: Ahead[Opened] | None = None,
 ) -> tuple[Survey, VideoReader]:
     """As `survey`, and the open reader, for rendering in the same process. `opening` may have begun before."""
     reader, table, probe = open_and_probe(source, opening)
     try:
-        return _survey(config, probe, reader, table), reader
+        return _survey(config, caps, probe, reader, table), reader
     except BaseException:
         reader.close()
         raise
 
 
-def _survey(config: SnapshotConfig, probe: Probe, reader: VideoReader, table: SampleTable | None) -> Survey:
-    asked = shot_list(config, probe.duration_ms)
+def _survey(
+    config: SnapshotConfig, caps: Caps, probe: Probe, reader: VideoReader, table: SampleTable | None
+) -> Survey:
+    asked = shot_list(config, probe.duration_ms, caps)
     _refuse_past_the_end(config, probe, asked)
     shots = [
         _aimed(Shot(index, time_ms, probe.ticks_of(time_ms)), config, probe, asked)
@@ -123,7 +128,7 @@ def _survey(config: SnapshotConfig, probe: Probe, reader: VideoReader, table: Sa
     shots = _numbered(shots, config, table)
     width, height = probe.display_width_px, probe.display_height_px
     size = cell_size if config.makes_sheets else still_size
-    sheet = sheet_geometry(config, width, height) if config.makes_sheets else None
+    sheet = sheet_geometry(config, width, height, caps) if config.makes_sheets else None
     return Survey(
         config=config,
         probe=probe,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from stillframe.errors import ConfigError, MediaError, PastTheEnd, SourceError, StillframeError
-from stillframe.media.config import SnapshotConfig
+from stillframe.media.config import Caps, SnapshotConfig
 from stillframe.media.geometry import cell_size, place, sheet_geometry, still_size
 from stillframe.media.plan import costs_of, stretches
 from stillframe.media.probe import Probe
@@ -41,15 +41,15 @@ class Broken(Exception):
     """What a child said cannot be true, or is not allowed."""
 
 
-def checked_survey(survey: Survey, config: SnapshotConfig, size: int) -> Survey:
+def checked_survey(survey: Survey, config: SnapshotConfig, caps: Caps, size: int) -> Survey:
     """The survey, when it follows from the config and from a probe that a video could have. Raises Broken."""
     probe = survey.probe
     _check_probe(probe, size)
     try:
-        asked = shot_list(config, probe.duration_ms)
+        asked = shot_list(config, probe.duration_ms, caps)
         width, height = probe.display_width_px, probe.display_height_px
         canvas = (cell_size if config.makes_sheets else still_size)(config, width, height)
-        sheet = sheet_geometry(config, width, height) if config.makes_sheets else None
+        sheet = sheet_geometry(config, width, height, caps) if config.makes_sheets else None
     except ConfigError as error:
         raise Broken(f"a survey of a video that does not go with the config: {error}") from error
     _demand(len(survey.shots) == len(asked.requested_ms) + len(asked.dropped_ms), "shots that were not asked")

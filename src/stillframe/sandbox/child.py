@@ -68,7 +68,7 @@ def _do(channel: Channel, request: Request, video: int | None) -> Stats:
     started = time.perf_counter()
     survey, stretch = request.survey, request.stretch
     if request.config is not None:
-        survey, reader = survey_and_keep(source, request.config)
+        survey, reader = survey_and_keep(source, request.config, request.caps)
         readers.append(reader)
         stats.add(counters(reader))
         stats.spend("survey", time.perf_counter() - started)

@@ -20,6 +20,23 @@ OnSurvey = Callable[[Survey], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """How a step is worked on: by how many threads, who is told of it (from any thread), and until when.
+
+    `on_survey` is called between survey and rendering: what it raises ends it all, and no picture is made.
+    """
+
+    threads: int = 1
+    on_survey: OnSurvey | None = None
+    on_shot: OnShot | None = None
+    cancelled: threading.Event | None = None
+
+
+#: one thread, to the end, and nobody is told
+ALONE = Work()
+
+
+@dataclass(frozen=True, slots=True)
 class Surveyed:
     """A survey; what was rendered of it at once, where it fits one stretch; and what both have cost."""
 
@@ -31,43 +48,23 @@ class Surveyed:
 class Decoder(Protocol):
     """The steps of `media` that read video. Safe to use from several threads at once; a context.
 
-    All raise what the steps of `media` raise. They are stopped soon after `cancelled` is set, and raise ChildKilled
-    with the reason `cancelled`. `sandbox.parent.Sandbox` raises ChildKilled for other reasons, and SandboxUnavailable.
+    All raise what the steps of `media` raise. They are stopped soon after the work's `cancelled` is set, and raise
+    ChildKilled with the reason `cancelled`. `sandbox.parent.Sandbox` raises ChildKilled for other reasons, and
+    SandboxUnavailable.
     """
 
-    def survey(
-        self, source: ByteSource, config: SnapshotConfig, *, cancelled: threading.Event | None = None
-    ) -> Survey:
+    def survey(self, source: ByteSource, config: SnapshotConfig, work: Work = ALONE) -> Survey:
         """As `media.survey.survey`."""
 
     def survey_and_render(
-        self,
-        source: ByteSource,
-        config: SnapshotConfig,
-        sink: Sink,
-        *,
-        threads: int = 1,
-        on_survey: OnSurvey | None = None,
-        on_shot: OnShot | None = None,
-        cancelled: threading.Event | None = None,
+        self, source: ByteSource, config: SnapshotConfig, sink: Sink, work: Work = ALONE
     ) -> Surveyed:
-        """As `survey`, and as `render` when all fits one stretch, without opening the source again.
-
-        `on_survey` is called in between: what it raises ends it all, and no picture is made.
-        """
+        """As `survey`, and as `render` when all fits one stretch, without opening the source again."""
 
     def render(
-        self,
-        survey: Survey,
-        stretch: Stretch,
-        source: ByteSource,
-        sink: Sink,
-        *,
-        threads: int = 1,
-        on_shot: OnShot | None = None,
-        cancelled: threading.Event | None = None,
+        self, survey: Survey, stretch: Stretch, source: ByteSource, sink: Sink, work: Work = ALONE
     ) -> Rendered:
-        """As `media.render.render`. `threads` share the stretch."""
+        """As `media.render.render`."""
 
     def close(self) -> None:
         """End what is running, and give back what is held."""

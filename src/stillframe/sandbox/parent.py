@@ -24,7 +24,7 @@ from typing import Self
 import msgspec
 
 from stillframe.errors import ChildKilled, SandboxUnavailable, SourceError
-from stillframe.media.config import MAX_SHOTS, SnapshotConfig
+from stillframe.media.config import DEFAULT_CAPS, Caps, SnapshotConfig
 from stillframe.media.plan import Stretch
 from stillframe.media.render import OnShot, Rendered
 from stillframe.media.report import ShotReport, Stats
@@ -33,7 +33,7 @@ from stillframe.media.source import ByteSource
 from stillframe.media.survey import Survey
 from stillframe.sandbox import check
 from stillframe.sandbox.check import Broken
-from stillframe.sandbox.decoder import OnSurvey, Surveyed
+from stillframe.sandbox.decoder import ALONE, Surveyed, Work
 from stillframe.sandbox.forkserver import CHILD, Child, ForkServer
 from stillframe.sandbox.session import Limits, Message, Session, decoded, out_of_memory
 from stillframe.sandbox.wire import (
@@ -58,68 +58,50 @@ class Sandbox:
     `entry` is what a child runs once it is locked in: tests put their attacks there.
     """
 
-    def __init__(self, limits: Limits | None = None, *, entry: str = CHILD) -> None:
+    def __init__(
+        self, limits: Limits | None = None, caps: Caps = DEFAULT_CAPS, *, entry: str = CHILD
+    ) -> None:
         self._limits = limits or Limits()
+        self._caps = caps
         self._entry = entry
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(_READING_THREADS, "stillframe-read")
         self._server: ForkServer | None = ForkServer(entry)
 
-    def survey(
-        self, source: ByteSource, config: SnapshotConfig, *, cancelled: threading.Event | None = None
-    ) -> Survey:
-        """As `media.survey.survey`. Raises what it raises, ChildKilled and SandboxUnavailable.
-
-        It is stopped soon after `cancelled` is set, and raises ChildKilled then.
-        """
-        request = Request("survey", source.size, config)
-        with self._session(source, request, cancelled) as session:
-            survey = _hear_survey(session, source, config)
+    def survey(self, source: ByteSource, config: SnapshotConfig, work: Work = ALONE) -> Survey:
+        """As `media.survey.survey`. Raises what it raises, ChildKilled and SandboxUnavailable."""
+        request = Request("survey", source.size, config, self._caps)
+        with self._session(source, request, work) as session:
+            survey = _hear_survey(session, source, request)
             _hear_end(session, source)
         return survey
 
     def survey_and_render(
-        self,
-        source: ByteSource,
-        config: SnapshotConfig,
-        sink: Sink,
-        *,
-        threads: int = 1,
-        on_survey: OnSurvey | None = None,
-        on_shot: OnShot | None = None,
-        cancelled: threading.Event | None = None,
+        self, source: ByteSource, config: SnapshotConfig, sink: Sink, work: Work = ALONE
     ) -> Surveyed:
-        """As `survey`, and as `render` when all fits one stretch, in the same child.
-
-        `on_survey` is called in between: what it raises ends it all, and no picture is made.
-        """
-        form = sink.names.picture_format
-        request = Request("survey-and-render", source.size, config, picture_format=form, threads=threads)
-        with self._session(source, request, cancelled) as session:
-            survey = _hear_survey(session, source, config)
-            if on_survey is not None:
-                on_survey(survey)
+        """As `survey`, and as `render` when all fits one stretch, in the same child."""
+        request = Request(
+            "survey-and-render",
+            source.size,
+            config,
+            self._caps,
+            picture_format=sink.names.picture_format,
+            threads=work.threads,
+        )
+        with self._session(source, request, work) as session:
+            survey = _hear_survey(session, source, request)
+            if work.on_survey is not None:
+                work.on_survey(survey)
             if len(survey.stretches) != 1:
                 return Surveyed(survey, None, _hear_end(session, source))
             session.send()
-            rendered = _Rendering(survey, survey.stretches[0], sink, on_shot).hear(session, source)
+            rendered = _Rendering(survey, survey.stretches[0], sink, work.on_shot).hear(session, source)
         return Surveyed(survey, replace(rendered, stats=Stats()), rendered.stats)
 
     def render(
-        self,
-        survey: Survey,
-        stretch: Stretch,
-        source: ByteSource,
-        sink: Sink,
-        *,
-        threads: int = 1,
-        on_shot: OnShot | None = None,
-        cancelled: threading.Event | None = None,
+        self, survey: Survey, stretch: Stretch, source: ByteSource, sink: Sink, work: Work = ALONE
     ) -> Rendered:
-        """As `media.render.render`. Raises what it raises, ChildKilled and SandboxUnavailable.
-
-        `threads` of the child share the stretch. It is stopped soon after `cancelled` is set.
-        """
+        """As `media.render.render`, by threads of the child. Raises what it raises and what `survey` does."""
         if source.identity != survey.probe.identity:
             raise SourceError(source.name, "the file has changed since it was surveyed")
         request = Request(
@@ -128,10 +110,10 @@ class Sandbox:
             survey=_named(survey, SOURCE_NAME, SOURCE_IDENTITY),
             stretch=stretch,
             picture_format=sink.names.picture_format,
-            threads=threads,
+            threads=work.threads,
         )
-        with self._session(source, request, cancelled) as session:
-            return _Rendering(survey, stretch, sink, on_shot).hear(session, source)
+        with self._session(source, request, work) as session:
+            return _Rendering(survey, stretch, sink, work.on_shot).hear(session, source)
 
     def close(self) -> None:
         """End the fork server and every child."""
@@ -170,16 +152,11 @@ class Sandbox:
         raise SandboxUnavailable(("its fork server does not start, or cannot fork",))
 
     @contextlib.contextmanager
-    def _session(
-        self,
-        source: ByteSource,
-        request: Request,
-        cancelled: threading.Event | None,
-    ) -> Iterator[Session]:
+    def _session(self, source: ByteSource, request: Request, work: Work) -> Iterator[Session]:
         with _descriptor_of(source) as video:
             child = self.fork(video, math.ceil(self._limits.total_s) * request.threads)
         try:
-            leading = Session(child, source, self._pool, self._limits, cancelled)
+            leading = Session(child, source, self._pool, self._limits, work.cancelled)
         except BaseException:
             child.kill()
             raise
@@ -280,14 +257,16 @@ class _Rendering:
         return (position // self._survey.sheet.cells if self._survey.sheet else position) + 1
 
 
-def _hear_survey(session: Session, source: ByteSource, config: SnapshotConfig) -> Survey:
+def _hear_survey(session: Session, source: ByteSource, request: Request) -> Survey:
+    config = request.config
+    assert config is not None
     session.allowed = {kind: MAX_JSON[kind] for kind in (Kind.SURVEY, Kind.FAILED)}
     # the first picture; and for KeyframeMiss skip without an index, every shot's keyframe is looked for
-    session.allow_reads((config.count or MAX_SHOTS) if config.keyframe_miss == "skip" else 1)
+    session.allow_reads((config.count or request.caps.shots) if config.keyframe_miss == "skip" else 1)
     message = next(session.messages())
     if message.kind is Kind.FAILED:
         raise _error(message, source)
-    survey = check.checked_survey(decoded(message.payload, Survey), config, source.size)
+    survey = check.checked_survey(decoded(message.payload, Survey), config, request.caps, source.size)
     return _named(survey, source.name, source.identity)
 
 

@@ -72,6 +72,7 @@ def _shoot(
     on_shot: OnShot | None,
 ) -> Report:
     from stillframe.media.finish import finish
+    from stillframe.sandbox.decoder import Work
 
     def surveyed(survey: Survey) -> None:
         files = -(-survey.planned // survey.sheet.cells) if survey.sheet else survey.planned
@@ -80,15 +81,13 @@ def _shoot(
             on_survey(survey)
 
     started = time.perf_counter()
-    first = box.survey_and_render(source, config, sink, threads=threads, on_survey=surveyed, on_shot=on_shot)
+    work = Work(threads=threads, on_survey=surveyed, on_shot=on_shot)
+    first = box.survey_and_render(source, config, sink, work)
     survey = first.survey
     rendered = (
         [first.rendered]
         if first.rendered is not None
-        else [
-            box.render(survey, stretch, source, sink, threads=threads, on_shot=on_shot)
-            for stretch in survey.stretches
-        ]
+        else [box.render(survey, stretch, source, sink, work) for stretch in survey.stretches]
     )
     report = finish(survey, rendered, sink, first.stats)
     report.stats.seconds["wall"] = time.perf_counter() - started

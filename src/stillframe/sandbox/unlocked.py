@@ -11,50 +11,41 @@ from types import TracebackType
 from typing import Self
 
 from stillframe.errors import ChildKilled
-from stillframe.media.config import SnapshotConfig
+from stillframe.media.config import DEFAULT_CAPS, Caps, SnapshotConfig
 from stillframe.media.plan import Stretch
 from stillframe.media.render import OnShot, Rendered, counters, render
 from stillframe.media.report import ShotReport, Stats
 from stillframe.media.sink import Sink
 from stillframe.media.source import ByteSource, MeteredSource
 from stillframe.media.survey import Survey, survey_and_keep
-from stillframe.sandbox.decoder import OnSurvey, Surveyed
+from stillframe.sandbox.decoder import ALONE, Surveyed, Work
 
 
 class Unlocked:
     """A `Decoder` that decodes in this process. It hears of `cancelled` between two shots."""
 
-    def __init__(self) -> None:
+    def __init__(self, caps: Caps = DEFAULT_CAPS) -> None:
+        self._caps = caps
         self._closed = threading.Event()
 
-    def survey(
-        self, source: ByteSource, config: SnapshotConfig, *, cancelled: threading.Event | None = None
-    ) -> Survey:
-        self._demand_wanted(cancelled)
-        found, reader = survey_and_keep(source, config)
+    def survey(self, source: ByteSource, config: SnapshotConfig, work: Work = ALONE) -> Survey:
+        self._demand_wanted(work)
+        found, reader = survey_and_keep(source, config, self._caps)
         reader.close()
         return found
 
     def survey_and_render(
-        self,
-        source: ByteSource,
-        config: SnapshotConfig,
-        sink: Sink,
-        *,
-        threads: int = 1,
-        on_survey: OnSurvey | None = None,
-        on_shot: OnShot | None = None,
-        cancelled: threading.Event | None = None,
+        self, source: ByteSource, config: SnapshotConfig, sink: Sink, work: Work = ALONE
     ) -> Surveyed:
-        self._demand_wanted(cancelled)
+        self._demand_wanted(work)
         metered = MeteredSource(source)
         started = time.perf_counter()
-        found, reader = survey_and_keep(metered, config)
+        found, reader = survey_and_keep(metered, config, self._caps)
         try:
             stats = counters(reader)
             stats.spend("survey", time.perf_counter() - started)
-            if on_survey is not None:
-                on_survey(found)
+            if work.on_survey is not None:
+                work.on_survey(found)
             rendered = None
             if len(found.stretches) == 1:
                 rendered = render(
@@ -62,9 +53,9 @@ class Unlocked:
                     found.stretches[0],
                     metered,
                     sink,
-                    threads=threads,
+                    threads=work.threads,
                     readers=[reader],
-                    on_shot=self._watched(on_shot, cancelled),
+                    on_shot=self._watched(work),
                 )
                 stats.add(rendered.stats)
                 rendered = Rendered(rendered.shots, rendered.outputs, Stats())
@@ -74,20 +65,12 @@ class Unlocked:
         return Surveyed(found, rendered, stats)
 
     def render(
-        self,
-        survey: Survey,
-        stretch: Stretch,
-        source: ByteSource,
-        sink: Sink,
-        *,
-        threads: int = 1,
-        on_shot: OnShot | None = None,
-        cancelled: threading.Event | None = None,
+        self, survey: Survey, stretch: Stretch, source: ByteSource, sink: Sink, work: Work = ALONE
     ) -> Rendered:
-        self._demand_wanted(cancelled)
+        self._demand_wanted(work)
         metered = MeteredSource(source)
-        watched = self._watched(on_shot, cancelled)
-        rendered = render(survey, stretch, metered, sink, threads=threads, on_shot=watched)
+        watched = self._watched(work)
+        rendered = render(survey, stretch, metered, sink, threads=work.threads, on_shot=watched)
         rendered.stats.bytes_read, rendered.stats.reads = metered.bytes_read, metered.reads
         return rendered
 
@@ -103,14 +86,14 @@ class Unlocked:
     ) -> None:
         self.close()
 
-    def _watched(self, on_shot: OnShot | None, cancelled: threading.Event | None) -> OnShot:
+    def _watched(self, work: Work) -> OnShot:
         def tell(shot: ShotReport) -> None:
-            self._demand_wanted(cancelled)
-            if on_shot is not None:
-                on_shot(shot)
+            self._demand_wanted(work)
+            if work.on_shot is not None:
+                work.on_shot(shot)
 
         return tell
 
-    def _demand_wanted(self, cancelled: threading.Event | None) -> None:
-        if self._closed.is_set() or (cancelled is not None and cancelled.is_set()):
+    def _demand_wanted(self, work: Work) -> None:
+        if self._closed.is_set() or (work.cancelled is not None and work.cancelled.is_set()):
             raise ChildKilled("cancelled", "its pictures are not wanted any more")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
 
-from stillframe.media.config import SnapshotConfig
+from stillframe.media.config import DEFAULT_CAPS, Caps, SnapshotConfig
 from stillframe.media.plan import Stretch
 from stillframe.media.sink import PictureFormat
 from stillframe.media.survey import Survey
@@ -72,6 +72,7 @@ class Request:
     task: Literal["survey", "survey-and-render", "render"]
     size: int
     config: SnapshotConfig | None = None
+    caps: Caps = DEFAULT_CAPS
     survey: Survey | None = None
     stretch: Stretch | None = None
     picture_format: PictureFormat = "jpeg"

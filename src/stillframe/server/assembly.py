@@ -30,6 +30,7 @@ from stillframe.jobs.repair import Keeper, repair
 from stillframe.jobs.running import Running
 from stillframe.jobs.steps import Steps
 from stillframe.keyring import Keyring
+from stillframe.media.config import Caps
 from stillframe.sandbox.decoder import Decoder
 from stillframe.sandbox.layers import available_layers, require
 from stillframe.sandbox.parent import Sandbox
@@ -113,9 +114,9 @@ class Assembly:
         settings = self.settings
         if settings.sandbox == "required":
             require(available_layers())
-            self._decoder = Sandbox(Limits(no_progress_s=settings.watchdog_seconds))
+            self._decoder = Sandbox(Limits(no_progress_s=settings.watchdog_seconds), caps_of(settings))
         else:
-            self._decoder = Unlocked()
+            self._decoder = Unlocked(caps_of(settings))
         if self._owns_database:
             repair(self.database, self.queue, all_workers_are_dead=True)
         steps = Steps(
@@ -190,6 +191,11 @@ class Assembly:
         except (DBAPIError, PoolTimeout, StillframeError):
             return "the database cannot be reached"
         return None
+
+
+def caps_of(settings: Settings) -> Caps:
+    """What a survey is told of the settings."""
+    return Caps(settings.max_shots, settings.max_sheet_side_px, settings.max_sheet_pixels)
 
 
 async def _alive(_: Request) -> Response:

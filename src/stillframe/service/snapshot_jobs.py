@@ -170,7 +170,7 @@ class SnapshotJobs:
             raise TimeoutError(f"the work on job {job_id} did not end within {_CANCEL_S} s")
         with self._database.transaction() as session:
             job = self._find(session, account_id, job_id, for_update=True)
-            job.count = _pictures(session, job_id)
+            job.count = lifecycle.count_shots(session, job)
 
     def retry(self, account_id: str, job_id: str) -> None:
         with self._database.transaction() as session:
@@ -321,11 +321,6 @@ def _digest(request: SubmitRequest) -> str:
         request.user_data,
     )
     return hashlib.sha256(json.dumps(fields, sort_keys=True, default=dict).encode()).hexdigest()
-
-
-def _pictures(session: Session, job_id: str) -> int:
-    query = select(func.count()).where(JobOutput.job_id == job_id, JobOutput.kind != "track")
-    return session.scalar(query) or 0
 
 
 def _token_of(job: Job) -> str:
