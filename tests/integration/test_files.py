@@ -7,6 +7,7 @@ import io
 import os
 import re
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,11 +23,11 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from stillframe import SnapshotConfig, SpriteSnapshotConfig, shoot
+from stillframe.jobs.outputs import JobSink
 from stillframe.media.sink import names_for
 from stillframe.server import files
 from stillframe.server.files import file_routes
 from stillframe.storage.bucket import Bucket
-from stillframe.storage.bucket_sink import BucketSink
 from stillframe.storage.local import LocalBucket
 from stillframe.storage.signed_urls import Scope, sign, signed_path
 from stillframe.testing import barcode, videos
@@ -447,11 +448,12 @@ def test_a_track_works_in_a_player(site: Site, tmp_path: Path, tiled: bool) -> N
         is_spt_frag=tiled,
         sprite_snapshot_config=SpriteSnapshotConfig(columns=3, lines=2),
     )
-    sink = BucketSink(site.bucket, names_for(track, config))
+    sink = JobSink(site.bucket, names_for(track, config), threading.Event())
     with site.bucket.open_source("movie.mp4") as source:
         report = shoot(source, sink, config)
     assert report.ok
-    assert all(site.bucket.verify(key, written) for key, written in sink.written.items())
+    kept = [(item.output.name, item.written) for item in sink.kept]
+    assert all(site.bucket.verify(key, written) for key, written in kept)
 
     link = site.link(track)
     text = httpx.get(link).text

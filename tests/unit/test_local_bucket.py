@@ -8,6 +8,7 @@ import os
 import random
 import socket
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from stillframe.errors import ConfigError, SinkError, SourceError
+from stillframe.jobs.outputs import JobSink
 from stillframe.media.config import SnapshotConfig
 from stillframe.media.sink import Item, names_for
 from stillframe.storage import beneath, local
 from stillframe.storage.bucket import Written
-from stillframe.storage.bucket_sink import BucketSink
 from stillframe.storage.local import LocalBucket
 
 TEMPORARY = ".stillframe-0123456789abcdef.part"
@@ -454,13 +455,14 @@ def test_check_leaves_nothing(bucket: LocalBucket) -> None:
 
 def test_a_sink_into_a_bucket(bucket: LocalBucket) -> None:
     config = SnapshotConfig(type="WebVtt", is_spt_frag=True)
-    sink = BucketSink(bucket, names_for("a/x.vtt", config))
+    sink = JobSink(bucket, names_for("a/x.vtt", config), threading.Event())
 
     output = sink.put(Item("sheet", 2, width_px=160, height_px=90), b"picture")
     sink.put(Item("track", 1), b"WEBVTT\n")
 
     assert (output.name, output.size_bytes) == ("a/x/snapshot-tile-00002.jpg", 7)
     assert (output.kind, output.index, output.width_px, output.height_px) == ("sheet", 2, 160, 90)
-    assert keys(bucket) == ["a/x.vtt", "a/x/snapshot-tile-00002.jpg"] == sorted(sink.written)
-    assert all(bucket.verify(key, written) for key, written in sink.written.items())
+    assert keys(bucket) == ["a/x.vtt", "a/x/snapshot-tile-00002.jpg"]
+    assert [item.output.kind for item in sink.kept] == ["sheet", "track"]
+    assert all(bucket.verify(item.output.name, item.written) for item in sink.kept)
     assert bucket.read("a/x.vtt") == b"WEBVTT\n"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, LargeBinary, String, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from stillframe.database.base import Base
+from stillframe.media.sink import OutputKind
+
+JobStatus = Literal["Init", "Success", "Fail"]
+TriggerSource = Literal["API", "Console", "Workflow"]
 
 _WHEN = DateTime(timezone=True)
 
@@ -34,7 +38,7 @@ class Job(Base):
     client_token: Mapped[str | None]
     #: of what was asked for, so that a client token is not used for something else
     request_digest: Mapped[str]
-    trigger_source: Mapped[str] = mapped_column(String(16))
+    trigger_source: Mapped[TriggerSource] = mapped_column(String(16))
     input_media: Mapped[str]
     input_bucket: Mapped[str]
     input_key: Mapped[str]
@@ -47,7 +51,7 @@ class Job(Base):
     #: the effective config on the wire's keys, frozen at submit
     config: Mapped[dict[str, Any]] = mapped_column(JSONB)
 
-    status: Mapped[str] = mapped_column(String(8), default="Init")
+    status: Mapped[JobStatus] = mapped_column(String(8), default="Init")
     epoch: Mapped[int] = mapped_column(default=1)
     #: its pipeline is paused; tasks come back when that is resumed
     parked: Mapped[bool] = mapped_column(default=False)
@@ -100,7 +104,7 @@ class JobOutput(Base):
     __tablename__ = "job_outputs"
 
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.job_id", ondelete="CASCADE"), primary_key=True)
-    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    kind: Mapped[OutputKind] = mapped_column(String(8), primary_key=True)
     index: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str]
     size_bytes: Mapped[int]

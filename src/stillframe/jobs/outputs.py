@@ -68,7 +68,7 @@ def load(session: Session, job_id: str) -> list[Kept]:
     )
     return [
         Kept(
-            Output(row.kind, row.index, row.key, row.size_bytes, row.width_px, row.height_px),  # type: ignore[arg-type]
+            Output(row.kind, row.index, row.key, row.size_bytes, row.width_px, row.height_px),
             Written(row.size_bytes, row.etag, row.sha256),
         )
         for row in rows

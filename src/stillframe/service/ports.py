@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from stillframe.jobs.models import JobStatus, TriggerSource
+
 InputType = Literal["OSS", "Media"]
-JobStatus = Literal["Init", "Success", "Fail"]
-TriggerSource = Literal["API", "Console", "Workflow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """A job as its owner sees it. `count` is the number of pictures that exist; `progress` is in percent.
+    """A job as its owner sees it. `count` is the number of moments that have a picture; `progress` is in percent.
 
     `template_config` is the effective config, all layers merged; `report` is None as long as there is none.
     """

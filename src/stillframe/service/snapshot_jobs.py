@@ -247,7 +247,7 @@ class SnapshotJobs:
     def _view(self, session: Session, job: Job, *, brief: bool = False) -> JobView:
         return JobView(
             job_id=job.job_id,
-            status=job.status,  # type: ignore[arg-type]
+            status=job.status,
             type=job.config.get("Type", "Normal"),
             input=Address("OSS", job.input_media, job.input_bucket, job.input_region, job.input_key),
             output=Address("OSS", job.output_media, job.output_bucket, job.output_region, job.output_key),
@@ -263,7 +263,7 @@ class SnapshotJobs:
             count=job.count,
             code=job.code,
             message=job.message,
-            trigger_source=job.trigger_source,  # type: ignore[arg-type]
+            trigger_source=job.trigger_source,
             progress=0 if brief else self._progress(session, job),
             report=None if brief else job.report,
         )
