@@ -67,7 +67,16 @@ def proxy(target: str, host: str | None) -> Iterator[str]:
 def test_a_server_in_good_health(server: Server) -> None:
     found = findings(server.data_dir, 0)
     assert "wrong" not in {finding["state"] for finding in found.values()}
-    subjects = ("data folder", "database", "clock", "database revision", "keyring", "bucket local", "server")
+    subjects = (
+        "data folder",
+        "database",
+        "clock",
+        "database sessions",
+        "database revision",
+        "keyring",
+        "bucket local",
+        "server",
+    )
     assert {subject: found[subject]["state"] for subject in subjects} == dict.fromkeys(subjects, "ok")
     assert {"sandbox: seccomp", "sandbox: Landlock"} <= set(found)
 

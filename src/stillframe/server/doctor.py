@@ -15,12 +15,14 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 import httpx
-from sqlalchemy import text
+import psycopg
+from sqlalchemy import URL, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from stillframe.catalog.buckets import Buckets
 from stillframe.database import migrations
 from stillframe.database.engine import Database
+from stillframe.database.sessions import keeps_sessions
 from stillframe.errors import StillframeError, os_reason
 from stillframe.ims.client import open_http
 from stillframe.ims.wire import VERSION
@@ -88,6 +90,7 @@ def _database(database: Database) -> Iterator[Finding]:
         ours = (began + time.time()) / 2
     yield Finding("database", "ok", f"PostgreSQL {version} answers")
     yield clock_finding(ours, float(theirs))
+    yield sessions_finding(database.engine.url)
     try:
         migrations.check(database.engine)
     except StillframeError as error:
@@ -106,6 +109,24 @@ def clock_finding(ours_s: float, theirs_s: float) -> Finding:
         "wrong",
         f"this machine's and the database's are {apart_s:.0f} s apart",
         "set both machines' clocks, best by NTP: signatures and links depend on them",
+    )
+
+
+def sessions_finding(url: URL) -> Finding:
+    """Whether a transaction pooler stands before the database: the queue and the driver need a session that stays."""
+    try:
+        kept = keeps_sessions(url)
+    except psycopg.Error as error:
+        remedy = "allow at least two more connections, or see the message"
+        return Finding("database sessions", "wrong", _one(error), remedy)
+    if kept:
+        return Finding("database sessions", "ok", "a connection keeps its session")
+    return Finding(
+        "database sessions",
+        "wrong",
+        "a transaction pooler stands before the database: notifications do not arrive, so that jobs begin late, and "
+        "prepared statements may get lost",
+        "let database_url lead to PostgreSQL itself, or to a pooler in session mode (PgBouncer: pool_mode = session)",
     )
 
 
