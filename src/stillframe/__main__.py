@@ -1,5 +1,5 @@
 """`python -m stillframe` is the command `stillframe`."""
 
-from stillframe.cli.main import main
+from stillframe.cli.entry import main
 
 main()

@@ -245,7 +245,10 @@ def test_probe_tells_what_is_in_a_video(folder: Path) -> None:
     both = run("probe movie.mp4 gone.mp4 --json", folder)
     assert both.code == 1
     demand_one_line(both, "gone.mp4: no such file")
-    assert [report["source"] for report in both.objects] == ["movie.mp4"]
+    assert [report["source"] for report in both.objects] == ["movie.mp4", "gone.mp4"]
+    assert both.objects[1]["ok"] is False
+    assert both.objects[1]["code"] == "ResourceNotFound"
+    assert both.objects[1]["message"] == "gone.mp4: no such file"
 
 
 def test_lint_names_the_player_that_would_break(folder: Path) -> None:
@@ -258,9 +261,12 @@ def test_lint_names_the_player_that_would_break(folder: Path) -> None:
     told = run("lint broken.vtt gone.vtt --json", folder)
     assert told.code == 2
     demand_one_line(told, "gone.vtt")
-    assert {finding["track"] for finding in told.objects} == {"broken.vtt"}
-    assert len(told.objects) == len(text.out.splitlines())
-    assert all(finding["players"] for finding in told.objects if finding["severity"] == "error")
+    *findings, gone = told.objects
+    assert {finding["track"] for finding in findings} == {"broken.vtt"}
+    assert len(findings) == len(text.out.splitlines())
+    assert all(finding["players"] for finding in findings if finding["severity"] == "error")
+    assert (gone["track"], gone["ok"], gone["code"]) == ("gone.vtt", False, "ResourceNotFound")
+    assert "no such file" in gone["message"]
 
 
 def test_python_dash_m_is_the_same_command(folder: Path) -> None:

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,19 @@ def _demand_whole(out: Path, film: Clip, *, leftovers: bool) -> None:
             assert cells == [film.number_at((number * 4 + cell) * STEP_MS) for cell in range(4)]
         else:
             assert barcode.read(picture) == film.number_at(number * STEP_MS)
+
+
+@pytest.mark.parametrize("module", ["stillframe.cli.main", "typer", "stillframe.cli.snap"])
+def test_ctrl_c_while_the_command_is_being_loaded(folder: Path, module: str) -> None:
+    """A signal at that very import; the same in a whole process of its own would hit it by chance only."""
+    program = (
+        "import os, signal, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from stillframe.cli.entry import main\nmain()\n"
+    )
+    done = run(["-c", program, "snap", "movie.mp4", "-o", "x.jpg"], folder, command=(sys.executable,))
+    assert (done.code, done.out, done.err) == (INTERRUPTED, "", "stillframe: interrupted\n")
+    assert "x.jpg" not in files_in(folder)

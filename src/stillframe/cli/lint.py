@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from stillframe.cli.messages import print_error, print_line
+from stillframe.cli.messages import failure_json, print_error, print_line, say
 from stillframe.errors import StillframeError
 
 EXAMPLES = """Examples:
@@ -40,6 +40,8 @@ def lint(
         try:
             findings = lint_file(path)
         except StillframeError as error:
+            if as_json:
+                say(failure_json("track", str(path), error))
             print_error(error)
             failed += 1
             continue

@@ -7,10 +7,26 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
+from stillframe.errors import StillframeError
+
 
 def print_error(text: object) -> None:
     """One line on standard error; line ends within file names are shown as such."""
     print_line(_one_line(f"stillframe: {text}"), sys.stderr)
+
+
+def failure_json(what: str, name: str, error: StillframeError) -> str:
+    """A file that failed, as JSON: `what` it is (source, track), and why."""
+    import json
+
+    facts = {
+        what: name,
+        "ok": False,
+        "code": error.code,
+        "reason": getattr(error, "reason", None),
+        "message": str(error),
+    }
+    return json.dumps(facts, separators=(",", ":"))
 
 
 def say(text: str) -> None:

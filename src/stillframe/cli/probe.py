@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stillframe.cli.messages import print_error, print_line
+from stillframe.cli.messages import failure_json, print_error, print_line, say
 from stillframe.errors import StillframeError
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ def probe(
             with FileSource(path) as source:
                 found = look_into(source)
         except StillframeError as error:
+            if as_json:
+                say(failure_json("source", str(path), error))
             print_error(error)
             failed += 1
             continue

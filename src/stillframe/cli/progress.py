@@ -9,7 +9,7 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
-from stillframe.cli.messages import print_error, print_line
+from stillframe.cli.messages import failure_json, print_error, print_line
 from stillframe.errors import ConfigError, StillframeError
 
 if TYPE_CHECKING:
@@ -96,16 +96,7 @@ class JsonLines(Quiet):
         super().done(name, report)
 
     def failed(self, name: str, error: StillframeError) -> None:
-        import json
-
-        facts = {
-            "source": name,
-            "ok": False,
-            "code": error.code,
-            "reason": getattr(error, "reason", None),
-            "message": str(error),
-        }
-        self._print(json.dumps(facts, separators=(",", ":")), sys.stdout)
+        self._print(failure_json("source", name, error), sys.stdout)
         super().failed(name, error)
 
 

@@ -33,9 +33,13 @@ class TrackFacts(NamedTuple):
 
 
 class Mp4Facts(NamedTuple):
-    """What the boxes of a file say. `moov_missing` means a file that was cut off, or is still being written."""
+    """What the boxes of a file say. `moov_missing` means a file that was cut off, or is still being written.
+
+    `moov_too_large` is the length in bytes of one that is not read.
+    """
 
     moov_missing: bool = False
+    moov_too_large: int = 0
     fragmented: bool = False
     #: the last top-level box says it is longer than the file
     cut_off: bool = False
@@ -51,11 +55,19 @@ class _Box(NamedTuple):
 
 
 def read_mp4(source: ByteSource) -> Mp4Facts | None:
-    """The facts of an MP4, MOV or 3GP; None when the source is none. Never raises for a damaged file."""
+    """The facts of an MP4, MOV or 3GP; None when the source is none, or has more boxes before its moov than we read.
+
+    Never raises for a damaged file.
+    """
     head = source.read_at(0, _HEAD_BYTES)
     if head[4:8] not in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"sidx"):
         return None
-    moov, cut_off, moof = _find_moov(source, head)
+    found = _find_moov(source, head)
+    if found is None:
+        return None
+    moov, cut_off, moof = found
+    if moov is not None and moov.end - moov.start > MAX_MOOV_BYTES:
+        return Mp4Facts(moov_too_large=moov.end - moov.start)
     if moov is None:
         return Mp4Facts(moov_missing=True, cut_off=cut_off)
     data = memoryview(source.read_at(moov.start, moov.end - moov.start))
@@ -99,8 +111,8 @@ def ends_within_a_box(source: ByteSource) -> bool:
     return position > source.size
 
 
-def _find_moov(source: ByteSource, head: bytes) -> tuple[_Box | None, bool, _Box | None]:
-    """The moov box, whether the file ends within a box, and the first moof."""
+def _find_moov(source: ByteSource, head: bytes) -> tuple[_Box | None, bool, _Box | None] | None:
+    """The moov box, whether the file ends within a box, and the first moof; None when we have not come to its end."""
     position, moov = 0, None
     for _ in range(_MAX_TOP_LEVEL_BOXES):
         if position + 8 > source.size:
@@ -119,7 +131,7 @@ def _find_moov(source: ByteSource, head: bytes) -> tuple[_Box | None, bool, _Box
             return moov, True, None
         end = position + size
         if kind == b"moov":
-            if end > source.size or size > MAX_MOOV_BYTES:
+            if end > source.size:
                 return None, True, None
             moov = _Box(kind, position + length_of_header, end)
         if kind == b"moof":
@@ -127,6 +139,8 @@ def _find_moov(source: ByteSource, head: bytes) -> tuple[_Box | None, bool, _Box
         if moov is not None and kind == b"mdat":
             return moov, end > source.size, None
         position = end
+    else:
+        return (moov, False, None) if moov is not None else None
     return moov, position > source.size, None
 
 

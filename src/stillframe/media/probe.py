@@ -13,7 +13,7 @@ import av
 from av.video.frame import VideoFrame
 
 from stillframe.errors import MediaError
-from stillframe.media.boxes import Mp4Facts, read_mp4
+from stillframe.media.boxes import MAX_MOOV_BYTES, Mp4Facts, read_mp4
 from stillframe.media.colour import TRC_HLG, TRC_PQ, UNSPECIFIED, Colour, colour_of
 from stillframe.media.ending import find_end
 from stillframe.media.opening import Ahead, Opened, open_video
@@ -180,6 +180,10 @@ def _refuse_by_boxes(source: ByteSource, boxes: Mp4Facts | None) -> None:
     if boxes.moov_missing:
         message = "its index (moov) is missing: the file was cut off, or is still being written"
         raise MediaError(source.name, "damaged", message)
+    if boxes.moov_too_large:
+        mebi = -(-boxes.moov_too_large >> 20)
+        message = f"its index (moov) has {mebi:,} MiB, more than the {MAX_MOOV_BYTES >> 20} allowed"
+        raise MediaError(source.name, "too-large", message)
     videos = [track for track in boxes.tracks.values() if track.handler == "vide"]
     hidden = boxes.encrypted_in_fragment
     if videos and all(track.encrypted or track.track_id in hidden for track in videos):
