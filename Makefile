@@ -24,7 +24,7 @@ drill: .venv/dev ## Kill the server and its database again and again under 200 j
 sdks: .venv/dev ## Install the official SDKs that the tests call the API with, apart from everything else
 	$(BIN)/python scripts/install_sdks.py
 
-players: .venv/dev ## Read our tracks with the parsers of real players (needs node and npm)
+players: .venv/dev ## Read our tracks with the parsers of real players (needs node and npm), and in Chromium where it is
 	cd tests/players && npm ci --no-audit --no-fund --silent
 	$(BIN)/python -m pytest -m players
 
