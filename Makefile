@@ -4,10 +4,10 @@ BIN := .venv/bin
 TESTS ?= -n auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all drill sdks players check format bench picture clean
+.PHONY: help demo test test-all drill sdks players check format bench bench-service picture clean
 
 help: ## Say what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 demo: .venv/base ## Draw a short film and make a sprite sheet and a WebVTT track of it
 	$(BIN)/python scripts/demo.py demo-output
@@ -40,6 +40,9 @@ format: .venv/dev ## Put the code into its form
 
 bench: .venv/dev ## Measure speed and memory against the floor and the peers (about 25 minutes, 4 GiB of disk)
 	$(BIN)/python benchmarks/run.py --markdown docs/performance.md
+
+bench-service: .venv/dev ## Measure the service: submits, jobs, and what it takes when idle (about 6 minutes)
+	$(BIN)/python benchmarks/service.py --markdown docs/performance.md
 
 picture: .venv/base ## Make the README's picture anew
 	$(BIN)/python scripts/demo.py demo-output --picture docs/images/sheet.jpg

@@ -51,12 +51,12 @@ def run(contestant: Contestant, folder: Path) -> Usage:
     What the commands print goes to `folder`/N.stdout and `folder`/N.stderr. Raises ContestantFailed.
     """
     commands = contestant.commands(folder)
-    busy_before, began = _machine_busy_s(), time.perf_counter()
+    busy_before, began = machine_busy_s(), time.perf_counter()
     with ThreadPoolExecutor(contestant.at_once) as pool:
         shares = list(pool.map(_run_command, range(len(commands)), commands, repeat(folder)))
     wall_s = time.perf_counter() - began
     cpu_s = sum(share_cpu_s for share_cpu_s, _ in shares)
-    others_s = max(0.0, _machine_busy_s() - busy_before - cpu_s)
+    others_s = max(0.0, machine_busy_s() - busy_before - cpu_s)
     for expectation in contestant.expects:
         if complaint := expectation.complaint(folder):
             raise ContestantFailed(f"{contestant.name}: {complaint}")
@@ -88,7 +88,7 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
-def _machine_busy_s() -> float:
+def machine_busy_s() -> float:
     """CPU seconds that all processes of the machine have used since it started; 0 where Linux's counters lack."""
     if not MACHINE_STAT.exists():
         return 0.0

@@ -57,9 +57,8 @@ def _row_table(row: Row, results: dict[str, Result]) -> str:
 
 
 def _conditions(setup: Setup, rounds: int) -> str:
-    machine = f"{os.cpu_count()} cores of {_processor()}, {_memory_gib():.0f} GiB"
     lines = [
-        f"Measured on {time.strftime('%Y-%m-%d')}: {machine}; load average {os.getloadavg()[0]:.1f} at the end.",
+        f"Measured on {time.strftime('%Y-%m-%d')}: {machine()}; load average {os.getloadavg()[0]:.1f} at the end.",
         f"Medians of {rounds} runs (or as many as the column says), the contestants in turns; peak memory is the",
         "largest process's in the worst run. Every run is a new process; the videos are in the page cache.",
         "Other load: the share of all cores that other work on the machine had meanwhile.",
@@ -70,6 +69,11 @@ def _conditions(setup: Setup, rounds: int) -> str:
     if missing := [tool for tool in peers if shutil.which(tool) is None]:
         lines.append(f"Left out, because not installed: {', '.join(missing)}.")
     return "\n".join(lines)
+
+
+def machine() -> str:
+    """The machine in words."""
+    return f"{os.cpu_count()} cores of {_processor()}, {_memory_gib():.0f} GiB"
 
 
 def _processor() -> str:

@@ -16,6 +16,7 @@ from catalogue import default_cache
 from goals import Result
 from measure import Contestant, ContestantFailed, Usage, run
 from outputs import frames_taken
+from page import write_between
 from report import as_markdown
 from rows import FLOOR, STILLFRAME, Row, Setup, all_rows
 
@@ -39,18 +40,10 @@ def main() -> None:
     table = as_markdown(measured, setup, options.runs)
     print("\n" + table)
     if options.markdown:
-        _write(table, options.markdown)
+        write_between(options.markdown, BEGIN, END, table)
     for failure in failures:
         print(f"failed: {failure}", file=sys.stderr)
     sys.exit(1 if failures else 0)
-
-
-def _write(table: str, page: Path) -> None:
-    """Write the table to a page: between the page's two marks where it has them, else as all of it."""
-    text = page.read_text() if page.exists() else ""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    page.write_text(f"{before}{begin}\n\n{table.strip()}\n\n{end}{after}" if begin and end else table)
 
 
 def measure_row(row: Row, rounds: int, failures: list[str]) -> dict[str, Result]:
