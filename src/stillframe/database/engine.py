@@ -4,12 +4,16 @@ database = Database(make_engine(postgres.url, slots=4))
 with database.transaction() as session:
     session.add(job)
 
+with database.statements() as connection:
+    connection.scalar(text("SELECT 1"))
+
 database.retrying(lambda session: claim(session, slice_id))
 """
 
 from __future__ import annotations
 
 import random
+import select
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,8 +21,8 @@ from typing import TypeVar, cast
 
 import psycopg
 from psycopg.conninfo import make_conninfo
-from sqlalchemy import URL, Engine, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -53,15 +57,16 @@ def make_engine(url: str | URL, *, slots: int = 1, application_name: str = "stil
     A plain `postgresql://` address is given our driver. Nothing is connected yet. Raises DatabaseError for an
     address that is not PostgreSQL's.
     """
-    return create_engine(
+    engine = create_engine(
         with_driver(url),
         pool_size=_API_CONNECTIONS // 2 + slots,
         max_overflow=_API_CONNECTIONS // 2,
         pool_timeout=_POOL_WAIT_SECONDS,
-        pool_pre_ping=True,
         pool_use_lifo=True,
         connect_args={"application_name": application_name, "connect_timeout": _CONNECT_SECONDS},
     )
+    event.listen(engine, "checkout", _demand_alive)
+    return engine
 
 
 def with_driver(url: str | URL) -> URL:
@@ -91,12 +96,25 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._sessions = sessionmaker(engine, expire_on_commit=False)
+        self._statements = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """A session whose work is committed at the end of the block, and rolled back when that raises."""
         with self._sessions.begin() as session:
             yield session
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """The same without the mapping of rows to objects, for what is done for every request."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def statements(self) -> Iterator[Connection]:
+        """A connection on which each statement is a transaction of its own, and costs one round trip."""
+        with self._statements.connect() as connection:
+            yield connection
 
     def retrying(self, work: Callable[[Session], Result], *, seconds: float = 20.0) -> Result:
         """Do `work` in a transaction; do all of it again after a transient fault, for at most so many seconds.
@@ -118,6 +136,21 @@ class Database:
     def close(self) -> None:
         """Close all connections that are not in use."""
         self.engine.dispose()
+
+
+def _demand_alive(connection: psycopg.Connection[object], record: object, proxy: object) -> None:
+    """Refuse a connection of the pool that has died; who says nothing is alive, and is not asked: that takes a while.
+
+    A server that ends says so, or the system closes its sockets for it: either can be read.
+    """
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    if waiting.poll(0):
+        try:
+            connection.execute("SELECT 1")
+            connection.rollback()
+        except psycopg.Error as error:
+            raise InvalidatePoolError from error
 
 
 def driver_connection(session: Session) -> psycopg.Connection[object]:
