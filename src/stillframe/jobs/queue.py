@@ -7,6 +7,7 @@ transaction commits. What a task does is told to the queue as `Handlers`, by who
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +16,11 @@ from typing import Any
 
 import procrastinate
 import structlog
-from procrastinate.connector import BaseConnector
 from procrastinate.jobs import DeleteJobCondition
-from sqlalchemy import URL, text
+from sqlalchemy import URL, Connection, text
 from sqlalchemy.orm import Session
 
-from stillframe.database.engine import driver_connection, psycopg_dsn
+from stillframe.database.engine import psycopg_dsn
 
 QUEUE = "work"
 #: a worker that was not heard of for so long is dead
@@ -39,27 +39,18 @@ class Handlers:
     finish: Callable[[str, int, int], None]
 
 
-class _Connector(procrastinate.PsycopgConnector):
-    """The pool of the worker's event loop; deferring happens on the caller's own, synchronous connection."""
-
-    def __init__(self, dsn: str) -> None:
-        super().__init__(conninfo=dsn, min_size=1, max_size=4, timeout=5)
-        self._deferring = procrastinate.SyncPsycopgConnector()
-
-    def get_sync_connector(self) -> BaseConnector:
-        return self._deferring
+#: what Procrastinate's own `defer` executes, without what it costs to get there; it begins at a time, or at once
+_DEFER = text(
+    "SELECT procrastinate_defer_jobs_v1(ARRAY[CAST(ROW(:queue, :name, :priority, NULL, NULL, CAST(:args AS jsonb), "
+    "clock_timestamp() + make_interval(secs => CAST(:delay_s AS float8))) AS procrastinate_job_to_defer_v1)])"
+)
 
 
 class Queue:
-    """Defers tasks, and runs a worker for them."""
-
-    def __init__(self, url: URL | str) -> None:
-        self._dsn = psycopg_dsn(url)
-        # for deferring alone: it never connects by itself
-        self._tasks = _tasks_of(procrastinate.App(connector=_Connector(self._dsn)), _nobody)
+    """Defers tasks in the caller's transaction."""
 
     def defer_survey(
-        self, session: Session, job_id: str, epoch: int, *, priority: int, delay_s: float = 0
+        self, session: Session | Connection, job_id: str, epoch: int, *, priority: int, delay_s: float = 0
     ) -> None:
         """A job's survey is to be made."""
         self._defer(session, "survey", priority, delay_s, job_id=job_id, epoch=epoch)
@@ -134,12 +125,11 @@ class Queue:
         )
         return [(row.pipeline_id, row.tasks, float(row.age)) for row in found]
 
-    def _defer(self, session: Session, name: str, priority: int, delay_s: float, **arguments: Any) -> None:
-        options: dict[str, Any] = {"schedule_in": {"seconds": delay_s}} if delay_s else {}
-        task = self._tasks[name].configure(
-            connection=driver_connection(session), priority=priority, **options
-        )
-        task.defer(**arguments)
+    def _defer(
+        self, session: Session | Connection, name: str, priority: int, delay_s: float, **arguments: Any
+    ) -> None:
+        values = {"queue": QUEUE, "name": name, "priority": priority, "args": json.dumps(arguments)}
+        session.execute(_DEFER, {**values, "delay_s": delay_s or None})
 
 
 class Worker:
@@ -188,8 +178,9 @@ class Worker:
                     await asyncio.sleep(_RESTART_S)
 
     async def _work_once(self) -> None:
-        app = procrastinate.App(connector=_Connector(self._dsn))
-        _tasks_of(app, self._handle)
+        connector = procrastinate.PsycopgConnector(conninfo=self._dsn, min_size=1, max_size=4, timeout=5)
+        app = procrastinate.App(connector=connector)
+        _add_tasks(app, self._handle)
         async with app.open_async():
             await app.run_worker_async(
                 queues=[QUEUE],
@@ -208,11 +199,7 @@ class Worker:
 _Handle = Callable[[str, int, dict[str, Any]], Awaitable[None]]
 
 
-async def _nobody(name: str, starts: int, arguments: dict[str, Any]) -> None:
-    raise AssertionError("this queue only defers")
-
-
-def _tasks_of(app: procrastinate.App, handle: _Handle) -> dict[str, Any]:
+def _add_tasks(app: procrastinate.App, handle: _Handle) -> None:
     #: for what a step did not foresee: it comes back, and the step itself counts how often
     again = procrastinate.RetryStrategy(max_attempts=1_000_000, wait=2)
 
@@ -230,5 +217,3 @@ def _tasks_of(app: procrastinate.App, handle: _Handle) -> dict[str, Any]:
     @app.task(name="finish", queue=QUEUE, pass_context=True, retry=again)
     async def finish(context: procrastinate.JobContext, job_id: str, epoch: int) -> None:
         await handle("finish", context.job.attempts, {"job_id": job_id, "epoch": epoch})
-
-    return {"survey": survey, "render": render, "finish": finish}

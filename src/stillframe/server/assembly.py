@@ -76,7 +76,7 @@ class Assembly:
         self.nonces = UsedNonces(self.database)
         self.buckets = Buckets(self.database)
         self.pipelines = Pipelines(self.database)
-        self.queue = Queue(url)
+        self.queue = Queue()
         self.running = Running()
         #: where clients find the server; known for sure once it listens
         self.public_url = settings.public_url or f"http://{settings.host}:{settings.port}"

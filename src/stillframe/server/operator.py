@@ -55,7 +55,7 @@ def operate(settings: Settings) -> Iterator[Operator]:
         migrations.check(database.engine)
         keys = AccessKeys(database, Keyring.open(settings.data_dir / KEYRING_FILE))
         pipelines = Pipelines(database)
-        control = PipelineControl(database, pipelines, Queue(database.engine.url))
+        control = PipelineControl(database, pipelines, Queue())
         yield Operator(settings, database, Accounts(database), keys, Buckets(database), pipelines, control)
 
 
