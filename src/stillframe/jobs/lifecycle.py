@@ -7,13 +7,14 @@ of the job has left behind changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+import secrets
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session, undefer
 
 from stillframe.catalog.models import PipelineRow
@@ -32,6 +33,28 @@ WINDOW = 8
 
 CANCELED = "OperationCanceled"
 
+_PAUSED = select(PipelineRow.status == "Paused").where(PipelineRow.pipeline_id == bindparam("id"))
+_INSERT = insert(Job)
+
+
+def create(connection: Connection, queue: Queue, values: Mapping[str, Any]) -> str:
+    """A new job of these columns, and its survey in the queue; the job's id.
+
+    Where its pipeline is paused, the job is parked from the start. Raises IntegrityError for a client token that is
+    in use.
+    """
+    pipeline_id = values["pipeline_id"]
+    # under the lock that `claim` takes, and for the same reason
+    parked = bool(
+        connection.scalar(_PAUSED, {"id": pipeline_id})
+        and connection.scalar(_PAUSED.with_for_update(read=True), {"id": pipeline_id})
+    )
+    job_id = secrets.token_hex(16)
+    connection.execute(_INSERT, {**values, "job_id": job_id, "parked": parked})
+    if not parked:
+        queue.defer_survey(connection, job_id, 1, priority=values["priority"])
+    return job_id
+
 
 def claim(
     session: Session, job_id: str, epoch: int, *, with_survey: bool = False, begun: bool = False
@@ -47,9 +70,9 @@ def claim(
         return job
     if job.parked:
         return None
-    paused = select(PipelineRow.status == "Paused").where(PipelineRow.pipeline_id == job.pipeline_id)
+    pipeline = {"id": job.pipeline_id}
     # looked at again under a lock: an `unpause` that is at work now either sees this job parked, or is waited for
-    if session.scalar(paused) and session.scalar(paused.with_for_update(read=True)):
+    if session.scalar(_PAUSED, pipeline) and session.scalar(_PAUSED.with_for_update(read=True), pipeline):
         job.parked = True
         return None
     return job

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import re
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -81,38 +80,33 @@ class SnapshotJobs:
         config = config_json.parse(wire)
         self._check(config, request, source, target)
         pipeline = self._pipelines.of_account(account_id, request.pipeline_id)
-        job = Job(
-            job_id=secrets.token_hex(16),
-            account_id=account_id,
-            pipeline_id=pipeline.pipeline_id,
-            priority=request.priority or pipeline.priority,
-            name=request.name,
-            user_data=request.user_data,
-            client_token=request.client_token,
-            request_digest=_digest(request),
-            trigger_source=request.trigger_source,
-            input_media=request.input_media,
-            input_bucket=source.bucket,
-            input_key=source.key,
-            output_media=request.output_media,
-            output_bucket=target.bucket,
-            output_key=target.key,
-            input_region=source.region,
-            output_region=target.region,
-            template_id=request.template_id,
-            config=config_json.to_wire(config),
-            epoch=1,
-        )
+        values = {
+            "account_id": account_id,
+            "pipeline_id": pipeline.pipeline_id,
+            "priority": request.priority or pipeline.priority,
+            "name": request.name,
+            "user_data": request.user_data,
+            "client_token": request.client_token,
+            "request_digest": _digest(request),
+            "trigger_source": request.trigger_source,
+            "input_media": request.input_media,
+            "input_bucket": source.bucket,
+            "input_key": source.key,
+            "output_media": request.output_media,
+            "output_bucket": target.bucket,
+            "output_key": target.key,
+            "input_region": source.region,
+            "output_region": target.region,
+            "template_id": request.template_id,
+            "config": config_json.to_wire(config),
+        }
         try:
-            with self._database.transaction() as session:
-                session.add(job)
-                session.flush()
-                self._queue.defer_survey(session, job.job_id, 1, priority=job.priority)
+            with self._database.connection() as connection:
+                return lifecycle.create(connection, self._queue, values)
         except IntegrityError:
             if request.client_token is None:
                 raise
             return self._same_job(account_id, request)
-        return job.job_id
 
     def get(self, account_id: str, job_id: str) -> JobView:
         with self._database.transaction() as session:
