@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from sqlalchemy import bindparam, delete, select, text, update
+from sqlalchemy import delete, select, text, update
 
 from stillframe.accounts.models import AccessKey, Account, UsedNonce
 from stillframe.accounts.signatures import KeyFacts
@@ -27,15 +27,12 @@ _LETTERS = string.ascii_letters + string.digits
 _ID_LENGTH, _SECRET_LENGTH = 22, 40
 _SECRETS_KEPT = 256
 
-_FIND = select(AccessKey.account_id, AccessKey.secret_encrypted, AccessKey.active).where(
-    AccessKey.access_key_id == bindparam("id")
-)
+_FIND = "SELECT account_id, secret_encrypted, active FROM access_keys WHERE access_key_id = %s"
 #: not waited for until it is on the disk: a commit that follows brings it there as well, since the log has one order;
 #: and what changed nothing may be asked for once more, after a crash of the database in that very moment
-_USE = text(
+_USE = (
     "INSERT INTO used_nonces (access_key_id, nonce, until) "
-    "SELECT :access_key_id, :nonce, :until FROM set_config('synchronous_commit', 'off', true) "
-    "ON CONFLICT DO NOTHING"
+    "SELECT %s, %s, %s FROM set_config('synchronous_commit', 'off', true) ON CONFLICT DO NOTHING"
 )
 
 
@@ -84,12 +81,11 @@ class AccessKeys:
     def find(self, access_key_id: str) -> KeyFacts | None:
         """What a signature is checked with; None for a key that there is not."""
         with self._database.statements() as connection:
-            key = connection.execute(_FIND, {"id": access_key_id}).one_or_none()
+            key = connection.execute(_FIND, [access_key_id]).fetchone()
         if key is None:
             return None
-        return KeyFacts(
-            access_key_id, self._decrypted(key.secret_encrypted), key.account_id, active=key.active
-        )
+        account_id, encrypted, active = key
+        return KeyFacts(access_key_id, self._decrypted(encrypted), account_id, active=active)
 
     def all(self) -> list[KeyView]:
         """Every key, the oldest first."""
@@ -131,8 +127,7 @@ class UsedNonces:
     def use(self, nonce: str, access_key_id: str, until: datetime) -> bool:
         """Remember the nonce of this key until then. False when it was there already."""
         with self._database.statements() as connection:
-            added = connection.execute(_USE, {"access_key_id": access_key_id, "nonce": nonce, "until": until})
-            return added.rowcount == 1
+            return connection.execute(_USE, [access_key_id, nonce, until]).rowcount == 1
 
     def forget_expired(self) -> None:
         """Remove those that no request could use any more."""

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import ARRAY, Row, String, bindparam, delete, func, select
+from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
 from stillframe.catalog.models import BucketRow
@@ -72,16 +71,12 @@ class Buckets:
 
     def of_account(self, account_id: str, names: Collection[str]) -> dict[str, BucketView]:
         """Those of the named buckets that an account may use."""
-        with self._database.statements() as connection:
-            rows = connection.execute(_OF_ACCOUNT, {"account_id": account_id, "names": [*names]})
+        with self._database.transaction() as session:
+            rows = session.scalars(
+                select(BucketRow).where(BucketRow.account_id == account_id, BucketRow.name.in_(names))
+            )
             return {row.name: _view(row) for row in rows}
 
 
-_OF_ACCOUNT = select(BucketRow.__table__).where(
-    BucketRow.account_id == bindparam("account_id"),
-    BucketRow.name == func.any(bindparam("names", type_=ARRAY(String))),
-)
-
-
-def _view(row: BucketRow | Row[Any]) -> BucketView:
+def _view(row: BucketRow) -> BucketView:
     return BucketView(row.name, row.account_id, row.place, row.region)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import select
 
 from stillframe.catalog.models import PipelineRow
 from stillframe.database.engine import Database
@@ -41,11 +40,9 @@ class Pipelines:
 
     def of_account(self, account_id: str, pipeline_id: str | None) -> PipelineView:
         """A pipeline of an account, or its default one. Raises NotFound."""
-        wanted, values = _DEFAULT, {"account_id": account_id}
-        if pipeline_id is not None:
-            wanted, values = _NAMED, {**values, "pipeline_id": pipeline_id}
-        with self._database.statements() as connection:
-            row = connection.execute(wanted, values).one_or_none()
+        wanted = PipelineRow.is_default if pipeline_id is None else PipelineRow.pipeline_id == pipeline_id
+        with self._database.transaction() as session:
+            row = session.scalar(select(PipelineRow).where(PipelineRow.account_id == account_id, wanted))
         if row is None:
             raise NotFound("Pipeline", pipeline_id or "default")
         return _view(row)
@@ -53,15 +50,9 @@ class Pipelines:
     def all(self) -> list[PipelineView]:
         """Every pipeline, by account and name."""
         with self._database.transaction() as session:
-            rows = session.execute(_ALL.order_by(PipelineRow.account_id, PipelineRow.name))
+            rows = session.scalars(select(PipelineRow).order_by(PipelineRow.account_id, PipelineRow.name))
             return [_view(row) for row in rows]
 
 
-_ALL = select(PipelineRow.__table__)
-_OF_ACCOUNT = _ALL.where(PipelineRow.account_id == bindparam("account_id"))
-_DEFAULT = _OF_ACCOUNT.where(PipelineRow.is_default)
-_NAMED = _OF_ACCOUNT.where(PipelineRow.pipeline_id == bindparam("pipeline_id"))
-
-
-def _view(row: Row[Any]) -> PipelineView:
+def _view(row: PipelineRow) -> PipelineView:
     return PipelineView(row.pipeline_id, row.account_id, row.name, row.status == "Paused", row.priority)

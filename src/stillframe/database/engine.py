@@ -5,7 +5,7 @@ with database.transaction() as session:
     session.add(job)
 
 with database.statements() as connection:
-    connection.scalar(text("SELECT 1"))
+    connection.execute("SELECT 1")
 
 database.retrying(lambda session: claim(session, slice_id))
 """
@@ -17,11 +17,11 @@ import select
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import psycopg
 from psycopg.conninfo import make_conninfo
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
@@ -96,7 +96,6 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._sessions = sessionmaker(engine, expire_on_commit=False)
-        self._statements = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -105,16 +104,22 @@ class Database:
             yield session
 
     @contextmanager
-    def connection(self) -> Iterator[Connection]:
-        """The same without the mapping of rows to objects, for what is done for every request."""
-        with self.engine.begin() as connection:
-            yield connection
+    def statements(self) -> Iterator[psycopg.Connection[Any]]:
+        """The driver's own connection, on which each statement is a transaction: one round trip, and little around it.
 
-    @contextmanager
-    def statements(self) -> Iterator[Connection]:
-        """A connection on which each statement is a transaction of its own, and costs one round trip."""
-        with self._statements.connect() as connection:
+        For what is done for every request. Raises psycopg.Error, as the driver does.
+        """
+        pooled = self.engine.raw_connection()
+        connection = cast("psycopg.Connection[Any]", pooled.driver_connection)
+        try:
+            connection.autocommit = True
             yield connection
+            connection.autocommit = False
+        except psycopg.OperationalError as error:
+            pooled.invalidate(error)
+            raise
+        finally:
+            pooled.close()
 
     def retrying(self, work: Callable[[Session], Result], *, seconds: float = 20.0) -> Result:
         """Do `work` in a transaction; do all of it again after a transient fault, for at most so many seconds.

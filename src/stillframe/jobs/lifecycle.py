@@ -11,13 +11,18 @@ from dataclasses import dataclass
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+import psycopg
+from psycopg.types.json import Jsonb
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import Session, undefer
 
 from stillframe.catalog.models import PipelineRow
+from stillframe.database.engine import Database
+from stillframe.errors import NotFound
 from stillframe.jobs import outputs
 from stillframe.jobs.models import Job, JobOutput, Slice
 from stillframe.jobs.outputs import Kept
@@ -34,26 +39,38 @@ WINDOW = 8
 CANCELED = "OperationCanceled"
 
 _PAUSED = select(PipelineRow.status == "Paused").where(PipelineRow.pipeline_id == bindparam("id"))
-_INSERT = insert(Job)
 
 
-def create(connection: Connection, queue: Queue, values: Mapping[str, Any]) -> str:
-    """A new job of these columns, and its survey in the queue; the job's id.
+def create(database: Database, queue: Queue, columns: Mapping[str, Any]) -> str | None:
+    """A new job with these columns, and its survey in the queue, in one statement; the job's id.
 
-    Where its pipeline is paused, the job is parked from the start. Raises IntegrityError for a client token that is
-    in use.
+    Where its pipeline is paused, the job is parked from the start. None when its client token is in use.
     """
-    pipeline_id = values["pipeline_id"]
-    # under the lock that `claim` takes, and for the same reason
-    parked = bool(
-        connection.scalar(_PAUSED, {"id": pipeline_id})
-        and connection.scalar(_PAUSED.with_for_update(read=True), {"id": pipeline_id})
-    )
     job_id = secrets.token_hex(16)
-    connection.execute(_INSERT, {**values, "job_id": job_id, "parked": parked})
-    if not parked:
-        queue.defer_survey(connection, job_id, 1, priority=values["priority"])
+    task = queue.deferring_survey(job_id, 1, priority=columns["priority"])
+    values = {**columns, **task.values, "job_id": job_id, "config": Jsonb(columns["config"])}
+    with database.statements() as connection:
+        try:
+            created = connection.execute(_create(task.expression, tuple(columns)), values)
+        except psycopg.errors.UniqueViolation:
+            if columns["client_token"] is None:
+                raise
+            return None
+    if created.rowcount == 0:
+        raise NotFound("Pipeline", columns["pipeline_id"])
     return job_id
+
+
+@cache
+def _create(deferring: str, columns: tuple[str, ...]) -> str:
+    # the pipeline is looked at under the lock that `claim` takes, and for the same reason
+    return (
+        "WITH pipeline AS (SELECT status FROM pipelines WHERE pipeline_id = %(pipeline_id)s FOR SHARE), "
+        f"job AS (INSERT INTO jobs (job_id, status, epoch, parked, failures, kills, {', '.join(columns)}) "
+        "SELECT %(job_id)s, 'Init', 1, pipeline.status = 'Paused', 0, 0, "
+        f"{', '.join(f'%({name})s' for name in columns)} FROM pipeline RETURNING parked) "
+        f"SELECT CASE WHEN parked THEN NULL ELSE {deferring} END FROM job"
+    )
 
 
 def claim(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +17,10 @@ from typing import Any
 import procrastinate
 import structlog
 from procrastinate.jobs import DeleteJobCondition
-from sqlalchemy import URL, Connection, text
+from sqlalchemy import URL, text
 from sqlalchemy.orm import Session
 
-from stillframe.database.engine import psycopg_dsn
+from stillframe.database.engine import driver_connection, psycopg_dsn
 
 QUEUE = "work"
 #: a worker that was not heard of for so long is dead
@@ -39,18 +39,32 @@ class Handlers:
     finish: Callable[[str, int, int], None]
 
 
-#: what Procrastinate's own `defer` executes, without what it costs to get there; it begins at a time, or at once
-_DEFER = text(
-    "SELECT procrastinate_defer_jobs_v1(ARRAY[CAST(ROW(:queue, :name, :priority, NULL, NULL, CAST(:args AS jsonb), "
-    "clock_timestamp() + make_interval(secs => CAST(:delay_s AS float8))) AS procrastinate_job_to_defer_v1)])"
+#: what Procrastinate's own `defer` executes, without what it costs to get there, as an expression of SQL with
+#: parameters of psycopg; the task begins after `delay_s`, or at once where that is NULL
+_DEFER = (
+    "procrastinate_defer_jobs_v1(ARRAY[ROW(%(queue)s, %(task)s, %(task_priority)s, NULL, NULL, "
+    "%(task_args)s::jsonb, clock_timestamp() + make_interval(secs => %(delay_s)s::float8)"
+    ")::procrastinate_job_to_defer_v1])"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Deferring:
+    """A task that is deferred as a part of some statement: an expression of SQL, and psycopg's parameters for it."""
+
+    expression: str
+    values: Mapping[str, Any]
 
 
 class Queue:
     """Defers tasks in the caller's transaction."""
 
+    def deferring_survey(self, job_id: str, epoch: int, *, priority: int) -> Deferring:
+        """A job's survey is to be made, if and when a statement evaluates the expression."""
+        return _deferring("survey", priority, None, job_id=job_id, epoch=epoch)
+
     def defer_survey(
-        self, session: Session | Connection, job_id: str, epoch: int, *, priority: int, delay_s: float = 0
+        self, session: Session, job_id: str, epoch: int, *, priority: int, delay_s: float = 0
     ) -> None:
         """A job's survey is to be made."""
         self._defer(session, "survey", priority, delay_s, job_id=job_id, epoch=epoch)
@@ -125,11 +139,14 @@ class Queue:
         )
         return [(row.pipeline_id, row.tasks, float(row.age)) for row in found]
 
-    def _defer(
-        self, session: Session | Connection, name: str, priority: int, delay_s: float, **arguments: Any
-    ) -> None:
-        values = {"queue": QUEUE, "name": name, "priority": priority, "args": json.dumps(arguments)}
-        session.execute(_DEFER, {**values, "delay_s": delay_s or None})
+    def _defer(self, session: Session, name: str, priority: int, delay_s: float, **arguments: Any) -> None:
+        task = _deferring(name, priority, delay_s or None, **arguments)
+        driver_connection(session).execute(f"SELECT {task.expression}", task.values)
+
+
+def _deferring(name: str, priority: int, delay_s: float | None, **arguments: Any) -> Deferring:
+    values = {"queue": QUEUE, "task": name, "task_priority": priority, "delay_s": delay_s}
+    return Deferring(_DEFER, {**values, "task_args": json.dumps(arguments)})
 
 
 class Worker:

@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 
 import anyio.to_thread
+import psycopg
 import structlog
 from sqlalchemy import URL, text
 from sqlalchemy.exc import DBAPIError
@@ -84,7 +85,6 @@ class Assembly:
             self.database,
             self.queue,
             self.buckets,
-            self.pipelines,
             self.running,
             public_url=lambda: self.public_url,
             signing_key=self.keyring.hmac_key(_FILES),
@@ -155,7 +155,7 @@ class Assembly:
             Services(snapshot_jobs=self.jobs),
             keys=self.keys.find,
             nonces=self.nonces,
-            unavailable=(DBAPIError, PoolTimeout),
+            unavailable=(DBAPIError, PoolTimeout, psycopg.Error),
         )
         proxies = self.settings.trusted_proxies
         return Starlette(

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import func, select, tuple_
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, undefer
 
 from stillframe.catalog.buckets import Buckets, BucketView
-from stillframe.catalog.pipelines import Pipelines
+from stillframe.catalog.pipelines import PipelineView
+from stillframe.catalog.references import find_references
 from stillframe.catalog.templates import template_config
 from stillframe.database.engine import Database
 from stillframe.errors import ConfigError, IdempotentParameterMismatch, NotFound, NotSupported
@@ -52,7 +52,6 @@ class SnapshotJobs:
         database: Database,
         queue: Queue,
         buckets: Buckets,
-        pipelines: Pipelines,
         running: Running,
         *,
         public_url: Callable[[], str],
@@ -63,7 +62,6 @@ class SnapshotJobs:
         self._database = database
         self._queue = queue
         self._buckets = buckets
-        self._pipelines = pipelines
         self._running = running
         self._public_url = public_url
         self._signing_key = signing_key
@@ -71,7 +69,7 @@ class SnapshotJobs:
         self._max_expiry_s = max_expiry_s
 
     def submit(self, account_id: str, request: SubmitRequest) -> str:
-        source, target = self._addresses(account_id, request)
+        source, target, pipeline = self._references(account_id, request)
         wire = config_json.merge(
             template_config(request.template_id) if request.template_id is not None else {},
             request.overwrite or {},
@@ -79,8 +77,9 @@ class SnapshotJobs:
         )
         config = config_json.parse(wire)
         self._check(config, request, source, target)
-        pipeline = self._pipelines.of_account(account_id, request.pipeline_id)
-        values = {
+        if pipeline is None:
+            raise NotFound("Pipeline", request.pipeline_id or "default")
+        columns = {
             "account_id": account_id,
             "pipeline_id": pipeline.pipeline_id,
             "priority": request.priority or pipeline.priority,
@@ -100,13 +99,7 @@ class SnapshotJobs:
             "template_id": request.template_id,
             "config": config_json.to_wire(config),
         }
-        try:
-            with self._database.connection() as connection:
-                return lifecycle.create(connection, self._queue, values)
-        except IntegrityError:
-            if request.client_token is None:
-                raise
-            return self._same_job(account_id, request)
+        return lifecycle.create(self._database, self._queue, columns) or self._same_job(account_id, request)
 
     def get(self, account_id: str, job_id: str) -> JobView:
         with self._database.transaction() as session:
@@ -190,13 +183,17 @@ class SnapshotJobs:
         for item in outputs.load(session, job.job_id):
             bucket.delete(item.output.name)
 
-    def _addresses(self, account_id: str, request: SubmitRequest) -> tuple[Address, Address]:
+    def _references(
+        self, account_id: str, request: SubmitRequest
+    ) -> tuple[Address, Address, PipelineView | None]:
         if "Media" in (request.input_type, request.output_type):
             parameter = "Input.Type" if request.input_type == "Media" else "Output.Type"
             raise NotSupported(parameter, "Media", "OSS: media assets come with a later version")
         source = addresses.parse_address(request.input_media, "Input.Media")
         target = addresses.parse_address(request.output_media, "Output.Media")
-        found = self._buckets.of_account(account_id, {source.bucket, target.bucket})
+        names = {source.bucket, target.bucket}
+        references = find_references(self._database, account_id, names, request.pipeline_id)
+        found = references.buckets
         resolved = (
             _resolved(found, source, "OSS", request.input_media, "Input.Media"),
             _resolved(found, target, "OSS", request.output_media, "Output.Media"),
@@ -204,7 +201,7 @@ class SnapshotJobs:
         found[source.bucket].open().demand_key(source.key, "Input.Media")
         first = target.key.replace("{TileCount}", "00001").replace("{Count}", "00001")
         found[target.bucket].open().demand_key(first, "Output.Media")
-        return resolved
+        return *resolved, references.pipeline
 
     def _check(
         self, config: SnapshotConfig, request: SubmitRequest, source: Address, target: Address
