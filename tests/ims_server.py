@@ -20,8 +20,8 @@ from ims_signer import Acs3, RpcV1, Signed
 from jobs_in_memory import JobsInMemory
 from stillframe.accounts.signatures import KeyFacts, TokenState
 from stillframe.ims.action import Services
-from stillframe.ims.body import MAX_HEAD_BYTES
 from stillframe.ims.endpoint import Endpoint, Served
+from stillframe.server.http import http_options
 
 DEADLINE_S = 20
 GOOD = Acs3("testAK", "testSecret")
@@ -110,7 +110,7 @@ def over_http(app: Starlette) -> Iterator[int]:
             log_level="error",
             lifespan="off",
             ws="none",
-            h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+            **http_options(),
             timeout_graceful_shutdown=5,
         )
         running = uvicorn.Server(config)

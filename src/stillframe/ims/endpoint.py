@@ -11,14 +11,15 @@ let heads of `body.MAX_HEAD_BYTES` through, since SDKs put all parameters into t
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import anyio
-import anyio.to_thread
 import structlog
 from starlette.types import Receive, Scope, Send
 
@@ -93,7 +94,7 @@ class Endpoint:
         self._observe = observe
         self._unavailable = unavailable
         self._now = now
-        self._limiter = anyio.CapacityLimiter(threads)
+        self._threads = ThreadPoolExecutor(threads, "stillframe-api")
         self._max_body_bytes = max_body_bytes
         self._body_deadline_s = body_deadline_s
 
@@ -119,14 +120,16 @@ class Endpoint:
             else:
                 await send_and_linger(scope, receive, send, start, reply.body)
             return
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            reply = await anyio.to_thread.run_sync(
-                self._serve, scope, body, request_id, started, limiter=self._limiter
-            )
+        # in a context of its own: what is bound for its log lines ends with it
+        serve = copy_context().run
+        reply = await asyncio.get_running_loop().run_in_executor(
+            self._threads, serve, self._serve, scope, body, request_id, started
+        )
         await send(reply.start(request_id))
         await send({"type": "http.response.body", "body": reply.body})
 
     def _serve(self, scope: Scope, body: bytes, request_id: str, started: float) -> Reply:
+        structlog.contextvars.bind_contextvars(request_id=request_id)
         action: Action | None = None
         xml = False
         try:

@@ -17,9 +17,9 @@ from sqlalchemy import URL
 from stillframe.database.embedded import EmbeddedPostgres
 from stillframe.database.engine import with_driver
 from stillframe.errors import SettingsError, os_reason
-from stillframe.ims import body
 from stillframe.server.address import announced
 from stillframe.server.assembly import Assembly, FirstRun
+from stillframe.server.http import http_options
 from stillframe.settings import Settings
 from stillframe.telemetry import configure_logging
 
@@ -89,9 +89,9 @@ def _run(assembly: Assembly, listener: socket.socket) -> None:
             access_log=False,
             server_header=False,
             lifespan="off",
-            h11_max_incomplete_event_size=body.MAX_HEAD_BYTES,
             # `server.proxies` does it
             proxy_headers=False,
+            **http_options(),
             timeout_graceful_shutdown=5,
         )
     )
