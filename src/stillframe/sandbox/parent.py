@@ -90,11 +90,13 @@ class Sandbox:
         )
         with self._session(source, request, work) as session:
             survey = _hear_survey(session, source, request)
+            if len(survey.stretches) == 1:
+                # it goes on while the survey is kept; its pictures are not taken before that
+                session.send()
             if work.on_survey is not None:
                 work.on_survey(survey)
             if len(survey.stretches) != 1:
                 return Surveyed(survey, None, _hear_end(session, source))
-            session.send()
             rendered = _Rendering(survey, survey.stretches[0], sink, work.on_shot).hear(session, source)
         return Surveyed(survey, replace(rendered, stats=Stats()), rendered.stats)
 

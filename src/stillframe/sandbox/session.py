@@ -122,10 +122,11 @@ class Session:
         self._prefetch_budget += shots * self._limits.read_bytes
 
     def send(self, payload: bytes = b"", number: int = 0) -> None:
-        """Send a frame: the request, or the word to go on."""
+        """Send a frame: the request, or the word to go on. What does not go out at once does so while we listen."""
         for part in (FRAME.pack(number, len(payload)), payload):
             self._out.append(memoryview(part))
             self._out_bytes += len(part)
+        self._write()
 
     def messages(self) -> Iterator[Message]:
         """What the child says, until the caller has heard enough. Raises ChildKilled, SourceError."""
