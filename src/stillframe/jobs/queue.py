@@ -17,6 +17,7 @@ from typing import Any
 import procrastinate
 import structlog
 from procrastinate.jobs import DeleteJobCondition
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, text
 from sqlalchemy.orm import Session
 
@@ -152,8 +153,14 @@ def _deferring(name: str, priority: int, delay_s: float | None, **arguments: Any
 class Worker:
     """Works on the queue's tasks, `slots` at a time, on a thread of its own; goes on when the database comes back."""
 
-    def __init__(self, url: URL | str, handlers: Handlers, slots: int) -> None:
+    def __init__(
+        self, url: URL | str, handlers: Handlers, slots: int, *, owns_database: bool = False
+    ) -> None:
         self._dsn = psycopg_dsn(url)
+        if owns_database:
+            # that a task was begun or is done need not be on the disk at once: after a crash it is begun again, and
+            # finds its work done. Behind a pooler this option might become somebody else's
+            self._dsn = make_conninfo(self._dsn, options="-c synchronous_commit=off")
         self._handlers = handlers
         self._slots = slots
         self._loop: asyncio.AbstractEventLoop | None = None

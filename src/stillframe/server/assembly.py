@@ -128,7 +128,8 @@ class Assembly:
             self.metrics,
             slots=settings.slots,
         )
-        self._worker = Worker(self._url, Handlers(steps.survey, steps.render, steps.finish), settings.slots)
+        handlers = Handlers(steps.survey, steps.render, steps.finish)
+        self._worker = Worker(self._url, handlers, settings.slots, owns_database=self._owns_database)
         self._worker.start()
         self._keeper = Keeper(self.database, self.queue, self.metrics, self.nonces.forget_expired)
         self._keeper.start()
