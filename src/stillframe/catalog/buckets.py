@@ -71,11 +71,12 @@ class Buckets:
 
     def of_account(self, account_id: str, names: Collection[str]) -> dict[str, BucketView]:
         """Those of the named buckets that an account may use."""
-        with self._database.transaction() as session:
-            rows = session.scalars(
-                select(BucketRow).where(BucketRow.account_id == account_id, BucketRow.name.in_(names))
-            )
-            return {row.name: _view(row) for row in rows}
+        with self._database.statements() as connection:
+            rows = connection.execute(_OF_ACCOUNT, [account_id, [*names]]).fetchall()
+        return {name: BucketView(name, account_id, place, region) for name, place, region in rows}
+
+
+_OF_ACCOUNT = "SELECT name, place, region FROM buckets WHERE account_id = %s AND name = ANY(%s)"
 
 
 def _view(row: BucketRow) -> BucketView:

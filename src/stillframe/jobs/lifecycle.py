@@ -95,21 +95,67 @@ def claim(
     return job
 
 
-def keep_survey(session: Session, job: Job, survey: Survey, *, at_once: bool) -> None:
-    """Freeze what the survey found, and make the slices. `at_once`: the first is being rendered by the caller."""
+_FOR_A_SURVEY = (
+    *("job_id", "epoch", "account_id", "config", "stats"),
+    *("input_bucket", "input_key", "output_bucket", "output_key"),
+)
+_READY = (
+    f"SELECT {', '.join(f'jobs.{name}' for name in _FOR_A_SURVEY)} FROM jobs "
+    "JOIN pipelines AS pipeline ON pipeline.pipeline_id = jobs.pipeline_id "
+    "WHERE job_id = %s AND epoch = %s AND jobs.status = 'Init' AND NOT parked AND planned IS NULL "
+    "AND pipeline.status = 'Active'"
+)
+
+
+def ready(database: Database, job_id: str, epoch: int) -> Job | None:
+    """The job that a survey is to be made for, in one round trip; None when `claim` must say what to do with it.
+
+    It is not locked, since a lock would not outlive the look either: what is to be changed is claimed then.
+    """
+    with database.statements() as connection:
+        row = connection.execute(_READY, [job_id, epoch]).fetchone()
+    return Job(**dict(zip(_FOR_A_SURVEY, row, strict=True))) if row is not None else None
+
+
+_KEEP_SMALL = (
+    "WITH live AS (UPDATE jobs SET survey = %(survey)s, planned = %(planned)s, modified_at = clock_timestamp() "
+    "FROM set_config('synchronous_commit', 'off', true) "
+    "WHERE job_id = %(job_id)s AND epoch = %(epoch)s AND status = 'Init' RETURNING job_id), "
+    "others AS (DELETE FROM slices USING live WHERE slices.job_id = live.job_id AND number > 1) "
+    "INSERT INTO slices (job_id, number, first, last, cost_s, state, attempt, failures, kills) "
+    "SELECT job_id, 1, %(first)s, %(last)s, %(cost_s)s, 'queued', 1, 0, 0 FROM live "
+    "ON CONFLICT (job_id, number) DO UPDATE SET first = excluded.first, last = excluded.last, "
+    "cost_s = excluded.cost_s, state = 'queued', attempt = 1, failures = 0, kills = 0, shots = NULL, stats = NULL"
+)
+
+
+def keep_small_survey(database: Database, job_id: str, epoch: int, survey: Survey) -> bool:
+    """Freeze what the survey of a single stretch found, which the caller renders now; False when the task is void.
+
+    Not waited for until it is on the disk: the job's end is, and comes after it; and without it the survey is made
+    anew.
+    """
+    stretch = survey.stretches[0]
+    values = {
+        "job_id": job_id,
+        "epoch": epoch,
+        "survey": survey.to_json(),
+        "planned": survey.planned,
+        "first": stretch.first,
+        "last": stretch.last,
+        "cost_s": stretch.cost_s,
+    }
+    with database.statements() as connection:
+        return connection.execute(_KEEP_SMALL, values).rowcount == 1
+
+
+def keep_survey(session: Session, job: Job, survey: Survey) -> None:
+    """Freeze what the survey found, and make the slices."""
     job.survey = survey.to_json()
     job.planned = survey.planned
     session.execute(delete(Slice).where(Slice.job_id == job.job_id))
     session.add_all(
-        Slice(
-            job_id=job.job_id,
-            number=number,
-            first=stretch.first,
-            last=stretch.last,
-            cost_s=stretch.cost_s,
-            state="queued" if at_once else "waiting",
-            attempt=1 if at_once else 0,
-        )
+        Slice(job_id=job.job_id, number=number, first=stretch.first, last=stretch.last, cost_s=stretch.cost_s)
         for number, stretch in enumerate(survey.stretches, 1)
     )
 

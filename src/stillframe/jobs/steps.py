@@ -86,11 +86,13 @@ class Steps:
         """Look at the source; render it as well, when all of it is one slice, and end the job."""
         with self._step("survey", job_id, epoch, None, starts) as task:
             _demand_few(starts)
-            with self._database.transaction() as session:
-                job = self._claim(job_id, epoch, session)
-                if job.planned is not None:
-                    lifecycle.resume(session, self._queue, job)
-                    return
+            job = lifecycle.ready(self._database, job_id, epoch)
+            if job is None:
+                with self._database.transaction() as session:
+                    job = self._claim(job_id, epoch, session)
+                    if job.planned is not None:
+                        lifecycle.resume(session, self._queue, job)
+                        return
             config = config_json.parse(job.config)
             source, target = self._open(job)
             with source:
@@ -208,12 +210,14 @@ class Steps:
             lifecycle.dispatch(session, self._queue, live)
 
     def _keep_survey(self, job_id: str, epoch: int, survey: Survey) -> None:
+        if len(survey.stretches) == 1:
+            if not lifecycle.keep_small_survey(self._database, job_id, epoch, survey):
+                raise Void
+            return
         with self._database.transaction() as session:
             job = self._claim(job_id, epoch, session, begun=True)
-            at_once = len(survey.stretches) == 1
-            lifecycle.keep_survey(session, job, survey, at_once=at_once)
-            if not at_once:
-                lifecycle.dispatch(session, self._queue, job)
+            lifecycle.keep_survey(session, job, survey)
+            lifecycle.dispatch(session, self._queue, job)
 
     def _complete(
         self, session: Session, job_id: str, number: int, attempt: int, rendered: Rendered, kept: list[Kept]
@@ -234,8 +238,11 @@ class Steps:
         return job
 
     def _open(self, job: Job) -> tuple[ObjectSource, Bucket]:
-        target = self._bucket(job, job.output_bucket)
-        return self._bucket(job, job.input_bucket).open_source(job.input_key), target
+        found = self._buckets.of_account(job.account_id, {job.input_bucket, job.output_bucket})
+        for name in (job.output_bucket, job.input_bucket):
+            if name not in found:
+                raise NotFound("Bucket", name)
+        return found[job.input_bucket].open().open_source(job.input_key), found[job.output_bucket].open()
 
     def _bucket(self, job: Job, name: str) -> Bucket:
         found = self._buckets.of_account(job.account_id, {name})
