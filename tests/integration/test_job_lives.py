@@ -120,6 +120,41 @@ def test_a_frozen_worker_changes_nothing(jobs: JobsByHand, meanwhile: str, break
         demand_success(jobs, job_id, SLICES)
 
 
+@pytest.mark.parametrize("paused", ["before the submit", "after it"])
+def test_a_job_of_a_paused_pipeline_waits_without_a_task(jobs: JobsByHand, paused: str) -> None:
+    jobs.submit(ONE_SLICE)
+    jobs.do_all()
+    ((pipeline_id,),) = jobs.sql("SELECT pipeline_id FROM jobs")
+    job_id = jobs.submit(ONE_SLICE) if paused == "after it" else ""
+    with jobs.assembly.database.transaction() as session:
+        lifecycle.pause(session, pipeline_id)
+    job_id = job_id or jobs.submit(ONE_SLICE)
+    assert len(jobs.waiting()) == (1 if paused == "after it" else 0)
+    jobs.do_all()
+    assert jobs.sql("SELECT parked FROM jobs WHERE job_id = :id", id=job_id) == [(True,)]
+    assert mend(jobs) == 0
+    with jobs.assembly.database.transaction() as session:
+        assert lifecycle.unpause(session, jobs.assembly.queue, pipeline_id) == 1
+    jobs.do_all()
+    demand_success(jobs, job_id, ONE_SLICE)
+
+
+def test_a_job_that_is_cancelled_when_its_last_picture_is_written_lists_it(jobs: JobsByHand) -> None:
+    job_id = jobs.submit(1)
+
+    def cancel() -> None:
+        with jobs.assembly.database.transaction() as session:
+            job = lifecycle.claim(session, job_id, 1)
+            assert job is not None
+            lifecycle.fail(session, job, lifecycle.CANCELED, "The job was cancelled.")
+            job.epoch += 1
+
+    jobs.decoder = Interrupted(cancel)
+    jobs.do(jobs.waiting()[0])
+    assert jobs.get(job_id).code == lifecycle.CANCELED
+    assert jobs.sql("SELECT count(*) FROM job_outputs") == [(len([*(jobs.bucket / "out").iterdir()]),)]
+
+
 @pytest.mark.parametrize("count", [ONE_SLICE, SLICES])
 def test_a_pause_lets_what_is_in_work_end(jobs: JobsByHand, count: int) -> None:
     job_id = jobs.submit(count)
