@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from collections.abc import Iterator
@@ -121,3 +122,26 @@ def test_a_megabyte_of_user_data_is_refused_by_its_name(server: ImsServer, where
     assert '"UserData"' in message
     assert "must be text of 1024 bytes or less in UTF-8 (it has 1000000)" in message
     assert len(message) < 600
+
+
+ENDLESS = {
+    "address": (b"GET /?", b"x" * 0x10000),
+    "header": (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: ", b"x" * 0x10000),
+    "headers": (b"GET / HTTP/1.1\r\nHost: x\r\n", b"X-Many: 1\r\n" * 6000),
+}
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_a_head_without_an_end_is_refused(server: ImsServer, wire: socket.socket, what: str) -> None:
+    begin, more = ENDLESS[what]
+    answered = b""
+    with contextlib.suppress(ConnectionError):
+        wire.sendall(begin)
+        for _ in range(4 * LIMIT // len(more)):
+            wire.sendall(more)
+        pytest.fail("it has read all of it")
+    with contextlib.suppress(ConnectionError):
+        answered = wire.recv(65536)
+    # who is still sending when the connection is closed may never see the answer
+    assert answered == b"" or answered.startswith(b"HTTP/1.1 4")
+    assert still_serves(server)
