@@ -4,7 +4,7 @@
     made = keys.create(account_id)      # made.secret is shown now, and never again
     keys.find(made.access_key_id)       # KeyFacts, as `signatures.authenticate` asks for
 
-A key that is disabled or deleted is so for the very next request: nothing is cached.
+A key that is disabled or deleted is so for the very next request: it is asked for each time.
 """
 
 from __future__ import annotations
