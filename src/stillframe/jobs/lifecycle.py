@@ -7,9 +7,9 @@ of the job has left behind changes nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
