@@ -130,7 +130,9 @@ class Assembly:
         )
         self._worker = Worker(self._url, Handlers(steps.survey, steps.render, steps.finish), settings.slots)
         self._worker.start()
-        self._keeper = Keeper(self.database, self.queue, self.metrics, self.nonces.forget_expired)
+        self._keeper = Keeper(
+            self.database, self.queue, self._worker, self.metrics, self.nonces.forget_expired
+        )
         self._keeper.start()
         self._ready.set()
 
