@@ -36,6 +36,7 @@ from stillframe.sandbox.layers import available_layers, require
 from stillframe.sandbox.parent import Sandbox
 from stillframe.sandbox.session import Limits
 from stillframe.sandbox.unlocked import Unlocked
+from stillframe.server.cleaning import Cleaner
 from stillframe.server.files import file_routes
 from stillframe.server.proxies import BehindProxies
 from stillframe.service.snapshot_jobs import SnapshotJobs
@@ -96,6 +97,7 @@ class Assembly:
         self._decoder: Decoder | None = None
         self._worker: Worker | None = None
         self._keeper: Keeper | None = None
+        self._cleaner: Cleaner | None = None
         self._ready = threading.Event()
 
     def first_run(self) -> FirstRun | None:
@@ -134,11 +136,15 @@ class Assembly:
             self.database, self.queue, self._worker, self.metrics, self.nonces.forget_expired
         )
         self._keeper.start()
+        self._cleaner = Cleaner(self.buckets)
+        self._cleaner.start()
         self._ready.set()
 
     def stop(self, drain_s: float = DRAIN_S) -> None:
         """Begin nothing more, let what is in work end or give it back, and close everything."""
         self._ready.clear()
+        if self._cleaner is not None:
+            self._cleaner.stop()
         if self._keeper is not None:
             self._keeper.stop()
         if self._worker is not None:
