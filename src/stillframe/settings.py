@@ -146,6 +146,12 @@ class Settings(BaseModel):
         le=3600,
         description="After this long without progress a decoding child is killed.",
     )
+    request_seconds: float = Field(
+        30.0,
+        gt=0,
+        le=3600,
+        description="How long a client may take to send the head of a request, and then its body.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,6 +164,7 @@ class Assembly:
             keys=self.keys.find,
             nonces=self.nonces,
             unavailable=(DBAPIError, PoolTimeout),
+            body_deadline_s=self.settings.request_seconds,
         )
         proxies = self.settings.trusted_proxies
         return Starlette(

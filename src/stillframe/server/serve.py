@@ -20,6 +20,7 @@ from stillframe.errors import SettingsError, os_reason
 from stillframe.ims import body
 from stillframe.server.address import announced
 from stillframe.server.assembly import Assembly, FirstRun
+from stillframe.server.connections import connections
 from stillframe.settings import Settings
 from stillframe.telemetry import configure_logging
 
@@ -89,6 +90,7 @@ def _run(assembly: Assembly, listener: socket.socket) -> None:
             access_log=False,
             server_header=False,
             lifespan="off",
+            http=connections(assembly.settings.request_seconds),
             h11_max_incomplete_event_size=body.MAX_HEAD_BYTES,
             # `server.proxies` does it
             proxy_headers=False,
