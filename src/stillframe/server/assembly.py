@@ -64,9 +64,11 @@ class FirstRun:
 class Assembly:
     """Everything that a server needs, made from its settings and the address of its database."""
 
-    def __init__(self, settings: Settings, url: URL, *, owns_database: bool) -> None:
+    def __init__(
+        self, settings: Settings, url: URL, *, owns_database: bool, metrics: Metrics | None = None
+    ) -> None:
         self.settings = settings
-        self.metrics = Metrics()
+        self.metrics = metrics or Metrics()
         self.database = Database(make_engine(url, slots=settings.slots))
         migrations.upgrade(self.database.engine)
         # with a database of the operator's own nobody else has made it
