@@ -46,8 +46,8 @@ from stillframe.telemetry import Metrics
 
 KEYRING_FILE = "keyring"
 FIRST_BUCKET = "local"
-#: what is in work when the server is to end may go on for so long; then it is given back to the queue
-DRAIN_S = 20.0
+#: what is told to give up does so within a moment
+_GIVE_BACK_S = 20.0
 _FILES = "files"
 log = structlog.get_logger(__name__)
 
@@ -131,6 +131,7 @@ class Assembly:
             self.running,
             self.metrics,
             slots=settings.slots,
+            attempts=settings.slice_attempts,
         )
         self._worker = Worker(self._url, Handlers(steps.survey, steps.render, steps.finish), settings.slots)
         self._worker.start()
@@ -142,7 +143,7 @@ class Assembly:
         self._cleaner.start()
         self._ready.set()
 
-    def stop(self, drain_s: float = DRAIN_S) -> None:
+    def stop(self) -> None:
         """Begin nothing more, let what is in work end or give it back, and close everything."""
         self._ready.clear()
         if self._cleaner is not None:
@@ -151,10 +152,10 @@ class Assembly:
             self._keeper.stop()
         if self._worker is not None:
             self._worker.stop()
-            if not self._worker.join(drain_s):
+            if not self._worker.join(self.settings.drain_seconds):
                 log.info("giving back what is in work", tasks=self.running.number)
-                self.running.cancel(None, drain_s)
-                self._worker.join(drain_s)
+                self.running.cancel(None, _GIVE_BACK_S)
+                self._worker.join(_GIVE_BACK_S)
         if self._decoder is not None:
             self._decoder.close()
         self.database.close()
