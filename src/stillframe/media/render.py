@@ -12,8 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import av.error
 
@@ -28,7 +27,8 @@ from stillframe.media.survey import Shot, Survey, keyframe_reach_ms, replacement
 
 if TYPE_CHECKING:
     from stillframe.media.darkroom import Darkroom
-    from stillframe.media.develop import Developer, Picture
+    from stillframe.media.develop import Developer
+    from stillframe.media.picture import Picture
 
 OnShot = Callable[[ShotReport], None]
 
@@ -39,8 +39,7 @@ _BLACK_STEP_MS = 200
 _MOST_UNDEVELOPED = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(NamedTuple):
     """What came of one stretch. Plain data."""
 
     shots: tuple[ShotReport, ...]
