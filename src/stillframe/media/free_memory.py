@@ -10,9 +10,11 @@ import ctypes
 from collections.abc import Callable
 
 #: glibc's malloc.h
-_M_MMAP_THRESHOLD = -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 #: packets are smaller, the frames and sheets of films larger
 _LARGE_BYTES = 1 << 20
+#: what a thread may keep for its next packets: giving that back again and again would cost a page fault for each 4 KiB
+_KEPT_BYTES = 8 << 20
 
 
 def _of_the_c_library(name: str) -> Callable[..., int] | None:
@@ -39,3 +41,5 @@ def give_back_large_blocks_at_once() -> None:
     """From now on, let no large block share its pages with others. It holds for all of this process: for our own."""
     if _MALLOPT is not None:
         _MALLOPT(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        # which glibc no longer sets by itself when the other one is set
+        _MALLOPT(_M_TRIM_THRESHOLD, _KEPT_BYTES)
