@@ -21,7 +21,7 @@ from jobs_in_memory import JobsInMemory
 from stillframe.accounts.signatures import KeyFacts, TokenState
 from stillframe.ims.action import Services
 from stillframe.ims.endpoint import Endpoint, Served
-from stillframe.server.http import http_options
+from stillframe.server.connections import connection_options
 
 DEADLINE_S = 20
 GOOD = Acs3("testAK", "testSecret")
@@ -110,7 +110,7 @@ def over_http(app: Starlette) -> Iterator[int]:
             log_level="error",
             lifespan="off",
             ws="none",
-            **http_options(),
+            **connection_options(30),
             timeout_graceful_shutdown=5,
         )
         running = uvicorn.Server(config)

@@ -47,7 +47,14 @@ class JobsByHand:
     def steps(self) -> Steps:
         made = self.assembly
         return Steps(
-            made.database, made.queue, made.buckets, self.decoder, made.running, made.metrics, slots=1
+            made.database,
+            made.queue,
+            made.buckets,
+            self.decoder,
+            made.running,
+            made.metrics,
+            slots=1,
+            attempts=made.settings.slice_attempts,
         )
 
     def submit(self, count: int) -> str:

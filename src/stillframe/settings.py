@@ -140,11 +140,30 @@ class Settings(BaseModel):
         le=MAX_SHEET_PIXELS,
         description="The largest area of a sprite sheet; larger ones become more sheets.",
     )
+    slice_attempts: int = Field(
+        8,
+        ge=1,
+        le=20,
+        description="How often a slice is tried before its job fails, when what is wrong may pass, such as a full "
+        "disk; the pauses in between grow from one second to a minute.",
+    )
     watchdog_seconds: float = Field(
         60.0,
         ge=1,
         le=3600,
         description="After this long without progress a decoding child is killed.",
+    )
+    request_seconds: float = Field(
+        30.0,
+        gt=0,
+        le=3600,
+        description="How long a client may take to send the head of a request, and then its body.",
+    )
+    drain_seconds: float = Field(
+        20.0,
+        ge=0,
+        le=3600,
+        description="How long what is in work may go on when the server is to end; then it is given back to the queue.",
     )
 
 

@@ -55,8 +55,7 @@ def test_a_server_that_is_asked_to_end_drains(tmp_path: Path) -> None:
             assert (job["Status"], job["Count"]) == ("Success", COUNT)
         assert server.terminate() == 0
     finally:
-        if not server.has_ended:
-            server.kill()
+        server.close()
     for number in range(JOBS):
         pictures = sorted((server.bucket / "out" / str(number)).iterdir())
         assert [_number(path) for path in pictures][:2] == [clip.number_at(0), clip.number_at(16000 // COUNT)]

@@ -112,7 +112,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path, arguments: list[str]) -> Non
         "import sys\n"
         "from stillframe.cli.main import run\n"
         "code = run()\n"
-        "heavy = 'av numpy simplejpeg pydantic sqlalchemy httpx starlette structlog stillframe.cli.snap'\n"
+        "heavy = 'av numpy PIL pydantic sqlalchemy httpx starlette structlog stillframe.cli.snap'\n"
         "print(code, *(name for name in heavy.split() if name in sys.modules))\n"
     )
     done = run(["-c", program, *arguments], tmp_path, command=(sys.executable,))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import re
 import signal
 import socket
@@ -19,6 +20,7 @@ from typing import Any
 from ims_signer import Acs3
 
 DEADLINE_S = 60.0
+_LAST_LINES = 40
 LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
@@ -42,15 +44,21 @@ class Process:
 class Server:
     """`stillframe serve` on a data folder and one port, through all its lives."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, **settings: object) -> None:
         self.data_dir = folder / "data"
         self.bucket = self.data_dir / "buckets" / "local"
-        self.port = _free_port()
+        # held as long as this lives: between two lives of the server nobody else is given it
+        self._held = _free_port()
+        self.port: int = self._held.getsockname()[1]
         self.starts = 0
         #: every process that ever belonged to it
         self.seen: set[Process] = set()
         self._folder = folder
         self._options = options
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("STILLFRAME_")},
+            **{f"STILLFRAME_{name.upper()}": str(value) for name, value in settings.items()},
+        }
         self._process: subprocess.Popen[bytes] | None = None
         self._signer: Acs3 | None = None
 
@@ -61,9 +69,12 @@ class Server:
         command = [sys.executable, str(LAUNCHER), point, str(mark), "serve"]
         command += ["--data-dir", str(self.data_dir), "--port", str(self.port), *self._options]
         with (self._folder / f"out-{self.starts}").open("wb") as out, self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=out, stderr=log, stdin=subprocess.DEVNULL)
+            self._process = subprocess.Popen(
+                command, stdout=out, stderr=log, stdin=subprocess.DEVNULL, env=self._environment
+            )
         if wait:
-            demand(lambda: self.is_ready() or self.has_ended, "the server is ready")
+            self._demand(lambda: self.has_ended or self.is_ready(), "the server is ready")
+            assert not self.has_ended, self._said("the server has ended before it was ready")
 
     @property
     def log(self) -> Path:
@@ -87,11 +98,18 @@ class Server:
             return False
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """SIGKILL to one that lives."""
         assert self._process is not None
         self.look()
+        assert not self.has_ended, self._said("the server had ended before it was killed")
         self._process.kill()
         self._process.wait()
+
+    def close(self) -> None:
+        """Kill it where it still lives, and give the port back."""
+        if self._process is not None and not self.has_ended:
+            self.kill()
+        self._held.close()
 
     def terminate(self) -> int:
         """SIGTERM; its exit code."""
@@ -99,14 +117,16 @@ class Server:
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(DEADLINE_S)
 
-    def wait_until_dead(self) -> int:
-        """Until it has killed itself; its exit code."""
-        assert self._process is not None
-        deadline = time.monotonic() + DEADLINE_S
-        while self._process.poll() is None and time.monotonic() < deadline:
+    def wait_until_dead(self) -> None:
+        """Until it has killed itself, and has ended in no other way."""
+
+        def has_ended() -> bool:
             self.look()
-            time.sleep(0.02)
-        return self._process.wait(0)
+            return self.has_ended
+
+        self._demand(has_ended, "the server has killed itself")
+        assert self._process is not None
+        assert self._process.returncode == -signal.SIGKILL, self._said("the server has ended by itself")
 
     def look(self) -> None:
         """Note all its processes."""
@@ -149,6 +169,18 @@ class Server:
                 if refused.args[0] < 500 or time.monotonic() > deadline:
                     raise
             time.sleep(0.05)
+
+    def _demand(self, condition: Callable[[], object], what: str) -> None:
+        try:
+            demand(condition, what)
+        except AssertionError as error:
+            raise AssertionError(self._said(str(error))) from None
+
+    def _said(self, what: str) -> str:
+        """With its exit code, and the last that it has logged."""
+        assert self._process is not None
+        lines = self.log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
+        return "\n".join([f"{what} (start {self.starts}, exit code {self._process.poll()}):", *lines])
 
     def _key(self) -> Acs3:
         if self._signer is None:
@@ -202,8 +234,9 @@ def _stat(pid: int) -> list[str] | None:
         return None
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+def _free_port() -> socket.socket:
+    """A socket on a port that only who names it is given, and who says so (SO_REUSEADDR), as the server does."""
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    return holder

@@ -55,8 +55,7 @@ def drill(folder: Path, *, jobs: int, kills: int, postgres_kills: int, seed: int
         submitted.start()
         for point in POINTS:
             server.start(point, wait=False)
-            code = server.wait_until_dead()
-            assert code == -signal.SIGKILL, f"{point}: {code}, {server.log.read_text()[-2000:]}"
+            server.wait_until_dead()
             told.points.append(point)
         server.start()
         for number in range(max(kills, postgres_kills)):
@@ -72,8 +71,9 @@ def drill(folder: Path, *, jobs: int, kills: int, postgres_kills: int, seed: int
         _wait_for_all(server, submitted)
         server.look()
         _check_jobs(server, submitted, told)
-    finally:
         server.kill()
+    finally:
+        server.close()
     told.processes = len(server.seen)
     demand(lambda: not server.left_alive(), f"all have gone with the server: {server.left_alive()}", 20)
     _check_files(server, submitted, told)

@@ -13,10 +13,11 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from typing import Any
 
 import numpy as np
-import simplejpeg
+from PIL import Image
 
 from stillframe.errors import MediaError
 from stillframe.sandbox.channel import Channel
@@ -24,11 +25,19 @@ from stillframe.sandbox.child import REQUESTS, answer
 from stillframe.sandbox.wire import MAX_JSON, MAX_READ, MESSAGE, Kind
 
 NOISE = np.random.default_rng(7).bytes(1 << 20)
-SMALL_JPEG = simplejpeg.encode_jpeg(np.zeros((8, 8, 3), np.uint8))
 SMALL_PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 64, 36) + b"x" * 20 + b"IEND\xaeB`\x82"
 
 Said = tuple[Kind, bytes, int, int]
 Lie = Callable[[Kind, bytes, int, int], Iterator[Said]]
+
+
+def _small_jpeg() -> bytes:
+    file = BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "JPEG")
+    return file.getvalue()
+
+
+SMALL_JPEG = _small_jpeg()
 
 
 def message(kind: int, number: int = 0, first: int = 0, length: int = 0, payload: bytes = b"") -> bytes:

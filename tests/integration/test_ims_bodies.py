@@ -89,7 +89,7 @@ def test_a_slow_client_has_its_deadline(server: ImsServer, wire: socket.socket, 
     wire.sendall(head(announced))
     status, code, message = answer(wire)
     assert (status, code) == (408, "RequestTimeout")
-    assert message == "The request body was not complete after 0.3 seconds."
+    assert message == "The request was not complete after 0.3 seconds."
     assert still_serves(server)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-import numpy as np
 import pytest
+from PIL import Image
 
 from stillframe import FileSource, MediaError, MemorySink, MemorySource, SnapshotConfig, shoot
 from stillframe.errors import ConfigError
@@ -53,10 +53,12 @@ def test_a_moov_that_is_too_large(tmp_path: Path) -> None:
     assert caught.value.reason == "too-large"
 
 
-@pytest.mark.parametrize("shape", [(1, 65_501, 3), (65_501, 1, 3)])
-def test_a_picture_that_is_too_large_for_jpeg(shape: tuple[int, int, int]) -> None:
-    picture = np.zeros(shape, np.uint8)
-    with pytest.raises(ConfigError, match=f"{shape[1]}x{shape[0]}.*at most 65500 pixels a side for JPEG"):
+@pytest.mark.parametrize("size", [(65_501, 1), (1, 65_501)])
+def test_a_picture_that_is_too_large_for_jpeg(size: tuple[int, int]) -> None:
+    width, height = size
+    picture = Image.new("RGB", size)
+    with pytest.raises(ConfigError, match=f"{width}x{height}.*at most 65500 pixels a side for JPEG"):
         encode(picture, "jpeg", 85)
     assert encode(picture, "png", 85).startswith(b"\x89PNG")
-    assert encode(picture[:65_500, :65_500], "jpeg", 85).startswith(b"\xff\xd8")
+    largest = picture.crop((0, 0, min(width, 65_500), min(height, 65_500)))
+    assert encode(largest, "jpeg", 85).startswith(b"\xff\xd8")

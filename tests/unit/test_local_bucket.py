@@ -9,6 +9,7 @@ import random
 import socket
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -365,6 +366,26 @@ def test_what_killed_writers_left_is_removed(bucket: LocalBucket) -> None:
         assert bucket.clean_leftovers() == 2
         assert bucket.clean_leftovers() == 0
     assert keys(bucket) == ["a/.other.part", "a/x", "b/x"]
+
+
+def test_what_a_killed_check_left_is_removed_and_is_no_object(bucket: LocalBucket) -> None:
+    left = bucket.root / f".stillframe-check-{'0' * 16}"
+    left.write_bytes(b"whole")
+    assert keys(bucket) == []
+    with pytest.raises(ConfigError):
+        bucket.write(left.name, b"")
+    assert bucket.clean_leftovers() == 1
+    assert not left.exists()
+
+
+@pytest.mark.parametrize(("older_than_s", "removed"), [(30, 1), (3600, 0)])
+def test_only_old_leftovers_are_removed(bucket: LocalBucket, older_than_s: float, removed: int) -> None:
+    left = bucket.root / TEMPORARY
+    left.write_bytes(b"half")
+    a_minute_ago = time.time() - 60
+    os.utime(left, (a_minute_ago, a_minute_ago))
+    assert bucket.clean_leftovers(older_than_s=older_than_s) == removed
+    assert left.exists() is not bool(removed)
 
 
 def test_what_is_being_written_is_not_removed(bucket: LocalBucket, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -270,8 +270,10 @@ def _shoot_all(
     sandbox: bool | Sandbox,
 ) -> int:
     """Shoot every video; how many have failed."""
+    from stillframe.media.free_memory import give_back_large_blocks_at_once
     from stillframe.media.shoot import default_threads
 
+    give_back_large_blocks_at_once()
     if jobs == 1 or len(targets) == 1:
         share = threads or default_threads()
         return sum(

@@ -114,11 +114,13 @@ class Database:
         try:
             connection.autocommit = True
             yield connection
-            connection.autocommit = False
         except psycopg.OperationalError as error:
             pooled.invalidate(error)
             raise
         finally:
+            if not connection.closed:
+                # whatever has failed: the next user's transaction must be one
+                connection.autocommit = False
             pooled.close()
 
     def retrying(self, work: Callable[[Session], Result], *, seconds: float = 20.0) -> Result:

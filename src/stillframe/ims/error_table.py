@@ -111,7 +111,7 @@ ERRORS: dict[str, ErrorKind] = {
     ),
     "RequestTimeout": ErrorKind(
         408,
-        "The request body was not complete after {seconds} seconds.",
+        "The request was not complete after {seconds} seconds.",
         "Send the request again over a better connection.",
     ),
     "SignatureDoesNotMatch": ErrorKind(

@@ -16,7 +16,7 @@ from typing import Any
 
 import procrastinate
 import structlog
-from procrastinate.jobs import DeleteJobCondition
+from procrastinate.jobs import DeleteJobCondition, Job
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, text
 from sqlalchemy.orm import Session
@@ -115,6 +115,29 @@ class Queue:
         )
         return len(found.all())
 
+    def put_back_dropped(self, session: Session, worker: Worker) -> int:
+        """Give back what counts as begun by a worker of this process, though it has let go of it.
+
+        Its end could not be stored, because the database was away or would not have it just then. What is being
+        fetched or ended at this very moment looks the same: only what was found the last time, too, is given back.
+        """
+        ids = worker.ids()
+        found = session.execute(
+            text(
+                "SELECT id, attempts FROM procrastinate_jobs WHERE status = 'doing' AND worker_id = ANY(:ids)"
+            ),
+            {"ids": ids},
+        )
+        dropped = worker.dropped({(row.id, row.attempts) for row in found})
+        given_back = session.execute(
+            text(
+                "UPDATE procrastinate_jobs SET status = 'todo', worker_id = NULL, attempts = attempts + 1 "
+                "WHERE status = 'doing' AND id = ANY(:dropped) RETURNING id"
+            ),
+            {"dropped": dropped},
+        )
+        return len(given_back.all())
+
     def jobs_without_task(self, session: Session, older_than_s: float) -> list[tuple[str, int]]:
         """(id, epoch) of live jobs that no task stands for, though nothing has changed for a while."""
         found = session.execute(
@@ -167,6 +190,10 @@ class Worker:
         self._work: asyncio.Task[None] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stillframe-worker", daemon=True)
+        #: what it is known by in the queue: by another number whenever it has lost the database
+        self._ids: set[int] = set()
+        self._in_hand: set[int] = set()
+        self._dropped: set[tuple[int, int]] = set()
 
     def start(self) -> None:
         """Begin to work."""
@@ -183,6 +210,16 @@ class Worker:
         """Wait until all has ended; False when that takes longer."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    def ids(self) -> list[int]:
+        """The numbers that the queue has given it."""
+        return [*self._ids]
+
+    def dropped(self, begun: set[tuple[int, int]]) -> list[int]:
+        """Those of its begun tasks (id and attempts) that it had let go of the last time that this was asked, too."""
+        dropped = {(task, attempts) for task, attempts in begun if task not in self._in_hand}
+        before, self._dropped = self._dropped, dropped
+        return [task for task, _ in dropped & before]
 
     def _run(self) -> None:
         asyncio.run(self._keep_working())
@@ -214,13 +251,20 @@ class Worker:
                 delete_jobs=DeleteJobCondition.ALWAYS.value,
             )
 
-    async def _handle(self, name: str, starts: int, arguments: dict[str, Any]) -> None:
+    async def _handle(self, name: str, task: Job, arguments: dict[str, Any]) -> None:
         loop = asyncio.get_running_loop()
         handler: Callable[..., None] = getattr(self._handlers, name)
-        await loop.run_in_executor(None, lambda: handler(*arguments.values(), starts))
+        assert task.id is not None
+        assert task.worker_id is not None
+        self._ids.add(task.worker_id)
+        self._in_hand.add(task.id)
+        try:
+            await loop.run_in_executor(None, lambda: handler(*arguments.values(), task.attempts))
+        finally:
+            self._in_hand.discard(task.id)
 
 
-_Handle = Callable[[str, int, dict[str, Any]], Awaitable[None]]
+_Handle = Callable[[str, Job, dict[str, Any]], Awaitable[None]]
 
 
 def _add_tasks(app: procrastinate.App, handle: _Handle) -> None:
@@ -229,15 +273,15 @@ def _add_tasks(app: procrastinate.App, handle: _Handle) -> None:
 
     @app.task(name="survey", queue=QUEUE, pass_context=True, retry=again)
     async def survey(context: procrastinate.JobContext, job_id: str, epoch: int) -> None:
-        await handle("survey", context.job.attempts, {"job_id": job_id, "epoch": epoch})
+        await handle("survey", context.job, {"job_id": job_id, "epoch": epoch})
 
     @app.task(name="render", queue=QUEUE, pass_context=True, retry=again)
     async def render(
         context: procrastinate.JobContext, job_id: str, epoch: int, number: int, attempt: int
     ) -> None:
         arguments = {"job_id": job_id, "epoch": epoch, "number": number, "attempt": attempt}
-        await handle("render", context.job.attempts, arguments)
+        await handle("render", context.job, arguments)
 
     @app.task(name="finish", queue=QUEUE, pass_context=True, retry=again)
     async def finish(context: procrastinate.JobContext, job_id: str, epoch: int) -> None:
-        await handle("finish", context.job.attempts, {"job_id": job_id, "epoch": epoch})
+        await handle("finish", context.job, {"job_id": job_id, "epoch": epoch})

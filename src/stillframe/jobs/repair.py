@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from stillframe.database.engine import Database
 from stillframe.jobs import lifecycle
-from stillframe.jobs.queue import Queue
+from stillframe.jobs.queue import Queue, Worker
 from stillframe.telemetry import Metrics
 
 _ADVISORY_LOCK = 0x5F11_2E9A
@@ -27,23 +27,27 @@ log = structlog.get_logger(__name__)
 def repair(
     database: Database,
     queue: Queue,
+    worker: Worker | None = None,
     *,
     lost_after_s: float = LOST_AFTER_S,
     all_workers_are_dead: bool = False,
 ) -> int:
     """Put back what dead workers have begun, and jobs whose task is lost; how many these were.
 
+    Of its own living `worker` a process puts back what that has let go of without being able to say so.
     `all_workers_are_dead`: the caller owns the database alone and has not begun to work, so nobody is waited for.
     """
     with database.transaction() as session:
-        if not session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK}):
-            return 0
-        mended = queue.put_back_all(session) if all_workers_are_dead else queue.put_back_stalled(session)
-        for job_id, epoch in queue.jobs_without_task(session, 0 if all_workers_are_dead else lost_after_s):
-            job = lifecycle.claim(session, job_id, epoch)
-            if job is not None:
-                lifecycle.resume(session, queue, job)
-                mended += 1
+        mended = queue.put_back_dropped(session, worker) if worker is not None else 0
+        if session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK}):
+            mended += queue.put_back_all(session) if all_workers_are_dead else queue.put_back_stalled(session)
+            for job_id, epoch in queue.jobs_without_task(
+                session, 0 if all_workers_are_dead else lost_after_s
+            ):
+                job = lifecycle.claim(session, job_id, epoch)
+                if job is not None:
+                    lifecycle.resume(session, queue, job)
+                    mended += 1
     if mended:
         log.warning("brought back what was lost", tasks=mended)
     return mended
@@ -53,10 +57,16 @@ class Keeper:
     """Repairs every few seconds, and keeps the metrics of the queue current, on a thread of its own."""
 
     def __init__(
-        self, database: Database, queue: Queue, metrics: Metrics, also: Callable[[], None] | None = None
+        self,
+        database: Database,
+        queue: Queue,
+        worker: Worker,
+        metrics: Metrics,
+        also: Callable[[], None] | None = None,
     ) -> None:
         self._database = database
         self._queue = queue
+        self._worker = worker
         self._metrics = metrics
         self._also = also
         self._stopping = threading.Event()
@@ -74,7 +84,7 @@ class Keeper:
     def _run(self) -> None:
         while not self._stopping.wait(_EVERY_S):
             try:
-                repair(self._database, self._queue)
+                repair(self._database, self._queue, self._worker)
                 with self._database.transaction() as session:
                     self._measure(session)
                 if self._also is not None:

@@ -47,8 +47,7 @@ log = structlog.get_logger(__name__)
 
 #: children that one slice (or one survey) may cost before it is given up
 MOST_KILLS = 3
-#: tries after faults that may pass, and the pauses between them
-_MOST_FAILURES = 8
+#: the longest pause between tries after faults that may pass
 _LONGEST_PAUSE_S = 60.0
 #: workers that may die over one task: more is no accident (a decoder without a sandbox takes its worker along)
 _MOST_STARTS = 100
@@ -61,7 +60,10 @@ class Void(Exception):
 
 
 class Steps:
-    """The three steps. One for each process; its methods are called on the worker's threads."""
+    """The three steps. One for each process; its methods are called on the worker's threads.
+
+    `attempts` is how often each is tried when what is wrong may pass.
+    """
 
     def __init__(
         self,
@@ -73,6 +75,7 @@ class Steps:
         metrics: Metrics,
         *,
         slots: int,
+        attempts: int,
     ) -> None:
         self._database = database
         self._queue = queue
@@ -81,6 +84,7 @@ class Steps:
         self._running = running
         self._metrics = metrics
         self._slots = slots
+        self._attempts = attempts
 
     def survey(self, job_id: str, epoch: int, starts: int) -> None:
         """Look at the source; render it as well, when all of it is one slice, and end the job."""
@@ -196,7 +200,7 @@ class Steps:
         with self._database.transaction() as session:
             live = self._claim(job.job_id, job.epoch, session, begun=True)
             live.failures += 1
-            if live.failures > _MOST_FAILURES:
+            if live.failures > self._attempts:
                 message = f"{lost[0].output.name} does not stay as it was written: somebody else writes there"
                 lifecycle.fail(session, live, "OperationDenied", message)
                 return
@@ -356,7 +360,7 @@ class Steps:
         if not isinstance(error, StillframeError):
             log.error("a step broke", exc_info=error)
         counted.failures += 1
-        if counted.failures >= _MOST_FAILURES:
+        if counted.failures >= self._attempts:
             return None
         return min(2.0 ** (counted.failures - 1), _LONGEST_PAUSE_S)
 

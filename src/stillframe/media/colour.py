@@ -7,8 +7,7 @@ H.273 for the code points; docs/decisions/0007-colour.md for what is done where 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
@@ -36,8 +35,7 @@ _MATRICES: dict[int, int] = {
 _HD_LINES = 720
 
 
-@dataclass(frozen=True, slots=True)
-class Colour:
+class Colour(NamedTuple):
     """How to read a frame's pixels: what kind of picture, which matrix (libswscale's number), full range or not."""
 
     kind: Kind

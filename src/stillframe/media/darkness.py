@@ -5,12 +5,13 @@ Source of the rule: docs/parameters.md, row "BlackLevel, PixelBlackThreshold".
 
 from __future__ import annotations
 
-import numpy as np
+from math import ceil
+
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 
 from stillframe.media.colour import colour_of
-from stillframe.media.planes import plane
+from stillframe.media.picture import picture_of
 
 
 def is_black(frame: VideoFrame, black_level: int, pixel_threshold: int) -> bool:
@@ -29,4 +30,9 @@ def dark_share(frame: VideoFrame, pixel_threshold: int) -> float:
     bits = frame.format.components[0].bits
     # the threshold in the plane's own numbers, so that no pixel is converted
     limit = pixel_threshold if full_range else 16 + pixel_threshold * 219 / 255
-    return float(np.mean(plane(frame) < limit * (1 << (max(bits, 8) - 8))))
+    if bits > 8:
+        from stillframe.media.planes import share_below
+
+        return share_below(frame, limit * (1 << (bits - 8)))
+    counts = picture_of(frame, "L").histogram()
+    return sum(counts[: ceil(limit)]) / (frame.width * frame.height)

@@ -1,6 +1,6 @@
 """Where frames become outputs: developed, pasted or not, encoded, put into the sink.
 
-All of a stretch's threads share one darkroom. It is a module of its own because it needs NumPy, which is
+All of a stretch's threads share one darkroom. It is a module of its own because it needs Pillow, which is
 imported while the threads already decode.
 """
 
@@ -13,16 +13,17 @@ from av.video.frame import VideoFrame
 
 from stillframe.media.config import rgb_of
 from stillframe.media.darkness import is_black
-from stillframe.media.develop import Developer, Picture
+from stillframe.media.develop import Developer
 from stillframe.media.encode import encode, keeps_full_colour
 from stillframe.media.free_memory import give_back
+from stillframe.media.picture import Picture
 from stillframe.media.report import Stats
 from stillframe.media.sheet import Sheets
 from stillframe.media.sink import Item, Output, Sink
 from stillframe.media.survey import Survey
 
 #: pictures after which freed memory is given back: seldom enough to cost nothing, often enough to matter
-_GIVE_BACK_EVERY = 4
+_GIVE_BACK_EVERY = 64
 
 
 class Darkroom:
@@ -54,17 +55,16 @@ class Darkroom:
         None leaves a shot's cell empty. Raises SinkError.
         """
         if self._sheets is not None:
-            full = self._sheets.paste(position, picture)
-            if full is not None:
-                number, sheet = full
-                self._put("sheet", number, sheet, stats)
+            self._sheets.paste(
+                position, picture, lambda index, sheet: self._put("sheet", index, sheet, stats)
+            )
         elif picture is not None:
             self._put("still", position + 1, picture, stats)
         if next(self._kept) % _GIVE_BACK_EVERY == 0:
             give_back()
 
     def _put(self, kind: str, index: int, picture: Picture, stats: Stats) -> None:
-        height, width, _ = picture.shape
+        width, height = picture.size
         with stats.stage("encode"):
             data = encode(picture, self._picture_format, self._config.quality)
         with stats.stage("write"):

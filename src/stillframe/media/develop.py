@@ -6,20 +6,15 @@ Scaling comes before conversion, so that a 160 px cell of a 4K film costs a cell
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from PIL import Image
 
 from stillframe.media.colour import Colour, colour_of, hdr_peak_nits
 from stillframe.media.deinterlace import deinterlaced
-from stillframe.media.geometry import Box, Placement
-from stillframe.media.orientation import orientation_of
-from stillframe.media.planes import plane
-from stillframe.media.tone_map import hdr_to_sdr, sdr_2020_to_709
-
-#: a picture: height x width x 3, red, green, blue, 0 to 255
-Picture = npt.NDArray[np.uint8]
+from stillframe.media.geometry import Placement
+from stillframe.media.orientation import Orientation, orientation_of
+from stillframe.media.picture import Picture, picture_of
 
 _PRECISE = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.BITEXACT
 #: from this reduction on, averaging the covered area is as good as a longer filter, and twice as fast
@@ -52,20 +47,20 @@ class Developer:
             width, height = height, width
         if frame.interlaced_frame:
             frame = deinterlaced(frame, height)
-        picture = self._rgb(frame, width, height, colour, peak)
-        upright = orientation.upright(picture)
-        return np.ascontiguousarray(self._place(upright))
+        return self._place(_upright(self._rgb(frame, width, height, colour, peak), orientation))
 
     def _rgb(self, frame: VideoFrame, width: int, height: int, colour: Colour, peak_nits: float) -> Picture:
         form = frame.format
         has_alpha = any(component.is_alpha for component in form.components) or form.has_palette
         if form.is_rgb or form.has_palette:
             small = self._scale(frame, width, height, "rgba" if has_alpha else "rgb24", colour)
-            return self._over_background(plane(small))
+            return self._over_background(small)
         bits = form.components[0].bits
         if colour.kind in ("pq", "hlg") and bits >= 8:
             small = self._scale(frame, width, height, _planar(bits, alpha=False), colour)
-            return hdr_to_sdr(_planes(small), bits, colour, peak_nits)
+            from stillframe.media.tone_map import hdr_to_sdr
+
+            return hdr_to_sdr(small, colour, peak_nits)
         full_j = form.name.startswith("yuvj")
         between = "yuvj444p" if full_j else _planar(bits, alpha=has_alpha)
         precise = _PRECISE
@@ -83,8 +78,12 @@ class Developer:
             interpolation=Interpolation.BICUBIC | precise,
             threads=1,
         )
-        pixels = self._over_background(plane(rgb))
-        return sdr_2020_to_709(pixels) if colour.kind == "sdr-2020" else pixels
+        picture = self._over_background(rgb)
+        if colour.kind == "sdr-2020":
+            from stillframe.media.tone_map import sdr_2020_to_709
+
+            return sdr_2020_to_709(picture)
+        return picture
 
     def _scale(self, frame: VideoFrame, width: int, height: int, form: str, colour: Colour) -> VideoFrame:
         reduction = min(frame.width / width, frame.height / height)
@@ -107,32 +106,40 @@ class Developer:
             threads=1,
         )
 
-    def _over_background(self, pixels: Picture) -> Picture:
-        if pixels.shape[2] == 3:
-            return pixels
-        alpha = pixels[:, :, 3:].astype(np.uint16)
-        background = np.array(self._background, np.uint16)
-        mixed = pixels[:, :, :3] * alpha + background * (255 - alpha)
-        return ((mixed + 127) // 255).astype(np.uint8)
+    def _over_background(self, frame: VideoFrame) -> Picture:
+        if frame.format.name != "rgba":
+            return picture_of(frame, "RGB")
+        picture = picture_of(frame, "RGBA")
+        whole = Image.new("RGB", picture.size, self._background)
+        whole.paste(picture, mask=picture)
+        return whole
 
     def _place(self, picture: Picture) -> Picture:
         canvas, box = self._placement.canvas, self._placement.picture
         if (box.x, box.y, box.width, box.height) == (0, 0, canvas.width, canvas.height):
             return picture
-        whole = np.empty((canvas.height, canvas.width, 3), np.uint8)
-        whole[:] = self._background
-        seen, hidden = _visible(box, canvas)
-        whole[seen] = picture[hidden]
+        whole = Image.new("RGB", (canvas.width, canvas.height), self._background)
+        # what lies outside of the canvas is cut off
+        whole.paste(picture, (box.x, box.y))
         return whole
 
 
-def _visible(box: Box, canvas: Box) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Where a picture at `box` is seen on the canvas, and which part of the picture that is."""
-    left, top = max(box.x, 0), max(box.y, 0)
-    right, bottom = min(box.x + box.width, canvas.width), min(box.y + box.height, canvas.height)
-    on_canvas = (slice(top, bottom), slice(left, right))
-    of_picture = (slice(top - box.y, bottom - box.y), slice(left - box.x, right - box.x))
-    return on_canvas, of_picture
+def _upright(picture: Picture, orientation: Orientation) -> Picture:
+    turn = _TURNS[orientation]
+    return picture if turn is None else picture.transpose(turn)
+
+
+_TURNS = {
+    Orientation(transpose=False, flip_x=False, flip_y=False): None,
+    Orientation(transpose=False, flip_x=True, flip_y=False): Image.Transpose.FLIP_LEFT_RIGHT,
+    Orientation(transpose=False, flip_x=False, flip_y=True): Image.Transpose.FLIP_TOP_BOTTOM,
+    Orientation(transpose=False, flip_x=True, flip_y=True): Image.Transpose.ROTATE_180,
+    Orientation(transpose=True, flip_x=False, flip_y=False): Image.Transpose.TRANSPOSE,
+    # Pillow turns counter-clockwise
+    Orientation(transpose=True, flip_x=True, flip_y=False): Image.Transpose.ROTATE_270,
+    Orientation(transpose=True, flip_x=False, flip_y=True): Image.Transpose.ROTATE_90,
+    Orientation(transpose=True, flip_x=True, flip_y=True): Image.Transpose.TRANSVERSE,
+}
 
 
 def _planar(bits: int, *, alpha: bool) -> str:
@@ -142,7 +149,3 @@ def _planar(bits: int, *, alpha: bool) -> str:
         return name
     known = (9, 10, 12, 16) if alpha else (9, 10, 12, 14, 16)
     return f"{name}{next(depth for depth in known if depth >= bits)}le"
-
-
-def _planes(frame: VideoFrame) -> npt.NDArray[np.uint16]:
-    return np.stack([plane(frame, index).astype(np.uint16) for index in range(3)])

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import simplejpeg
-from av.codec.context import CodecContext
-from av.video.codeccontext import VideoCodecContext
-from av.video.frame import VideoFrame
+from io import BytesIO
+from typing import Any
 
 from stillframe.errors import ConfigError
-from stillframe.media.develop import Picture
+from stillframe.media.picture import Picture
 from stillframe.media.sink import PictureFormat
 
 #: from this JPEG quality on, colour is kept at full resolution
 _FULL_COLOUR_FROM = 95
 #: libjpeg's limit; the format's own is 65,535
 _MOST_JPEG_SIDE_PX = 65_500
+#: Pillow's numbers of JPEG's 4:4:4 and 4:2:0
+_FULL, _QUARTER = 0, 2
 
 
 def encode(picture: Picture, form: PictureFormat, quality: int) -> bytes:
@@ -22,17 +22,16 @@ def encode(picture: Picture, form: PictureFormat, quality: int) -> bytes:
 
     Raises ConfigError for a picture that is larger than its format can be.
     """
-    if form == "png":
-        return _png(picture)
-    height, width, _ = picture.shape
-    if max(width, height) > _MOST_JPEG_SIDE_PX:
-        allowed = f"at most {_MOST_JPEG_SIDE_PX} pixels a side for JPEG; PNG takes more"
-        raise ConfigError("Width x Height", f"{width}x{height}", allowed)
-    subsampling = "444" if keeps_full_colour(form, quality) else "420"
-    data: bytes = simplejpeg.encode_jpeg(
-        picture, quality=quality, colorspace="RGB", colorsubsampling=subsampling
-    )
-    return data
+    how: dict[str, Any] = {"compress_level": 6}
+    if form != "png":
+        if max(picture.size) > _MOST_JPEG_SIDE_PX:
+            width, height = picture.size
+            allowed = f"at most {_MOST_JPEG_SIDE_PX} pixels a side for JPEG; PNG takes more"
+            raise ConfigError("Width x Height", f"{width}x{height}", allowed)
+        how = {"quality": quality, "subsampling": _FULL if keeps_full_colour(form, quality) else _QUARTER}
+    file = _Named(form)
+    picture.save(file, **how)
+    return file.getvalue()
 
 
 def keeps_full_colour(form: PictureFormat, quality: int) -> bool:
@@ -40,12 +39,9 @@ def keeps_full_colour(form: PictureFormat, quality: int) -> bool:
     return form == "png" or quality >= _FULL_COLOUR_FROM
 
 
-def _png(picture: Picture) -> bytes:
-    height, width, _ = picture.shape
-    context = CodecContext.create("png", "w")
-    assert isinstance(context, VideoCodecContext)
-    context.width, context.height, context.pix_fmt = width, height, "rgb24"
-    context.options = {"pred": "mixed", "compression_level": "6"}
-    frame = VideoFrame.from_ndarray(picture, format="rgb24")
-    packets = context.encode(frame) + context.encode(None)
-    return b"".join(bytes(packet) for packet in packets)
+class _Named(BytesIO):
+    """Memory with a file's name: asked by name, Pillow imports that one format and not all the common ones."""
+
+    def __init__(self, form: PictureFormat) -> None:
+        super().__init__()
+        self.name = f"picture.{form}"

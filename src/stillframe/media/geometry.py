@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from stillframe.errors import ConfigError
 from stillframe.media.config import DEFAULT_CAPS, Caps, Fit, SnapshotConfig
@@ -12,8 +13,7 @@ from stillframe.media.config import DEFAULT_CAPS, Caps, Fit, SnapshotConfig
 MAX_STILL_SIDE_PX = 16_384
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(NamedTuple):
     """A rectangle in pixels; x and y may be negative where a part is cut off."""
 
     x: int
@@ -22,8 +22,7 @@ class Box:
     height: int
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(NamedTuple):
     """Where the scaled picture lies on the still's canvas (which starts at 0, 0)."""
 
     canvas: Box

@@ -61,17 +61,22 @@ class Ahead(Generic[Thing]):
         self._thread = threading.Thread(target=self._run, name="stillframe-open", daemon=True)
         self._thread.start()
 
-    def take(self) -> Thing:
-        """The thing, when it is there; it is the caller's from now on. Raises what making it has raised."""
+    def get(self) -> Thing:
+        """The thing, when it is there; `close` closes it. Raises what making it has raised."""
         self._thread.join()
-        thing, self._thing = self._thing, None
-        if thing is None:
+        if self._thing is None:
             assert self._error is not None
             raise self._error
+        return self._thing
+
+    def take(self) -> Thing:
+        """As `get`, and the thing is the caller's from now on."""
+        thing = self.get()
+        self._thing = None
         return thing
 
     def close(self) -> None:
-        """Close the thing if nobody has taken it."""
+        """Close the thing, unless somebody has taken it."""
         self._thread.join()
         if self._thing is not None:
             self._thing.close()

@@ -6,15 +6,11 @@ Source: ISO/IEC 14496-12, track header matrix; libav's display.h for its layout 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from av.video.frame import VideoFrame
 
 from stillframe.media.side_data import side_data
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
 
 
 class Orientation(NamedTuple):
@@ -35,16 +31,6 @@ class Orientation(NamedTuple):
     def mirrored(self) -> bool:
         """Whether the picture is also flipped left to right, after the turn."""
         return self.transpose ^ self.flip_x ^ self.flip_y
-
-    def upright(self, plane: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """A plane or picture (height x width [x channels]) put upright."""
-        if self.transpose:
-            plane = plane.swapaxes(0, 1)
-        if self.flip_x:
-            plane = plane[:, ::-1]
-        if self.flip_y:
-            plane = plane[::-1]
-        return plane
 
 
 def orientation_of(frame: VideoFrame) -> Orientation:

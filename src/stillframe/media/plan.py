@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 #: estimated seconds of work after which a stretch is closed
@@ -33,8 +32,7 @@ class Aim(NamedTuple):
     anchor: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(NamedTuple):
     """Shots `first` to `last`, both included, by their numbers; what it is estimated to cost in seconds."""
 
     first: int

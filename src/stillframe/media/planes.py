@@ -1,4 +1,4 @@
-"""A decoded frame's planes as arrays."""
+"""A decoded frame's planes as arrays, for what needs NumPy's arithmetic."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from av.video.frame import VideoFrame
 
 
 def plane(frame: VideoFrame, index: int = 0) -> npt.NDArray[Any]:
-    """One full-size plane as height x width, or height x width x channels where a plane holds all of them.
+    """One full-size plane of a planar frame as height x width.
 
     A view, no copy: uint8, or uint16 for more than 8 bits (little-endian formats only).
     """
-    form = frame.format
-    kind = np.dtype(np.uint8 if max(part.bits for part in form.components) <= 8 else "<u2")
+    kind = np.dtype(np.uint8 if frame.format.components[0].bits <= 8 else "<u2")
     rows = np.frombuffer(memoryview(frame.planes[index]), kind).reshape(frame.height, -1)
-    if form.is_planar or len(form.components) == 1:
-        return rows[:, : frame.width]
-    channels = len(form.components)
-    return rows[:, : frame.width * channels].reshape(frame.height, frame.width, channels)
+    return rows[:, : frame.width]
+
+
+def share_below(frame: VideoFrame, limit: float) -> float:
+    """The share (0 to 1) of the first plane's samples that are below a limit."""
+    return float(np.mean(plane(frame) < limit))

@@ -12,13 +12,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import av.error
 
 from stillframe.errors import SourceError
 from stillframe.media.decode import FrameTaker, Reach, Taken
+from stillframe.media.opening import Ahead
 from stillframe.media.plan import Aim, Stretch, coalesce, runs
 from stillframe.media.reader import VideoReader
 from stillframe.media.report import ShotReport, Stats
@@ -28,7 +28,8 @@ from stillframe.media.survey import Shot, Survey, keyframe_reach_ms, replacement
 
 if TYPE_CHECKING:
     from stillframe.media.darkroom import Darkroom
-    from stillframe.media.develop import Developer, Picture
+    from stillframe.media.develop import Developer
+    from stillframe.media.picture import Picture
 
 OnShot = Callable[[ShotReport], None]
 
@@ -39,8 +40,7 @@ _BLACK_STEP_MS = 200
 _MOST_UNDEVELOPED = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(NamedTuple):
     """What came of one stretch. Plain data."""
 
     shots: tuple[ShotReport, ...]
@@ -55,10 +55,10 @@ def render(
     sink: Sink,
     *,
     threads: int = 1,
-    readers: Sequence[VideoReader] = (),
+    readers: Sequence[VideoReader | Ahead[VideoReader]] = (),
     on_shot: OnShot | None = None,
 ) -> Rendered:
-    """Make the pictures of a stretch. `readers` may be handed in open (they stay open), one per thread."""
+    """Make the pictures of a stretch. `readers` may be handed in, open or being opened; they stay open."""
     if source.identity != survey.probe.identity:
         raise SourceError(source.name, "the file has changed since it was surveyed")
     shots = [shot for shot in survey.shots[stretch.first : stretch.last + 1] if shot.position is not None]
@@ -130,7 +130,11 @@ class _Worker:
     """One thread's share: a reader, a developer, and the runs it takes."""
 
     def __init__(
-        self, work: _Work, source: ByteSource, waiting: deque[tuple[Aim, ...]], reader: VideoReader | None
+        self,
+        work: _Work,
+        source: ByteSource,
+        waiting: deque[tuple[Aim, ...]],
+        given: VideoReader | Ahead[VideoReader] | None,
     ) -> None:
         self.stats = Stats()
         self.error: BaseException | None = None
@@ -138,8 +142,8 @@ class _Worker:
         self._work = work
         self._source = source
         self._waiting = waiting
-        self._reader = reader
-        self._owns_reader = reader is None
+        self._given = given
+        self._reader: VideoReader | None = None
         #: frames that wait for the darkroom
         self._undeveloped: deque[Taken] = deque()
         survey = work.survey
@@ -270,12 +274,15 @@ class _Worker:
     def _open(self) -> VideoReader:
         if self._reader is None:
             with self.stats.stage("open"):
-                self._reader = VideoReader(self._source, self._work.survey.probe.stream_index)
-            self.stats.add(counters(self._reader))
+                if self._given is not None:
+                    self._reader = self._given.get() if isinstance(self._given, Ahead) else self._given
+                else:
+                    self._reader = VideoReader(self._source, self._work.survey.probe.stream_index)
+                    self.stats.add(counters(self._reader))
         return self._reader
 
     def _close(self) -> None:
-        if self._owns_reader and self._reader is not None:
+        if self._given is None and self._reader is not None:
             self._reader.close()
             self._reader = None
 

@@ -109,9 +109,9 @@ class SampleTable:
         """When a sample is shown."""
         return self._dts(sample) + self._reordering.values[self._reordering.run_of(sample)]
 
-    def sample_extent(self, moment: int) -> tuple[int, int]:
-        """The (offset, length) in the file of the sample that is shown at a time."""
-        sample = self._shown_at(moment)
+    def keyframe_extent(self, time: int) -> tuple[int, int]:
+        """The (offset, length) in the file of a keyframe, by its time: one of `keyframe_times`."""
+        sample = self._keyframe_at[time]
         return self.offset(sample), self.sizes[sample]
 
     def decoding_extent(self, moment: int) -> tuple[int, int]:
@@ -169,7 +169,11 @@ class SampleTable:
     @cached_property
     def keyframe_times(self) -> tuple[int, ...]:
         """The times of the keyframes that the file holds, ascending."""
-        return tuple(sorted({self.pts(sample) for sample in self.keyframes if sample not in self._lost}))
+        return tuple(sorted(self._keyframe_at))
+
+    @cached_property
+    def _keyframe_at(self) -> dict[int, int]:
+        return {self.pts(sample): sample for sample in self.keyframes if sample not in self._lost}
 
     @property
     def lost_from(self) -> int | None:

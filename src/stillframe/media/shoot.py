@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,41 +68,43 @@ def _shoot(
     on_shot: OnShot | None,
 ) -> Report:
     started = time.perf_counter()
-    # the containers are opened, the second thread's as well, while the rest of us is imported
-    first = Ahead(lambda: open_video(source))
-    second = Ahead(lambda: VideoReader(source)) if threads > 1 and config.count != 1 else None
-    readers: list[VideoReader] = []
-    try:
+    with ExitStack() as held:
+        # while the container is opened, the rest of us is imported; while the second thread's is, the index is read
+        opening = Ahead(lambda: open_video(source))
+        held.callback(opening.close)
         from stillframe.media.finish import finish
         from stillframe.media.render import counters, render
         from stillframe.media.report import Stats
         from stillframe.media.survey import survey_and_keep
 
-        survey, reader = survey_and_keep(source, config, opening=first)
-        readers.append(reader)
+        second = Ahead(lambda: VideoReader(source)) if threads > 1 and config.count != 1 else None
+        if second is not None:
+            held.callback(second.close)
+        survey, reader = survey_and_keep(source, config, opening=opening)
+        held.callback(reader.close)
         files = -(-survey.planned // survey.sheet.cells) if survey.sheet else survey.planned
         demand_room(sink.names, "sheet" if survey.sheet else "still", files)
         stats = Stats()
         stats.add(counters(reader))
         stats.spend("survey", time.perf_counter() - started)
-        if second is not None:
-            readers.append(second.take())
         if on_survey is not None:
             on_survey(survey)
         rendered = [
-            render(survey, stretch, source, sink, threads=threads, readers=readers, on_shot=on_shot)
+            render(
+                survey,
+                stretch,
+                source,
+                sink,
+                threads=threads,
+                readers=(reader, second) if second is not None else (reader,),
+                on_shot=on_shot,
+            )
             for stretch in survey.stretches
         ]
         report = finish(survey, rendered, sink, stats)
         stats.bytes_read, stats.reads = source.bytes_read, source.reads
         stats.seconds["wall"] = time.perf_counter() - started
         return report
-    finally:
-        first.close()
-        if second is not None:
-            second.close()
-        for reader in readers:
-            reader.close()
 
 
 def default_threads() -> int:

@@ -233,7 +233,7 @@ def _numbered(shots: list[Shot], config: SnapshotConfig, table: SampleTable | No
         extent = None
         if table is not None and shot.fate == "planned":
             key = shot.keyframe
-            extent = table.decoding_extent(shot.moment) if key is None else table.sample_extent(key)
+            extent = table.decoding_extent(shot.moment) if key is None else table.keyframe_extent(key)
         numbered.append(replace(shot, position=position, black_level=level, extent=extent))
         position += 1
     return numbered

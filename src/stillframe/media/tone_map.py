@@ -12,8 +12,12 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from av.video.frame import VideoFrame
+from PIL import Image
 
 from stillframe.media.colour import Colour
+from stillframe.media.picture import Picture
+from stillframe.media.planes import plane
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -23,8 +27,10 @@ Entry = TypeVar("Entry", np.float32, np.uint8)
 _TABLE = 4096
 
 
-def hdr_to_sdr(planes: npt.NDArray[np.uint16], bits: int, colour: Colour, peak_nits: float) -> Bytes:
-    """PQ or HLG planes (3 x height x width: Y, Cb, Cr, 4:4:4) to SDR RGB (height x width x 3)."""
+def hdr_to_sdr(frame: VideoFrame, colour: Colour, peak_nits: float) -> Picture:
+    """A PQ or HLG frame of Y, Cb, Cr, 4:4:4, to an SDR picture."""
+    bits = frame.format.components[0].bits
+    planes = np.stack([plane(frame, index).astype(np.uint16) for index in range(3)])
     rgb = _rgb_2020(planes, bits, full_range=colour.full_range)
     if colour.kind == "hlg":
         light = _look_up(_hlg_scene_light(), rgb)
@@ -39,10 +45,10 @@ def hdr_to_sdr(planes: npt.NDArray[np.uint16], bits: int, colour: Colour, peak_n
     return _to_display_709(light)
 
 
-def sdr_2020_to_709(rgb: Bytes) -> Bytes:
-    """SDR RGB of BT.2020 primaries to BT.709 primaries: the primaries' matrix, no tone curve."""
+def sdr_2020_to_709(picture: Picture) -> Picture:
+    """An SDR picture of BT.2020 primaries to BT.709 primaries: the primaries' matrix, no tone curve."""
     linear = (np.arange(256, dtype=np.float32) / 255) ** np.float32(2.4)
-    return _to_display_709(np.ascontiguousarray(linear[rgb].transpose(2, 0, 1)))
+    return _to_display_709(np.ascontiguousarray(linear[np.asarray(picture)].transpose(2, 0, 1)))
 
 
 _LUMA_2020 = np.array([0.2627, 0.6780, 0.0593], np.float32)
@@ -71,7 +77,7 @@ def _rgb_2020(planes: npt.NDArray[np.uint16], bits: int, *, full_range: bool) ->
     )
 
 
-def _to_display_709(light: Floats) -> Bytes:
+def _to_display_709(light: Floats) -> Picture:
     """Linear BT.2020 light (3 x h x w, 1 is white) to displayable BT.709: colours outside are pulled to grey."""
     rgb = np.tensordot(_2020_TO_709, light, 1)
     luma = np.clip(np.tensordot(_LUMA_709, rgb, 1), 0, 1)
@@ -82,7 +88,7 @@ def _to_display_709(light: Floats) -> Bytes:
     pulled = luma + (rgb - luma) * np.minimum(below, above).astype(np.float32)
     # the table is indexed by the square root, which spends its steps where the eye sees them
     out = _look_up(_display_codes(), np.sqrt(np.clip(pulled, 0, 1)))
-    return np.ascontiguousarray(out.transpose(1, 2, 0))
+    return Image.fromarray(np.ascontiguousarray(out.transpose(1, 2, 0)))
 
 
 def _look_up(table: npt.NDArray[Entry], values: Floats) -> npt.NDArray[Entry]:

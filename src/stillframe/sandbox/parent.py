@@ -98,7 +98,7 @@ class Sandbox:
             if len(survey.stretches) != 1:
                 return Surveyed(survey, None, _hear_end(session, source))
             rendered = _Rendering(survey, survey.stretches[0], sink, work.on_shot).hear(session, source)
-        return Surveyed(survey, replace(rendered, stats=Stats()), rendered.stats)
+        return Surveyed(survey, rendered._replace(stats=Stats()), rendered.stats)
 
     def render(
         self, survey: Survey, stretch: Stretch, source: ByteSource, sink: Sink, work: Work = ALONE

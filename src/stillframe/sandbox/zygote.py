@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from stillframe.errors import SandboxUnavailable
+from stillframe.media.free_memory import give_back_large_blocks_at_once
 from stillframe.sandbox.layers import lock_down
 
 #: what a locked-in child runs: its socket, and the descriptor of a local video
@@ -29,7 +30,8 @@ Entry = Callable[[socket.socket, int | None], None]
 #: how a child ends that could not be locked in
 UNAVAILABLE_EXIT = 77
 _MESSAGE_BYTES = 4096
-_LOOK_AFTER_SERVER_S = 1.0
+#: the closing of its socket tells it at once; this is for a descriptor that somebody else has inherited
+_LOOK_AFTER_SERVER_S = 5.0
 #: what decoding uses, and imports only when it comes to it
 _NEEDED_LATER = (
     "traceback",
@@ -43,6 +45,9 @@ _NEEDED_LATER = (
     "stillframe.media.darkroom",
     "stillframe.media.render",
     "stillframe.media.survey",
+    "stillframe.media.tone_map",
+    "PIL.JpegImagePlugin",
+    "PIL.PngImagePlugin",
 )
 
 
@@ -53,6 +58,7 @@ def main(argument: str) -> None:
     if os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR):
         # an endless loop of a real-time process leaves nothing to the one that is to stop it
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    give_back_large_blocks_at_once()
     with socket.socket(fileno=int(descriptor)) as control:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             # the server decides when it is over, also when a whole group is told to end

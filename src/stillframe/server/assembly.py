@@ -37,6 +37,7 @@ from stillframe.sandbox.layers import available_layers, require
 from stillframe.sandbox.parent import Sandbox
 from stillframe.sandbox.session import Limits
 from stillframe.sandbox.unlocked import Unlocked
+from stillframe.server.cleaning import Cleaner
 from stillframe.server.files import file_routes
 from stillframe.server.proxies import BehindProxies
 from stillframe.service.snapshot_jobs import SnapshotJobs
@@ -46,8 +47,8 @@ from stillframe.telemetry import Metrics
 
 KEYRING_FILE = "keyring"
 FIRST_BUCKET = "local"
-#: what is in work when the server is to end may go on for so long; then it is given back to the queue
-DRAIN_S = 20.0
+#: what is told to give up does so within a moment
+_GIVE_BACK_S = 20.0
 _FILES = "files"
 log = structlog.get_logger(__name__)
 
@@ -64,9 +65,11 @@ class FirstRun:
 class Assembly:
     """Everything that a server needs, made from its settings and the address of its database."""
 
-    def __init__(self, settings: Settings, url: URL, *, owns_database: bool) -> None:
+    def __init__(
+        self, settings: Settings, url: URL, *, owns_database: bool, metrics: Metrics | None = None
+    ) -> None:
         self.settings = settings
-        self.metrics = Metrics()
+        self.metrics = metrics or Metrics()
         self.database = Database(make_engine(url, slots=settings.slots))
         migrations.upgrade(self.database.engine)
         # with a database of the operator's own nobody else has made it
@@ -96,6 +99,7 @@ class Assembly:
         self._decoder: Decoder | None = None
         self._worker: Worker | None = None
         self._keeper: Keeper | None = None
+        self._cleaner: Cleaner | None = None
         self._ready = threading.Event()
 
     def first_run(self) -> FirstRun | None:
@@ -127,25 +131,32 @@ class Assembly:
             self.running,
             self.metrics,
             slots=settings.slots,
+            attempts=settings.slice_attempts,
         )
         handlers = Handlers(steps.survey, steps.render, steps.finish)
         self._worker = Worker(self._url, handlers, settings.slots, owns_database=self._owns_database)
         self._worker.start()
-        self._keeper = Keeper(self.database, self.queue, self.metrics, self.nonces.forget_expired)
+        self._keeper = Keeper(
+            self.database, self.queue, self._worker, self.metrics, self.nonces.forget_expired
+        )
         self._keeper.start()
+        self._cleaner = Cleaner(self.buckets)
+        self._cleaner.start()
         self._ready.set()
 
-    def stop(self, drain_s: float = DRAIN_S) -> None:
+    def stop(self) -> None:
         """Begin nothing more, let what is in work end or give it back, and close everything."""
         self._ready.clear()
+        if self._cleaner is not None:
+            self._cleaner.stop()
         if self._keeper is not None:
             self._keeper.stop()
         if self._worker is not None:
             self._worker.stop()
-            if not self._worker.join(drain_s):
+            if not self._worker.join(self.settings.drain_seconds):
                 log.info("giving back what is in work", tasks=self.running.number)
-                self.running.cancel(None, drain_s)
-                self._worker.join(drain_s)
+                self.running.cancel(None, _GIVE_BACK_S)
+                self._worker.join(_GIVE_BACK_S)
         if self._decoder is not None:
             self._decoder.close()
         self.database.close()
@@ -157,6 +168,7 @@ class Assembly:
             keys=self.keys.find,
             nonces=self.nonces,
             unavailable=(DBAPIError, PoolTimeout, psycopg.Error),
+            body_deadline_s=self.settings.request_seconds,
         )
         others = Starlette(
             routes=[

@@ -19,9 +19,9 @@ from stillframe.database.engine import with_driver
 from stillframe.errors import SettingsError, os_reason
 from stillframe.server.address import announced
 from stillframe.server.assembly import Assembly, FirstRun
-from stillframe.server.http import http_options
+from stillframe.server.connections import connection_options
 from stillframe.settings import Settings
-from stillframe.telemetry import configure_logging
+from stillframe.telemetry import Metrics, configure_logging
 
 _BACKLOG = 2048
 log = structlog.get_logger(__name__)
@@ -34,8 +34,9 @@ def serve(settings: Settings, on_ready: OnReady) -> None:
     """Serve until a signal ends it; then drain. Raises StillframeError when it cannot be started."""
     configure_logging(format=settings.log_format, level=settings.log_level)
     listener = _listen(settings)
-    with _database(settings) as (url, owned):
-        assembly = Assembly(settings, url, owns_database=owned)
+    metrics = Metrics()
+    with _database(settings, metrics.database_restarts.inc) as (url, owned):
+        assembly = Assembly(settings, url, owns_database=owned, metrics=metrics)
         try:
             first = assembly.first_run()
             host, port = listener.getsockname()[:2]
@@ -51,12 +52,12 @@ def serve(settings: Settings, on_ready: OnReady) -> None:
 
 
 @contextlib.contextmanager
-def _database(settings: Settings) -> Iterator[tuple[URL, bool]]:
+def _database(settings: Settings, on_restart: Callable[[], None]) -> Iterator[tuple[URL, bool]]:
     """The database's address, and whether it is this process's alone."""
     if settings.database_url is not None:
         yield with_driver(settings.database_url.get_secret_value()), False
         return
-    with EmbeddedPostgres(settings.data_dir) as postgres:
+    with EmbeddedPostgres(settings.data_dir, on_restart=on_restart) as postgres:
         yield postgres.url, True
 
 
@@ -91,7 +92,7 @@ def _run(assembly: Assembly, listener: socket.socket) -> None:
             lifespan="off",
             # `server.proxies` does it
             proxy_headers=False,
-            **http_options(),
+            **connection_options(assembly.settings.request_seconds),
             timeout_graceful_shutdown=5,
         )
     )

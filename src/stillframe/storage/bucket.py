@@ -81,3 +81,9 @@ class Bucket(Protocol):
 
     def check(self) -> None:
         """Write, read and delete a small object. Raises SinkError or SourceError with what is wrong."""
+
+    def clean_leftovers(self, *, older_than_s: float) -> int:
+        """Remove what writers and checks that were killed have left, once it is so old; how many objects that were.
+
+        Raises SourceError.
+        """

@@ -20,6 +20,7 @@ import hashlib
 import os
 import secrets
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -28,7 +29,7 @@ from stillframe.errors import ConfigError, SinkError, SourceError, os_reason
 from stillframe.media.source import FileSource, file_identity
 from stillframe.storage import beneath
 from stillframe.storage.bucket import ObjectFacts, Written
-from stillframe.storage.local_keys import is_temporary, segments_of, temporary_name
+from stillframe.storage.local_keys import check_name, is_own, segments_of, temporary_name
 
 _READ_BYTES = 1 << 20
 #: a folder that somebody removes between its making and its use is made again
@@ -127,26 +128,33 @@ class LocalBucket:
                 yield ObjectFacts(key, facts.st_size, file_identity(facts), facts.st_mtime_ns / 1e9)
 
     def check(self) -> None:
-        key, data = f".stillframe-check-{secrets.token_hex(8)}", secrets.token_bytes(64)
-        self.write(key, data)
+        name, data = (check_name(),), secrets.token_bytes(64)
         try:
-            if self.read(key) != data:
-                raise SourceError(self._shown, "what is read back is not what was written")
-        finally:
-            self.delete(key)
+            with self._root() as root:
+                _write(root, name, data)
+                try:
+                    with _opened(beneath.open_beneath(root, name, beneath.FILE)) as descriptor:
+                        found = os.read(descriptor, len(data) + 1)
+                finally:
+                    _delete(root, name)
+        except OSError as error:
+            raise self._fault(SinkError, os.fsdecode(name[0]), error) from error
+        if found != data:
+            raise SourceError(self._shown, "what is read back is not what was written")
 
-    def clean_leftovers(self, folder: str = "") -> int:
-        """Remove what killed writers have left in a folder and all below it; return how many files that were.
+    def clean_leftovers(self, folder: str = "", *, older_than_s: float = 0) -> int:
+        """As the port says, in a folder and all below it.
 
-        A file that is being written, by whatever process, is left alone. Raises SourceError.
+        A file that is being written, by whatever process of this machine, is left alone, however old it is.
         """
         prefix = f"{folder.rstrip('/')}/" if folder else ""
+        newest_s = time.time() - older_than_s
         removed = 0
         for segments in self._files(prefix):
-            if is_temporary(segments[-1]):
+            if is_own(segments[-1]):
                 # one that goes meanwhile, or may not be removed, harms nobody
                 with contextlib.suppress(OSError), self._root() as root:
-                    removed += _remove_abandoned(root, segments)
+                    removed += _remove_abandoned(root, segments, newest_s)
         return removed
 
     @contextlib.contextmanager
@@ -266,10 +274,12 @@ def _lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _remove_abandoned(root: int, segments: tuple[bytes, ...]) -> bool:
+def _remove_abandoned(root: int, segments: tuple[bytes, ...], newest_s: float) -> bool:
     descriptor = beneath.open_beneath(root, segments, os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY)
     with _opened(descriptor):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(descriptor).st_mtime > newest_s:
+            return False
         with _folder_of(root, segments) as folder:
             os.unlink(segments[-1], dir_fd=folder)
     return True

@@ -1,4 +1,4 @@
-"""Which keys a folder on disk can hold, and what is ours in it: temporary files have a name that no key may have."""
+"""Which keys a folder on disk can hold, and what is ours in it: our own files have names that no key may have."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from stillframe.storage.addresses import demand_key, is_plain
 LONGEST_SEGMENT_BYTES = 255
 
 _TEMPORARY = re.compile(rb"\.stillframe-[0-9a-f]{16}\.part")
+_CHECK = re.compile(rb"\.stillframe-check-[0-9a-f]{16}")
 
 
 def segments_of(key: str, path: str = "Key") -> tuple[bytes, ...]:
@@ -26,16 +27,26 @@ def segments_of(key: str, path: str = "Key") -> tuple[bytes, ...]:
             key,
             f"a key with at most {LONGEST_SEGMENT_BYTES} bytes between slashes, in a bucket that is a folder",
         )
-    if any(is_temporary(segment) for segment in segments):
+    if any(is_own(segment) for segment in segments):
         raise ConfigError(path, key, "another name: such are Stillframe's own")
     return segments
 
 
 def temporary_name() -> bytes:
-    """A name that nobody else uses, and that `is_temporary`."""
+    """A name that nobody else uses, for a file that is being written."""
     return b".stillframe-%s.part" % os.urandom(8).hex().encode()
+
+
+def check_name() -> bytes:
+    """A name that nobody else uses, for a file that is written to see whether that works."""
+    return b".stillframe-check-%s" % os.urandom(8).hex().encode()
 
 
 def is_temporary(segment: bytes) -> bool:
     """Whether a file is one that Stillframe has not finished writing."""
     return _TEMPORARY.fullmatch(segment) is not None
+
+
+def is_own(segment: bytes) -> bool:
+    """Whether a file is Stillframe's own, and nobody's object."""
+    return is_temporary(segment) or _CHECK.fullmatch(segment) is not None

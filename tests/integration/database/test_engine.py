@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 
@@ -117,6 +118,15 @@ def test_trying_again_has_an_end(empty_database_url: URL) -> None:
     with pytest.raises(OperationalError) as caught:
         Database(nowhere).retrying(lambda session: session.execute(text("SELECT 1")), seconds=0.2)
     assert is_transient(caught.value)
+
+
+def test_a_statement_that_fails_leaves_the_next_transaction_whole(database: Database) -> None:
+    with pytest.raises(psycopg.errors.DivisionByZero), database.statements() as connection:
+        connection.execute("SELECT 1 / 0")
+    with contextlib.suppress(InterruptedError), database.transaction() as session:
+        add(session, 1)
+        raise InterruptedError
+    assert count(database) == 0
 
 
 def test_the_drivers_connection_is_in_the_sessions_transaction(database: Database) -> None:

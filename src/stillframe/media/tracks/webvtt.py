@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 from urllib.parse import quote
 
 #: From this interval on boundaries are whole seconds: two players cut fractions of a second off.
 WHOLE_SECONDS_FROM_MS = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Cue:
+class Cue(NamedTuple):
     """One picture and when it is shown: from `start_ms` up to, and without, `end_ms`.
 
     `url` is the image's name relative to the track's folder, with "/" between folders and nothing encoded.

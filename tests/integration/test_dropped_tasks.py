@@ -1,0 +1,148 @@
+"""A task whose end could not be stored counts as begun by a worker that lives: it must come back all the same."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from stillframe.database import migrations
+from stillframe.database.embedded import EmbeddedPostgres
+from stillframe.database.engine import Database, make_engine, psycopg_dsn
+from stillframe.jobs.queue import Handlers, Queue, Worker
+from stillframe.jobs.repair import repair
+
+DEADLINE_S = 60
+JOB = "0" * 32
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    with EmbeddedPostgres(tmp_path_factory.mktemp("data")) as started:
+        engine = make_engine(started.url)
+        migrations.upgrade(engine)
+        engine.dispose()
+        yield started
+
+
+class Work:
+    """A worker on the queue that calls `do` for each survey."""
+
+    def __init__(self, postgres: EmbeddedPostgres, do: Callable[[int], None]) -> None:
+        self.postgres = postgres
+        self.database = Database(make_engine(postgres.url))
+        self.queue = Queue(postgres.url)
+        handlers = Handlers(lambda *arguments: do(arguments[-1]), _nothing, _nothing)
+        self.worker = Worker(postgres.url, handlers, slots=1)
+
+    def __enter__(self) -> Work:
+        with self.database.transaction() as session:
+            self.queue.defer_survey(session, JOB, 1, priority=5)
+        self.worker.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.worker.stop()
+        assert self.worker.join(DEADLINE_S)
+        self.database.close()
+
+    def sql(self, statement: str) -> list[Any]:
+        with self.database.transaction() as session:
+            return [*session.execute(text(statement)).all()]
+
+    def mend(self) -> int:
+        with contextlib.suppress(DBAPIError, psycopg.Error):
+            return repair(self.database, self.queue, self.worker)
+        return 0
+
+
+def _nothing(*_: object) -> None: ...
+
+
+def lose_the_connection(work: Work, backend: int) -> None:
+    assert work.sql(f"SELECT pg_terminate_backend({backend})") == [(True,)]
+    wait_for(lambda: not work.sql(f"SELECT FROM pg_stat_activity WHERE pid = {backend}"))
+
+
+def kill_its_process(work: Work, backend: int) -> None:
+    os.kill(backend, signal.SIGKILL)
+
+
+def kill_postgres(work: Work, backend: int) -> None:
+    os.kill(work.postgres.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("accident", [lose_the_connection, kill_its_process, kill_postgres])
+def test_a_task_whose_end_was_not_stored_comes_back(
+    postgres: EmbeddedPostgres, accident: Callable[[Work, int], None]
+) -> None:
+    starts: list[int] = []
+    # whoever stores the end of a task waits for this
+    with psycopg.connect(psycopg_dsn(postgres.superuser_url.set(database="stillframe"))) as lock:
+
+        def do(start: int) -> None:
+            if not starts:
+                lock.execute("LOCK TABLE procrastinate_jobs IN EXCLUSIVE MODE")
+            starts.append(start)
+
+        with Work(postgres, do) as work:
+            (backend,) = wait_for(
+                lambda: work.sql(
+                    "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+                    "AND query LIKE '%procrastinate_finish_job%'"
+                )
+            )[0]
+            accident(work, backend)
+            with contextlib.suppress(psycopg.Error):
+                lock.rollback()
+            if accident is lose_the_connection:
+                # its worker lives on: nobody takes that for dead
+                with work.database.transaction() as session:
+                    assert work.queue.put_back_stalled(session) == 0
+                    assert work.queue.put_back_dropped(session, work.worker) == 0
+            wait_for(lambda: work.mend() or len(starts) > 1)
+            wait_for(lambda: len(starts) > 1)
+            wait_for(lambda: _asked(work, "SELECT count(*) FROM procrastinate_jobs") == [(0,)])
+        assert starts == [0, 1]
+
+
+def test_a_task_in_work_is_left_alone(postgres: EmbeddedPostgres) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    starts: list[int] = []
+
+    def do(start: int) -> None:
+        starts.append(start)
+        begun.set()
+        go_on.wait(DEADLINE_S)
+
+    with Work(postgres, do) as work:
+        assert begun.wait(DEADLINE_S)
+        assert [work.mend() for _ in range(3)] == [0, 0, 0]
+        go_on.set()
+        wait_for(lambda: work.sql("SELECT count(*) FROM procrastinate_jobs") == [(0,)])
+    assert starts == [0]
+
+
+def _asked(work: Work, statement: str) -> list[Any]:
+    """The answer; nothing while the database is away."""
+    with contextlib.suppress(DBAPIError):
+        return work.sql(statement)
+    return []
+
+
+def wait_for(what: Callable[[], Any]) -> Any:
+    """What it returns as soon as that is true."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not (found := what()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return found
