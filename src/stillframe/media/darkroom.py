@@ -23,7 +23,7 @@ from stillframe.media.sink import Item, Output, Sink
 from stillframe.media.survey import Survey
 
 #: pictures after which freed memory is given back: seldom enough to cost nothing, often enough to matter
-_GIVE_BACK_EVERY = 64
+_GIVE_BACK_EVERY = 4
 
 
 class Darkroom:
