@@ -83,7 +83,7 @@ def refused(answer: bytes) -> tuple[int, str]:
 
 @pytest.mark.parametrize(
     "begin",
-    [b"P", HEAD + b"X-Slow: ", HEAD + b"Content-Length: 1000\r\n\r\n"],
+    [b"POST /", HEAD + b"X-Slow: ", HEAD + b"Content-Length: 1000\r\n\r\n"],
     ids=["request line", "head", "body"],
 )
 @pytest.mark.parametrize("before", [False, True], ids=["first request", "second request"])
