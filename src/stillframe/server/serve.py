@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import socket
@@ -24,6 +25,10 @@ from stillframe.settings import Settings
 from stillframe.telemetry import Metrics, configure_logging
 
 _BACKLOG = 2048
+#: longer than proxies keep theirs (nginx: 60 s), so that none sends a request into a connection that is being closed
+_KEEP_ALIVE_S = 75
+#: how often the date of the answers is set
+_CLOCK_S = 1.0
 log = structlog.get_logger(__name__)
 
 #: told when the server takes requests: what to say to people
@@ -82,7 +87,7 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def _run(assembly: Assembly, listener: socket.socket) -> None:
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             assembly.app(),
             log_config=None,
@@ -94,6 +99,7 @@ def _run(assembly: Assembly, listener: socket.socket) -> None:
             proxy_headers=False,
             **connection_options(assembly.settings.request_seconds),
             timeout_graceful_shutdown=5,
+            timeout_keep_alive=_KEEP_ALIVE_S,
         )
     )
     if threading.current_thread() is threading.main_thread():
@@ -104,13 +110,35 @@ def _run(assembly: Assembly, listener: socket.socket) -> None:
                 # the second Ctrl-C: nothing is waited for
                 sys.exit(130)
             stopping.set()
-            server.should_exit = True
+            server.end()
 
         server.capture_signals = contextlib.nullcontext  # type: ignore[assignment]
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
     server.run(sockets=[listener])
     log.info("draining", tasks=assembly.running.number)
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn looks at its clock ten times a second by itself; this one sleeps until there is something to do."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Keep the date of the answers current, until `end` is called."""
+        self._loop = asyncio.get_running_loop()
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), _CLOCK_S)
+
+    def end(self) -> None:
+        """Take no more requests, and end. From a signal's handler, or any thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._ending.set)
 
 
 def _bracketed(host: str) -> str:
