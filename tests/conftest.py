@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import pytest
@@ -22,6 +23,10 @@ __all__ = [
     "empty_database_url",
     "module_database_url",
 ]
+
+# what was started in the background by a shell has Ctrl-C ignored, and so has all that it starts itself
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("no timing", deadline=None)
 settings.load_profile("no timing")
