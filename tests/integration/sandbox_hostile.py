@@ -27,6 +27,9 @@ from stillframe.sandbox.wire import MAX_JSON, MAX_READ, MESSAGE, Kind
 NOISE = np.random.default_rng(7).bytes(1 << 20)
 SMALL_PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 64, 36) + b"x" * 20 + b"IEND\xaeB`\x82"
 
+#: places in what a survey holds as tuples: Placement, Box, Stretch
+CANVAS, WIDTH, LAST = 0, 2, 1
+
 Said = tuple[Kind, bytes, int, int]
 Lie = Callable[[Kind, bytes, int, int], Iterator[Said]]
 
@@ -252,8 +255,8 @@ LIES: dict[str, Lie] = {
     "a shot in another's place": of_survey(lambda s: s["shots"][1].update(position=0)),
     "a shot that is dropped": of_survey(lambda s: s["shots"][1].update(fate="dropped", position=None)),
     "a range before the start of the video": of_survey(lambda s: s["shots"][1].update(extent=[-1, 5])),
-    "another canvas": of_survey(lambda s: s["placement"]["canvas"].update(width=4000)),
-    "other stretches": of_survey(lambda s: s["stretches"][0].update(last=10**6)),
+    "another canvas": of_survey(lambda s: s["placement"][CANVAS].__setitem__(WIDTH, 4000)),
+    "other stretches": of_survey(lambda s: s["stretches"][0].__setitem__(LAST, 10**6)),
     "a still that was not asked": of_still(
         lambda data, number, first: (Kind.STILL, data, number + 99, first)
     ),

@@ -40,7 +40,7 @@ class Work:
     def __init__(self, postgres: EmbeddedPostgres, do: Callable[[int], None]) -> None:
         self.postgres = postgres
         self.database = Database(make_engine(postgres.url))
-        self.queue = Queue(postgres.url)
+        self.queue = Queue()
         handlers = Handlers(lambda *arguments: do(arguments[-1]), _nothing, _nothing)
         self.worker = Worker(postgres.url, handlers, slots=1)
 
