@@ -157,7 +157,8 @@ class Settings(BaseModel):
         30.0,
         gt=0,
         le=3600,
-        description="How long a client may take to send the head of a request, and then its body.",
+        description="How long a client may take to send the head of a request, and then its body; and how long it may "
+        "leave the answer unread (on Linux).",
     )
     drain_seconds: float = Field(
         20.0,

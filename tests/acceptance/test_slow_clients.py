@@ -6,8 +6,10 @@ import contextlib
 import json
 import select
 import socket
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -106,6 +108,21 @@ def test_a_body_that_nobody_wants(wire: socket.socket) -> None:
 
 def test_one_that_says_nothing(wire: socket.socket) -> None:
     assert wire.recv(65536) == b""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no limit for it")
+def test_one_that_never_reads(server: Server) -> None:
+    with socket.socket() as wire:
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        wire.settimeout(DEADLINE_S)
+        wire.connect(("127.0.0.1", server.port))
+        wire.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 500)
+        kept = f"0100007F:{server.port:04X} 0100007F:{wire.getsockname()[1]:04X}"
+        assert kept in Path("/proc/net/tcp").read_text()
+        deadline = time.monotonic() + DEADLINE_S
+        while kept in Path("/proc/net/tcp").read_text():
+            assert time.monotonic() < deadline, "the server waits for ever"
+            time.sleep(BYTE_EVERY_S)
 
 
 @pytest.mark.parametrize("announced", [b"Content-Length: 100000000", b"Transfer-Encoding: chunked"])

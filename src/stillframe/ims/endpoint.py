@@ -150,7 +150,11 @@ class Endpoint:
             reply = success(action.name, action.handler(context, parsed), request_id, xml=xml)
         except Exception as error:
             told = as_api_error(error, self._unavailable)
-            if told is None or told.status >= 500:
+            if isinstance(error, self._unavailable):
+                # for every request until the database is back; below the first line is the statement
+                reason = str(error).partition("\n")[0]
+                log.warning("request failed", code=told.code if told else "InternalError", error=reason)
+            elif told is None or told.status >= 500:
                 log.exception("request failed", code=told.code if told else "InternalError")
             reply = failure(told or ApiError("InternalError"), request_id, _host(scope), xml=xml)
         self._report(

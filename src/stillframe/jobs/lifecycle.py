@@ -169,7 +169,7 @@ def dispatch(session: Session, queue: Queue, job: Job) -> None:
         return
     session.flush()
     counted = select(Slice.state, func.count()).where(Slice.job_id == job.job_id).group_by(Slice.state)
-    states = {state: number for state, number in session.execute(counted)}  # noqa: C416 - rows are no pairs to mypy
+    states = dict(session.execute(counted).all())
     if not states.get("waiting") and not states.get("queued"):
         queue.defer_finish(session, job.job_id, job.epoch, priority=job.priority)
         return

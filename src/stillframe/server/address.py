@@ -12,6 +12,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from stillframe.database.leftover import is_running
+
 FILE_NAME = "server.json"
 
 
@@ -38,7 +40,7 @@ def announced(data_dir: Path, url: str) -> Iterator[None]:
 def address_of(data_dir: Path) -> str | None:
     """Where the folder's server listens; None when no server runs, or it was killed."""
     found = _read(data_dir / FILE_NAME)
-    if found is None or not _is_alive(found[1]):
+    if found is None or not is_running(found[1]):
         return None
     return found[0]
 
@@ -49,13 +51,3 @@ def _read(path: Path) -> tuple[str, int] | None:
         return str(told["url"]), int(told["pid"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

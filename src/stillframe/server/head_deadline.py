@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from abc import abstractmethod
 from http import HTTPStatus
 from typing import ClassVar
 
@@ -27,7 +28,7 @@ class HeadDeadline(asyncio.Protocol):
     loop: asyncio.AbstractEventLoop
     _too_late: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock."""
         super().connection_made(transport)
         self._watch()
@@ -42,13 +43,13 @@ class HeadDeadline(asyncio.Protocol):
         self._rest()
         super().connection_lost(exc)
 
+    @abstractmethod
     def waits_for_client(self) -> bool:
         """Whether nothing but the client's next bytes can bring this connection forward."""
-        raise NotImplementedError
 
+    @abstractmethod
     def has_half_a_head(self) -> bool:
         """Whether the client has begun to ask for something."""
-        raise NotImplementedError
 
     def _watch(self) -> None:
         if not self.waits_for_client():

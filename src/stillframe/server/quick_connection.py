@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Literal
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -17,11 +16,8 @@ _SHORT_BYTES = 60_000
 class QuickConnection(HeadDeadline, HttpToolsProtocol):
     """Reads heads of `MAX_HEAD_BYTES`, and refuses larger ones, and as much around a body and after it."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first head."""
-        self._beside_body = 0
-        self._reads: Literal["head", "body", "nothing"] = "head"
-        super().connection_made(transport)
+    _beside_body = 0
+    _reads: Literal["head", "body", "nothing"] = "head"
 
     def data_received(self, data: bytes) -> None:
         """Read on, up to the limit."""

@@ -74,6 +74,10 @@ def _listen(settings: Settings) -> socket.socket:
         # with the protocol named, asyncio turns off the delay of small answers
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform == "linux":
+            # who leaves an answer unread for so long is hung up on; connections have it from their listener
+            patience_ms = round(settings.request_seconds * 1000)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience_ms)
         listener.bind(address)
         listener.listen(_BACKLOG)
     except OSError as error:
@@ -112,7 +116,6 @@ def _run(assembly: Assembly, listener: socket.socket) -> None:
             stopping.set()
             server.end()
 
-        server.capture_signals = contextlib.nullcontext  # type: ignore[assignment]
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
     server.run(sockets=[listener])
@@ -126,6 +129,11 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to `_run`."""
+        yield
 
     async def main_loop(self) -> None:
         """Keep the date of the answers current, until `end` is called."""
