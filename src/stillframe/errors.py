@@ -234,15 +234,22 @@ class DatabaseError(StillframeError):
 
 
 class DataFolderInUse(DatabaseError):
-    """Another server works in the data folder. `pid` is its process id, None when it is not known."""
+    """Another server works in the data folder. `pid` and `url` are its, None where they are not known."""
 
-    def __init__(self, folder: str, pid: int | None) -> None:
-        super().__init__(folder, pid)
+    def __init__(self, folder: str, pid: int | None, url: str | None = None) -> None:
+        super().__init__(folder, pid, url)
         self.folder = folder
         self.pid = pid
+        self.url = url
 
     def __str__(self) -> str:
-        holder = f"process {self.pid}" if self.pid else "another process"
+        holder = (
+            f"process {self.pid}"
+            if self.pid
+            else f"the server at {self.url}"
+            if self.url
+            else "another process"
+        )
         return (
             f"{self.folder} is in use by {holder}: stop that server, or choose another folder with --data-dir"
         )

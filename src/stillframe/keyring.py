@@ -1,6 +1,6 @@
 """The keys of the service: what secrets are encrypted with at rest, and what tokens are signed with.
 
-    keyring = Keyring.open(data_dir / "keyring")
+    keyring = Keyring.of(data_dir)
     stored = keyring.encrypt(access_key_secret)
 
 The file (0600) has one Fernet key on each line, the newest first: it encrypts, all of them decrypt. Lines that
@@ -24,6 +24,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from stillframe.errors import KeyringError, os_reason
 
+#: in the data folder
+FILE_NAME: Final = "keyring"
 _HEADING: Final = (
     "# Stillframe's keys, the newest first. Keep a copy in a safe place; never edit while serving.\n"
 )
@@ -44,6 +46,11 @@ class Keyring:
                 "the keyring has a line that is not a key (32 bytes in URL-safe base64)"
             ) from None
         self._keys = tuple(keys)
+
+    @classmethod
+    def of(cls, data_dir: Path) -> Keyring:
+        """A data folder's, as `open` has it."""
+        return cls.open(data_dir / FILE_NAME)
 
     @classmethod
     def open(cls, path: Path) -> Keyring:

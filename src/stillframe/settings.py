@@ -26,6 +26,8 @@ from stillframe.media.config import MAX_SHEET_PIXELS, MAX_SHEET_SIDE_PX, MAX_SHO
 PREFIX = "STILLFRAME_"
 CONFIG_VARIABLE = "STILLFRAME_CONFIG"
 FILE_NAME = "stillframe.toml"
+#: a region's name, as a pattern
+REGION = r"[a-z][a-z0-9-]{1,30}[a-z0-9]"
 #: variables of ours that are no settings of the server: where its settings are, and what `job` commands need
 OTHER_VARIABLES = frozenset(
     {
@@ -95,7 +97,7 @@ class Settings(BaseModel):
     )
     region: str = Field(
         "cn-shanghai",
-        pattern=r"^[a-z][a-z0-9-]{1,30}[a-z0-9]$",
+        pattern=f"^{REGION}$",
         description="The region of buckets that are added without one; it must equal the region in an object's URL.",
     )
     sandbox: Literal["required", "off"] = Field(
@@ -243,10 +245,10 @@ def _from_file(path: Path) -> dict[str, Any]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise SettingsError(FILE_NAME, str(path), os_reason(error)) from error
+        raise SettingsError(path.name, str(path), os_reason(error)) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         # the text around the mistake may be a password
-        raise SettingsError(FILE_NAME, str(path), f"is not TOML: {str(error).splitlines()[0]}") from None
+        raise SettingsError(path.name, str(path), f"is not TOML: {str(error).splitlines()[0]}") from None
     for name in content:
         if name not in Settings.model_fields:
             raise SettingsError(name, str(path), f"is not a setting{_nearest(name)}")

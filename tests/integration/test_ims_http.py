@@ -31,7 +31,7 @@ BOTH = pytest.mark.parametrize("signer", [GOOD, V1], ids=["acs3", "v1"])
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[ImsServer]:
-    with serving(unavailable=(ConnectionError,)) as server:
+    with serving(is_unavailable=lambda error: isinstance(error, ConnectionError)) as server:
         yield server
 
 

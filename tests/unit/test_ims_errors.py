@@ -132,17 +132,12 @@ EXAMPLES = [
         "Specified signature nonce was used already.",
     ),
     (ApiError("Forbidden"), (403, "Forbidden"), "User not authorized to operate on the specified resource."),
-    (
-        ConnectionRefusedError("secret host"),
-        (503, "ServiceUnavailable"),
-        ERRORS["ServiceUnavailable"].message,
-    ),
 ]
 
 
 @pytest.mark.parametrize(("error", "told", "message"), EXAMPLES, ids=lambda value: type(value).__name__)
 def test_how_errors_are_told(error: Exception, told: tuple[int, str], message: str) -> None:
-    answer = as_api_error(error, unavailable=(ConnectionError,))
+    answer = as_api_error(error)
     assert answer is not None
     assert ((answer.status, answer.code), answer.message) == (told, message)
 

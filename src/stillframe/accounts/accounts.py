@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from stillframe.accounts.models import Account
 from stillframe.database.engine import Database
@@ -20,11 +21,12 @@ class Accounts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def create(self, name: str) -> str:
+    def create(self, name: str, *, within: Session | None = None) -> str:
         """A new account; its id, sixteen digits as Alibaba Cloud has them."""
         account_id = str(secrets.randbelow(9 * 10 ** (_DIGITS - 1)) + 10 ** (_DIGITS - 1))
-        with self._database.transaction() as session:
+        with self._database.transaction(within) as session:
             session.add(Account(account_id=account_id, name=name))
+            session.flush()
         return account_id
 
     def find(self, name: str) -> str | None:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from sqlalchemy import delete, select, text, update
+from sqlalchemy.orm import Session
 
 from stillframe.accounts.models import AccessKey, Account, UsedNonce
 from stillframe.accounts.signatures import KeyFacts
@@ -63,10 +64,10 @@ class AccessKeys:
         # of ciphertexts, which are what they are; which of them count is asked every time
         self._decrypted = lru_cache(_SECRETS_KEPT)(keyring.decrypt)
 
-    def create(self, account_id: str) -> NewKey:
+    def create(self, account_id: str, *, within: Session | None = None) -> NewKey:
         """A new key of an account. Raises NotFound."""
         made = NewKey("SF" + _random(_ID_LENGTH), _random(_SECRET_LENGTH))
-        with self._database.transaction() as session:
+        with self._database.transaction(within) as session:
             if session.get(Account, account_id) is None:
                 raise NotFound("Account", account_id)
             session.add(

@@ -5,15 +5,18 @@ A bucket that is not registered, or belongs to another account, does not exist.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from stillframe.catalog.models import BucketRow
 from stillframe.database.engine import Database
 from stillframe.errors import ConfigError, NotFound
+from stillframe.settings import REGION
 from stillframe.storage.addresses import demand_bucket_name
 from stillframe.storage.bucket import Bucket
 from stillframe.storage.places import open_bucket, parse_place
@@ -39,14 +42,19 @@ class Buckets:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, name: str, account_id: str, place: str, region: str) -> BucketView:
+    def add(
+        self, name: str, account_id: str, place: str, region: str, *, within: Session | None = None
+    ) -> BucketView:
         """Register a bucket; its place is written to and read once. Raises ConfigError, SinkError, SourceError."""
         demand_bucket_name(name, "Bucket")
+        if not re.fullmatch(REGION, region):
+            raise ConfigError("Region", region, "a region such as cn-shanghai")
         view = BucketView(name, account_id, str(parse_place(place)), region)
         view.open().check()
         try:
-            with self._database.transaction() as session:
+            with self._database.transaction(within) as session:
                 session.add(BucketRow(name=name, account_id=account_id, place=view.place, region=region))
+                session.flush()
         except IntegrityError as error:
             raise ConfigError("Bucket", name, "a name that no other bucket has") from error
         return view

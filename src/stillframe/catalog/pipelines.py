@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from stillframe.catalog.models import PipelineRow
 from stillframe.database.engine import Database
@@ -29,10 +30,12 @@ class Pipelines:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def create(self, account_id: str, name: str, *, is_default: bool = False) -> str:
+    def create(
+        self, account_id: str, name: str, *, is_default: bool = False, within: Session | None = None
+    ) -> str:
         """A new pipeline; its id."""
         pipeline_id = secrets.token_hex(16)
-        with self._database.transaction() as session:
+        with self._database.transaction(within) as session:
             session.add(
                 PipelineRow(pipeline_id=pipeline_id, account_id=account_id, name=name, is_default=is_default)
             )

@@ -34,7 +34,7 @@ Profile = Annotated[
     typer.Option(
         "--profile",
         metavar="NAME",
-        help="The server and key of [profiles.NAME] in ~/.config/stillframe/config.toml.",
+        help="The server and key of \\[profiles.NAME] in ~/.config/stillframe/config.toml.",
         show_default=False,
     ),
 ]
@@ -53,7 +53,9 @@ def submit(
         str,
         typer.Option("--output", "-o", help="Where to write: {Count} numbers stills, {TileCount} sheets."),
     ],
-    template: Annotated[str, typer.Option(help="The TemplateId, such as S00000002-000012.")],
+    template: Annotated[
+        str, typer.Option(help="The TemplateId, such as S00000002-000012; docs/parameters.md lists them.")
+    ],
     changes: Annotated[
         list[str] | None,
         typer.Option(
@@ -88,12 +90,7 @@ def submit(
         say(job_id)
         if not wait:
             return 0
-        job = client.wait(job_id, lambda percent: say_progress(f"{job_id}: {percent} %"))
-    if job["Status"] != "Success":
-        print_error(f"job {job_id}: {job['Code']}: {job['Message']}")
-        return 1
-    say(f"Success, Count {job.get('Count', 0)}: {output}")
-    return 0
+        return _wait(client, job_id)
 
 
 @app.command("list", epilog="Example:\n\nstillframe job list --status Fail")
@@ -108,13 +105,14 @@ def list_jobs(
 ) -> None:
     """List jobs, the newest first."""
     with _client(endpoint, profile, data_dir, config) as client:
-        jobs = list(client.jobs(status, most))
+        jobs = list(client.jobs(status and status.capitalize(), most))
     if as_json:
         for job in jobs:
             say(json.dumps(job, separators=(",", ":")))
         return
-    columns = ("JobId", "Status", "Type", "Count", "CreateTime", "Name")
-    say_table(columns, [[job.get(column, "") for column in columns] for job in jobs])
+    columns = ("JobId", "Status", "Type", "Count", "CreateTime", "Name", "Input")
+    rows = [{**job, "Input": job["Input"]["Media"]} for job in jobs]
+    say_table(columns, [[row.get(column, "") for column in columns] for row in rows])
 
 
 @app.command(epilog="Example:\n\nstillframe job show 5a0c8f6b2f0e4d3a9b7c6d5e4f3a2b1c --json")
@@ -135,7 +133,7 @@ def show(
     for name in _SHOWN:
         if name in job:
             value = job[name]
-            text = value["Media"] if isinstance(value, dict) else str(value)
+            text = _object(value) if isinstance(value, dict) else str(value)
             say(f"{name:15} {text}".replace("\n", "\\n").replace("\r", "\\r"))
 
 
@@ -143,6 +141,36 @@ _SHOWN = (
     *("JobId", "Name", "Status", "Code", "Message", "Progress", "Type", "Count", "Input", "Output"),
     *("TemplateId", "TemplateConfig", "PipelineId", "UserData", "CreateTime", "SubmitTime", "FinishTime"),
 )
+
+
+@app.command(epilog="Example:\n\nstillframe job wait 5a0c8f6b2f0e4d3a9b7c6d5e4f3a2b1c")
+def wait(
+    job_id: JobId,
+    endpoint: Endpoint = None,
+    profile: Profile = None,
+    data_dir: DataDir = None,
+    config: ConfigFile = None,
+) -> int:
+    """Wait for a job's end; exit code 1 when it has failed."""
+    with _client(endpoint, profile, data_dir, config) as client:
+        return _wait(client, job_id)
+
+
+@app.command(epilog="Example:\n\nstillframe job urls 5a0c8f6b2f0e4d3a9b7c6d5e4f3a2b1c | xargs -n 1 curl -O")
+def urls(
+    job_id: JobId,
+    expiry_s: Annotated[
+        int, typer.Option("--expiry", min=1, help="How long the URLs are good, in seconds.")
+    ] = 3600,
+    endpoint: Endpoint = None,
+    profile: Profile = None,
+    data_dir: DataDir = None,
+    config: ConfigFile = None,
+) -> None:
+    """Print signed URLs of a job's files: its track first, then its pictures, a line each."""
+    with _client(endpoint, profile, data_dir, config) as client:
+        for url in client.urls(job_id, expiry_s):
+            say(url)
 
 
 @app.command(epilog="Example:\n\nstillframe job cancel 5a0c8f6b2f0e4d3a9b7c6d5e4f3a2b1c")
@@ -170,7 +198,7 @@ def retry(
     """Do a failed job again, under its own id."""
     with _client(endpoint, profile, data_dir, config) as client:
         client.call("RetrySnapshotJob", JobId=job_id)
-    say(f"{job_id} is done again")
+    say(f"{job_id} is in the queue again")
 
 
 @app.command(epilog="Example:\n\nstillframe job delete 5a0c8f6b2f0e4d3a9b7c6d5e4f3a2b1c --outputs")
@@ -186,6 +214,31 @@ def delete(
     with _client(endpoint, profile, data_dir, config) as client:
         client.call("DeleteSnapshotJob", JobId=job_id, Outputs=outputs)
     say(f"{job_id} is deleted{', and its files' if outputs else '; its files are still there'}")
+
+
+def _wait(client: Client, job_id: str) -> int:
+    """Wait for a job's end; the exit code."""
+    try:
+        job = client.wait(job_id, lambda job: say_progress(_progress(job)))
+    except KeyboardInterrupt:
+        say_progress("")
+        say(f"{job_id} goes on without us: stillframe job wait {job_id}")
+        raise
+    if job["Status"] != "Success":
+        print_error(f"job {job_id}: {job['Code']}: {job['Message']}")
+        return 1
+    say(f"Success, Count {job.get('Count', 0)}: {_object(job['Output'])}")
+    return 0
+
+
+def _progress(job: dict[str, Any]) -> str:
+    held_up = f", held up: {job['Message']}" if job["Status"] == "Init" and job.get("Message") else ""
+    return f"{job['JobId']}: {job['Progress']} %{held_up}"
+
+
+def _object(place: dict[str, Any]) -> str:
+    """An input or output as people write it."""
+    return f"oss://{place['OssFile']['Bucket']}/{place['OssFile']['Object']}"
 
 
 def _client(endpoint: str | None, profile: str | None, data_dir: Path | None, config: Path | None) -> Client:

@@ -11,6 +11,7 @@ from stillframe.cli.messages import say, say_table
 from stillframe.cli.settings import ConfigFile, DataDir, Json, group, operating
 
 app = group("Make, list, disable and delete access keys.")
+_LAST = "; no active key is left: stillframe key create makes one"
 AccessKeyId = Annotated[str, typer.Argument(metavar="ID", help="The AccessKeyId.", show_default=False)]
 
 
@@ -48,7 +49,8 @@ def disable(access_key_id: AccessKeyId, data_dir: DataDir = None, config: Config
     """Refuse a key from the next request on; `enable` brings it back."""
     with operating(config, data_dir) as operator:
         operator.keys.set_active(access_key_id, active=False)
-    say(f"{access_key_id} is disabled")
+        left = any(key.active for key in operator.keys.all())
+    say(f"{access_key_id} is disabled{'' if left else _LAST}")
 
 
 @app.command(epilog="Example:\n\nstillframe key enable SFabcdefghijklmnopqrstuv")
@@ -64,4 +66,5 @@ def delete(access_key_id: AccessKeyId, data_dir: DataDir = None, config: ConfigF
     """Remove a key for good."""
     with operating(config, data_dir) as operator:
         operator.keys.delete(access_key_id)
-    say(f"{access_key_id} is deleted")
+        left = any(key.active for key in operator.keys.all())
+    say(f"{access_key_id} is deleted{'' if left else _LAST}")

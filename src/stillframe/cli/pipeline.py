@@ -40,7 +40,7 @@ def list_pipelines(as_json: Json = False, data_dir: DataDir = None, config: Conf
 def pause(pipeline_id: PipelineId = None, data_dir: DataDir = None, config: ConfigFile = None) -> None:
     """Begin no more jobs of a pipeline; it still accepts new ones."""
     with operating(config, data_dir) as operator:
-        pipeline = operator.pipeline_control.pause(operator.account_id(), pipeline_id)
+        pipeline = operator.pipeline_control().pause(operator.account_id(), pipeline_id)
     say(f"pipeline {pipeline.name} is paused; what is in work goes on to its end")
 
 
@@ -48,5 +48,5 @@ def pause(pipeline_id: PipelineId = None, data_dir: DataDir = None, config: Conf
 def resume(pipeline_id: PipelineId = None, data_dir: DataDir = None, config: ConfigFile = None) -> None:
     """Go on with a paused pipeline, beginning with the jobs that have waited."""
     with operating(config, data_dir) as operator:
-        pipeline, waiting = operator.pipeline_control.resume(operator.account_id(), pipeline_id)
+        pipeline, waiting = operator.pipeline_control().resume(operator.account_id(), pipeline_id)
     say(f"pipeline {pipeline.name} is active; jobs that had been held up: {waiting}")

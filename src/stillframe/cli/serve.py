@@ -42,9 +42,10 @@ def serve(
 def _welcome(assembly: Assembly, first: FirstRun | None) -> None:
     say("Stillframe is ready")
     if first is None:
-        say(f"API       {assembly.public_url}")
+        say(f"API       {assembly.public_url}      keys: stillframe key list, and create")
         return
+    # in 80 columns
     say(f"API       {assembly.public_url}      AccessKeyId {first.key.access_key_id}")
-    say(f"          AccessKeySecret {first.key.secret}      (shown only this once)")
+    say(f"          AccessKeySecret {first.key.secret} (shown once)")
     place = Path(first.place.removeprefix("fs:"))
     say(f"bucket    oss://{first.bucket}  ->  {place}")

@@ -117,6 +117,18 @@ class DataFolder:
         self._record.unlink(missing_ok=True)
 
 
+def in_use(path: Path) -> bool:
+    """Whether a server, or a command without one, works in a data folder now. Nothing is made."""
+    try:
+        descriptor = os.open(path / "lock", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        return not _try_lock(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
 _SHORT_PREFIX = "stillframe-database-"
 
 

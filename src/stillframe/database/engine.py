@@ -41,14 +41,14 @@ _TRANSIENT_STATES = frozenset(
         "40001",  # serialization failure
         "40P01",  # deadlock
         "55P03",  # lock not available
-        "53300",  # too many connections
         "57P01",  # the server is being shut down
         "57P02",  # a server process has crashed
         "57P03",  # the server is starting up
         "25006",  # read-only: a primary that is about to be replaced
     }
 )
-_CONNECTION_CLASS = "08"
+#: of the connection; and when the server is short of something: disk, memory, connections
+_TRANSIENT_CLASSES = ("08", "53")
 
 
 def make_engine(url: str | URL, *, slots: int = 1, application_name: str = "stillframe") -> Engine:
@@ -98,8 +98,14 @@ class Database:
         self._sessions = sessionmaker(engine, expire_on_commit=False)
 
     @contextmanager
-    def transaction(self) -> Iterator[Session]:
-        """A session whose work is committed at the end of the block, and rolled back when that raises."""
+    def transaction(self, within: Session | None = None) -> Iterator[Session]:
+        """A session whose work is committed at the end of the block, and rolled back when that raises.
+
+        `within` is a transaction that the work shall be a part of: it is committed when that one is.
+        """
+        if within is not None:
+            yield within
+            return
         with self._sessions.begin() as session:
             yield session
 
@@ -178,7 +184,7 @@ def is_transient(error: BaseException) -> bool:
     if state is None:
         # no answer from a server at all: refused, reset, closed
         return isinstance(original, psycopg.OperationalError)
-    return state in _TRANSIENT_STATES or state.startswith(_CONNECTION_CLASS)
+    return state in _TRANSIENT_STATES or state.startswith(_TRANSIENT_CLASSES)
 
 
 def backoff(first_seconds: float = 0.05, longest_seconds: float = 3.0) -> Iterator[float]:

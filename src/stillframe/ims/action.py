@@ -92,22 +92,23 @@ def _as_api_error(error: ValidationError, model: type[BaseModel]) -> ApiError:
         case "missing":
             return ApiError("MissingParameter", path=path)
         case "extra_forbidden":
-            allowed = f"left out: there is no such parameter{_hint(str(first['loc'][-1]), model)}"
+            allowed = f"left out: there is no such parameter{_hint(path, model)}"
         case "literal_error":
             allowed = f"one of {context['expected'].replace(' or ', ', ').replace(chr(39), '')}"
-        case "not_allowed" | "not_supported":
+        case "not_allowed":
             allowed = context["allowed"]
         case _:
             allowed = f"right ({first['msg']})"
-    code = "InvalidParameter.NotSupport" if first["type"] == "not_supported" else "InvalidParameter"
-    return ApiError(
-        code, path=path or "Parameters", flaw=f"It is {shown(first['input'])}, but must be {allowed}."
-    )
+    flaw = f"It is {shown(first['input'])}, but must be {allowed}."
+    return ApiError("InvalidParameter", path=path or "Parameters", flaw=flaw)
 
 
-def _hint(name: str, model: type[BaseModel]) -> str:
-    lower = {path.rpartition(".")[2].lower(): path for path in _paths(model)}
-    close = difflib.get_close_matches(name[:64].rpartition(".")[2].lower(), lower, n=1)
+def _hint(wrong: str, model: type[BaseModel]) -> str:
+    above, _, name = wrong.rpartition(".")
+    # where two parameters have one name, the one that stands beside the wrong one
+    paths = sorted(_paths(model), key=lambda path: path.rpartition(".")[0] == above)
+    lower = {path.rpartition(".")[2].lower(): path for path in paths}
+    close = difflib.get_close_matches(name[:64].lower(), lower, n=1)
     return f" (did you mean {lower[close[0]]}?)" if close else ""
 
 

@@ -2,12 +2,13 @@
 
 with Client("http://127.0.0.1:8080", access_key_id, secret) as client:
     job_id = client.call("SubmitSnapshotJob", Input={...}, Output={...}, TemplateConfig={...})["JobId"]
-    job = client.wait(job_id, lambda percent: print(percent))
+    job = client.wait(job_id, lambda job: print(job["Progress"]))
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import secrets
 import time
@@ -78,12 +79,24 @@ class Client:
             if token is None:
                 return
 
-    def wait(self, job_id: str, on_progress: Callable[[int], None]) -> dict[str, Any]:
-        """The job once it has ended; told of its percent whenever that changes.
+    def urls(self, job_id: str, expiry_s: int) -> Iterator[str]:
+        """Signed URLs of a job's files: its track first, then its pictures. Raises RequestFailed."""
+        for number in itertools.count(1):
+            page = self.call(
+                "GetSnapshotUrls", JobId=job_id, PageNumber=number, PageSize=30, Timeout=expiry_s
+            )
+            if number == 1 and page.get("WebVTTUrl"):
+                yield page["WebVTTUrl"]
+            yield from page["SnapshotUrls"]
+            if number * 30 >= page["Total"]:
+                return
+
+    def wait(self, job_id: str, on_progress: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        """The job once it has ended; told of it whenever its percent or its message changes.
 
         A server that is restarted meanwhile is waited for. Raises RequestFailed.
         """
-        pause_s, told, answered = _FIRST_PAUSE_S, -1, time.monotonic()
+        pause_s, told, answered = _FIRST_PAUSE_S, (-1, None), time.monotonic()
         while True:
             try:
                 job: dict[str, Any] = self.call("GetSnapshotJob", JobId=job_id)["SnapshotJob"]
@@ -92,9 +105,10 @@ class Client:
                     raise
             else:
                 answered = time.monotonic()
-                if job["Progress"] != told:
-                    told = job["Progress"]
-                    on_progress(told)
+                now = job["Progress"], job.get("Message")
+                if now != told:
+                    told = now
+                    on_progress(job)
                 if job["Status"] != "Init":
                     return job
             time.sleep(pause_s)
@@ -139,7 +153,9 @@ def answer_of(http: httpx.Client, method: str, url: str, **sent: Any) -> dict[st
     if response.status_code != 200:
         code = str(answer.get("Code", "InternalError"))
         away = response.status_code in (502, 503, 504) or code.startswith("Throttling")
-        raise RequestFailed(code, str(answer.get("Message", response.status_code)), transient=away)
+        # the message of this one is what the server has signed, for who writes a client
+        told = answer.get("Recommend" if code == "SignatureDoesNotMatch" else "Message", response.status_code)
+        raise RequestFailed(code, str(told), transient=away)
     return answer
 
 

@@ -62,7 +62,7 @@ def _nobody_listens(served: Served) -> None:
 class Endpoint:
     """The API. `keys`, `nonces` and `tokens` are what `accounts.signatures` asks for.
 
-    `unavailable` are exceptions that mean "the database is away": they become ServiceUnavailable.
+    `is_unavailable` knows the exceptions that mean "the database is away": they become ServiceUnavailable.
     `source_ip` is the caller's address; `observe` is told of every answer, for metrics.
     Each request in work holds one of `threads` threads; more wait.
     """
@@ -78,7 +78,7 @@ class Endpoint:
         throttle: Check = _anybody,
         source_ip: Callable[[Scope], str | None] = _peer,
         observe: Callable[[Served], None] = _nobody_listens,
-        unavailable: tuple[type[Exception], ...] = (),
+        is_unavailable: Callable[[Exception], bool] = lambda _: False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         threads: int = 16,
         max_body_bytes: int = MAX_BODY_BYTES,
@@ -92,7 +92,7 @@ class Endpoint:
         self._throttle = throttle
         self._source_ip = source_ip
         self._observe = observe
-        self._unavailable = unavailable
+        self._is_unavailable = is_unavailable
         self._now = now
         self._threads = ThreadPoolExecutor(threads, "stillframe-api")
         self._max_body_bytes = max_body_bytes
@@ -149,11 +149,11 @@ class Endpoint:
             parsed = action.parse(wire.business_parameters(request))
             reply = success(action.name, action.handler(context, parsed), request_id, xml=xml)
         except Exception as error:
-            told = as_api_error(error, self._unavailable)
-            if isinstance(error, self._unavailable):
-                # for every request until the database is back; below the first line is the statement
-                reason = str(error).partition("\n")[0]
-                log.warning("request failed", code=told.code if told else "InternalError", error=reason)
+            told = as_api_error(error)
+            if told is None and self._is_unavailable(error):
+                told = ApiError("ServiceUnavailable")
+                # so it goes for every request until the database is back; below the first line is the statement
+                log.warning("request failed", code=told.code, error=str(error).partition("\n")[0])
             elif told is None or told.status >= 500:
                 log.exception("request failed", code=told.code if told else "InternalError")
             reply = failure(told or ApiError("InternalError"), request_id, _host(scope), xml=xml)

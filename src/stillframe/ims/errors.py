@@ -61,11 +61,8 @@ class ApiError(Exception):
         }
 
 
-def as_api_error(error: Exception, unavailable: tuple[type[Exception], ...] = ()) -> ApiError | None:
-    """The error as the wire tells it; None for one that nobody foresaw, whose text must not go out.
-
-    `unavailable` are exceptions of libraries which mean that a part of the service is away for a moment.
-    """
+def as_api_error(error: Exception) -> ApiError | None:
+    """The error as the wire tells it; None for one that nobody foresaw, whose text must not go out."""
     match error:
         case ApiError():
             return error
@@ -86,8 +83,6 @@ def as_api_error(error: Exception, unavailable: tuple[type[Exception], ...] = ()
             return ApiError(error.code, flaw=f"The {error.part} cannot be reached at the moment.")
         case StillframeError() if error.code in ERRORS:
             return ApiError(error.code, str(error))
-        case _ if isinstance(error, unavailable):
-            return ApiError("ServiceUnavailable")
         case _:
             return None
 

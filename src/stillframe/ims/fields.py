@@ -25,11 +25,6 @@ def refuse(allowed: str) -> PydanticCustomError:
     return PydanticCustomError("not_allowed", "must be {allowed}", {"allowed": allowed})
 
 
-def not_supported(allowed: str) -> PydanticCustomError:
-    """The error for a value that is right in itself, but is not supported."""
-    return PydanticCustomError("not_supported", "must be {allowed}", {"allowed": allowed})
-
-
 @dataclass(frozen=True, slots=True)
 class WholeNumber:
     """A whole number from low to high, both included, as a JSON number or as decimal text."""

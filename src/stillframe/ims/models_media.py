@@ -5,26 +5,20 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from stillframe.ims.action import AnswerObject, RequestModel
-from stillframe.ims.fields import Text, not_supported
+from stillframe.ims.fields import Text
 from stillframe.service.ports import Address
 
 #: a bucket of 63 and a key of 1,023 bytes, each byte percent-encoded, and a host name
 LONGEST_ADDRESS = 4096
 
 
-def _supported(kind: str) -> str:
-    if kind == "Media":
-        raise not_supported("OSS: there are no media assets yet")
-    return kind
-
-
 class MediaAddress(RequestModel):
     """Where a video is read, or where pictures are written."""
 
-    type: Annotated[Literal["OSS", "Media"], AfterValidator(_supported)] = Field(
+    type: Literal["OSS", "Media"] = Field(
         description="OSS: Media is the URL of an object. Media: it is the id of a media asset."
     )
     media: Annotated[str, Text(LONGEST_ADDRESS)] = Field(

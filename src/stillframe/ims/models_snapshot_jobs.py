@@ -106,8 +106,8 @@ class SnapshotJob(SnapshotJobSummary):
 
     input: MediaAddressDetails
     output: MediaAddressDetails
-    code: str | None = Field(default=None, description="Why a job failed.")
-    message: str | None = Field(default=None, description="Why a job failed, in words.")
+    code: str | None = Field(default=None, description="Why a job failed, or what holds it up.")
+    message: str | None = Field(default=None, description="The same in words.")
     template_config: str = Field(description="The effective config, as JSON text.")
     user_data: str | None = None
     progress: int = Field(description="Percent of the work that is done. Not in IMS.")

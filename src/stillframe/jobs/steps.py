@@ -140,6 +140,8 @@ class Steps:
                     with self._database.transaction() as session:
                         job = self._claim(job_id, epoch, session, begun=True)
                         self._complete(session, job_id, number, attempt, rendered, sink.kept)
+                        # what may have held it up does so no more
+                        job.code = job.message = None
                         lifecycle.dispatch(session, self._queue, job)
 
     def finish(self, job_id: str, epoch: int, starts: int) -> None:
@@ -203,6 +205,7 @@ class Steps:
             if live.failures > self._attempts:
                 message = f"{lost[0].output.name} does not stay as it was written: somebody else writes there"
                 lifecycle.fail(session, live, "OperationDenied", message)
+                self._metrics.job_outcomes.labels(code="OperationDenied").inc()
                 return
             for piece in session.scalars(select(Slice).where(Slice.job_id == job.job_id)):
                 if any(piece.first <= shot <= piece.last for shot in shots):
@@ -301,7 +304,9 @@ class Steps:
                 if is_transient(error):
                     # the database is away: the queue brings the task back when it can
                     raise
-                self._put_off(stage, job_id, epoch, piece, error, given_up=starts >= _MOST_STARTS)
+                if self._put_off(stage, job_id, epoch, piece, error, given_up=starts >= _MOST_STARTS):
+                    # what else is done for the job now is done for nothing
+                    self._running.cancel(job_id, 0)
             finally:
                 self._metrics.stage.labels(stage=stage).observe(time.perf_counter() - began)
 
@@ -314,17 +319,17 @@ class Steps:
         error: Exception,
         *,
         given_up: bool,
-    ) -> None:
-        """After an error: try again later, or end the job."""
+    ) -> bool:
+        """After an error: try again later, or end the job (True)."""
         with self._database.transaction() as session:
             job = lifecycle.claim(session, job_id, epoch, begun=True)
             if job is None or (stage == "survey" and _has_slices_in_the_queue(session, job)):
-                return
+                return False
             counted: Job | Slice = job
             if piece is not None:
                 found = session.get(Slice, (job_id, piece[0]))
                 if found is None or found.attempt != piece[1] or found.state != "queued":
-                    return
+                    return False
                 counted = found
             pause_s = None if given_up else self._pause_s(counted, error)
             if pause_s is None:
@@ -332,8 +337,11 @@ class Steps:
                 log.info("job failed", code=code, reason=message)
                 lifecycle.fail(session, job, code, message)
                 self._metrics.job_outcomes.labels(code=code).inc()
-                return
+                return True
             log.warning("trying again", stage=stage, pause_s=pause_s, error=str(error))
+            if not _is_given_back(error):
+                # its owner sees what it waits for, until it goes on
+                job.code, job.message = _told(error)
             self._metrics.retries.labels(stage=stage).inc()
             if isinstance(counted, Slice):
                 lifecycle.requeue(session, self._queue, job, counted, pause_s)
@@ -343,12 +351,13 @@ class Steps:
                 self._queue.defer_survey(session, job_id, epoch, priority=job.priority, delay_s=pause_s)
             else:
                 self._queue.defer_finish(session, job_id, epoch, priority=job.priority, delay_s=pause_s)
+            return False
 
     def _pause_s(self, counted: Job | Slice, error: Exception) -> float | None:
         """Seconds until the next try; None when there is none."""
         if isinstance(error, ChildKilled):
             self._metrics.child_kills.labels(reason=error.reason).inc()
-            if error.reason == "cancelled":
+            if _is_given_back(error):
                 # the server is leaving: the next one goes on at once
                 return 0.0
             counted.kills += 1
@@ -378,6 +387,11 @@ def _is_in_its_life(job: Job, epoch: int) -> bool:
     return job.epoch == epoch or (job.epoch == epoch + 1 and job.code == lifecycle.CANCELED)
 
 
+def _is_given_back(error: Exception) -> bool:
+    """Whether there is nothing wrong with the work itself."""
+    return isinstance(error, ChildKilled) and error.reason == "cancelled"
+
+
 def _demand_few(starts: int) -> None:
     if starts >= _MOST_STARTS:
         raise ChildKilled("crash", f"{starts} workers have died over it")
@@ -387,7 +401,7 @@ def _told(error: Exception) -> tuple[str, str]:
     """The code and the text that the job's owner reads."""
     if isinstance(error, ChildKilled):
         code = _TOO_LONG if error.reason in ("time", "no-progress") else _KILLED
-        return code, f"{error}; it was given up after {MOST_KILLS} tries"
+        return code, f"{error}; it is given up after {MOST_KILLS} tries"
     if isinstance(error, NotFound):
         return error.code, f'The specified resource for "{error.kind}" could not be found: {error.name}'
     if isinstance(error, StillframeError):

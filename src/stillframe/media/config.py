@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import Literal, get_args
 
-from stillframe.errors import ConfigError
+from stillframe.errors import ConfigError, NotSupported
 
 SnapshotType = Literal["Normal", "Sprite", "WebVtt"]
 FrameType = Literal["intra", "normal"]
@@ -151,12 +151,12 @@ def wire_name(name: str) -> str:
 
 
 def rgb_of(color: str) -> tuple[int, int, int]:
-    """Red, green and blue (0-255) of a CSS colour name or `#RRGGBB`. Raises ConfigError for anything else."""
+    """Red, green and blue (0-255) of a CSS colour name or `#RRGGBB`. Raises ConfigError (NotSupported for `random`)."""
     allowed = "a CSS colour name or #RRGGBB"
     if not isinstance(color, str):
         raise ConfigError("SpriteSnapshotConfig.Color", color, allowed)
     if color.lower() == "random":
-        raise ConfigError("SpriteSnapshotConfig.Color", color, f"{allowed} (random is not supported)")
+        raise NotSupported("SpriteSnapshotConfig.Color", color, allowed)
     if re.fullmatch(r"#[0-9a-fA-F]{6}", color):
         value = int(color[1:], 16)
     elif color.lower() in CSS_COLOURS:

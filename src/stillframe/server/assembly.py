@@ -6,11 +6,9 @@ import threading
 from dataclasses import dataclass
 
 import anyio.to_thread
-import psycopg
 import structlog
 from sqlalchemy import URL, text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -22,8 +20,8 @@ from stillframe.accounts.keys import AccessKeys, NewKey, UsedNonces
 from stillframe.catalog.buckets import Buckets
 from stillframe.catalog.pipelines import Pipelines
 from stillframe.database import migrations
-from stillframe.database.engine import Database, make_engine
-from stillframe.errors import StillframeError
+from stillframe.database.engine import Database, is_transient, make_engine
+from stillframe.errors import StillframeError, Unavailable
 from stillframe.ims.action import Services
 from stillframe.ims.endpoint import Endpoint
 from stillframe.jobs.queue import Handlers, Queue, Worker
@@ -45,7 +43,6 @@ from stillframe.settings import Settings
 from stillframe.storage.bucket import Bucket
 from stillframe.telemetry import Metrics
 
-KEYRING_FILE = "keyring"
 FIRST_BUCKET = "local"
 #: what is told to give up does so within a moment
 _GIVE_BACK_S = 20.0
@@ -74,7 +71,7 @@ class Assembly:
         migrations.upgrade(self.database.engine)
         # with a database of the operator's own nobody else has made it
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.keyring = Keyring.open(settings.data_dir / KEYRING_FILE)
+        self.keyring = Keyring.of(settings.data_dir)
         self.accounts = Accounts(self.database)
         self.keys = AccessKeys(self.database, self.keyring)
         self.nonces = UsedNonces(self.database)
@@ -93,6 +90,7 @@ class Assembly:
             signing_key=self.keyring.hmac_key(_FILES),
             max_shots=settings.max_shots,
             max_expiry_s=settings.url_expiry_max_seconds,
+            metrics=self.metrics,
         )
         self._url = url
         self._owns_database = owns_database
@@ -101,6 +99,7 @@ class Assembly:
         self._keeper: Keeper | None = None
         self._cleaner: Cleaner | None = None
         self._ready = threading.Event()
+        self.is_hurried = False
 
     def first_run(self) -> FirstRun | None:
         """Make the first account, its key, bucket and pipeline; None when there is an account already."""
@@ -108,10 +107,14 @@ class Assembly:
             return None
         folder = (self.settings.data_dir / "buckets" / FIRST_BUCKET).resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        account_id = self.accounts.create(FIRST_ACCOUNT)
-        self.pipelines.create(account_id, "default", is_default=True)
-        bucket = self.buckets.add(FIRST_BUCKET, account_id, f"fs:{folder}", self.settings.region)
-        return FirstRun(self.keys.create(account_id), bucket.name, bucket.place)
+        # all or nothing: the next start finds an account, and takes the rest for granted
+        with self.database.transaction() as session:
+            account_id = self.accounts.create(FIRST_ACCOUNT, within=session)
+            self.pipelines.create(account_id, "default", is_default=True, within=session)
+            place, region = f"fs:{folder}", self.settings.region
+            bucket = self.buckets.add(FIRST_BUCKET, account_id, place, region, within=session)
+            key = self.keys.create(account_id, within=session)
+        return FirstRun(key, bucket.name, bucket.place)
 
     def start_working(self) -> None:
         """Begin to work on jobs. Raises SandboxUnavailable where the decoder cannot be locked in."""
@@ -144,6 +147,11 @@ class Assembly:
         self._cleaner.start()
         self._ready.set()
 
+    def hurry(self) -> None:
+        """Give back what is in work, now and whenever `stop` is called. May be called from a signal's handler."""
+        self.is_hurried = True
+        self.running.cancel(None, 0)
+
     def stop(self) -> None:
         """Begin nothing more, let what is in work end or give it back, and close everything."""
         self._ready.clear()
@@ -153,7 +161,7 @@ class Assembly:
             self._keeper.stop()
         if self._worker is not None:
             self._worker.stop()
-            if not self._worker.join(self.settings.drain_seconds):
+            if self.is_hurried or not self._worker.join(self.settings.drain_seconds):
                 log.info("giving back what is in work", tasks=self.running.number)
                 self.running.cancel(None, _GIVE_BACK_S)
                 self._worker.join(_GIVE_BACK_S)
@@ -167,7 +175,7 @@ class Assembly:
             Services(snapshot_jobs=self.jobs),
             keys=self.keys.find,
             nonces=self.nonces,
-            unavailable=(DBAPIError, PoolTimeout, psycopg.Error),
+            is_unavailable=is_transient,
             body_deadline_s=self.settings.request_seconds,
         )
         others = Starlette(
@@ -189,7 +197,12 @@ class Assembly:
         return BehindProxies(app, networks=proxies) if proxies else app
 
     async def _find_bucket(self, name: str) -> Bucket | None:
-        found = await anyio.to_thread.run_sync(self.buckets.find, name)
+        try:
+            found = await anyio.to_thread.run_sync(self.buckets.find, name)
+        except Exception as error:
+            if is_transient(error):
+                raise Unavailable("database") from error
+            raise
         return found.open() if found is not None else None
 
     async def _ready_answer(self, _: Request) -> Response:
@@ -207,7 +220,7 @@ class Assembly:
         try:
             with self.database.transaction() as session:
                 session.execute(text("SELECT 1"))
-        except (DBAPIError, PoolTimeout, StillframeError):
+        except (SQLAlchemyError, StillframeError):
             return "the database cannot be reached"
         return None
 

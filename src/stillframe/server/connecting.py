@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from stillframe.errors import NotFound, SettingsError
+from stillframe.database.data_folder import in_use
+from stillframe.errors import SettingsError
 from stillframe.ims.client import Client
 from stillframe.server.address import address_of
 from stillframe.server.operator import operate
@@ -26,7 +27,7 @@ def connect(
 
     Each of the two is what comes first: the options (`endpoint`, then what `profile` holds), the variables of its
     own, the profile that STILLFRAME_PROFILE names, the data folder. Raises SettingsError when there is no server or
-    something is wrong with the profile, NotFound when the data folder has no active key.
+    something is wrong with the profile or the data folder has no active key.
     """
     chosen = find_profile(profile, "--profile", environ) if profile is not None else None
     key = None if chosen else _key_of_variables(environ)
@@ -35,13 +36,24 @@ def connect(
     if chosen is None and named and not (address and key):
         chosen = find_profile(named, PROFILE_VARIABLE, environ)
         address = address or chosen.endpoint
+    named_server = bool(address)
     address = address or address_of(settings.data_dir)
+    if not address and in_use(settings.data_dir):
+        raise SettingsError(
+            "endpoint", str(settings.data_dir), "its server is starting or stopping; try again soon"
+        )
     if not address:
         raise SettingsError(
             "endpoint",
             str(settings.data_dir),
             "no server runs on this data folder: run: stillframe serve; or name a server with --endpoint "
             "or --profile, or the server's folder with --data-dir",
+        )
+    if key is None and chosen is None and named_server and not settings.data_dir.is_dir():
+        raise SettingsError(
+            "endpoint",
+            address,
+            f"there is no key for it: set {' and '.join(KEY_VARIABLES)}, or give --profile",
         )
     if key is None:
         key = (chosen.access_key_id, chosen.access_key_secret) if chosen else _key_of_folder(settings)
@@ -63,4 +75,6 @@ def _key_of_folder(settings: Settings) -> tuple[str, str]:
         for key in operator.keys.all():
             if key.active:
                 return key.access_key_id, operator.keys.secret_of(key.access_key_id)
-    raise NotFound("active AccessKey", str(settings.data_dir))
+    raise SettingsError(
+        "data_dir", str(settings.data_dir), "there is no active key in it: run: stillframe key create"
+    )

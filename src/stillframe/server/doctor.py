@@ -26,10 +26,9 @@ from stillframe.database.sessions import keeps_sessions
 from stillframe.errors import StillframeError, os_reason
 from stillframe.ims.client import open_http
 from stillframe.ims.wire import VERSION
-from stillframe.keyring import Keyring
+from stillframe.keyring import FILE_NAME, Keyring
 from stillframe.sandbox.layers import Layers, available_layers
 from stillframe.server.address import address_of
-from stillframe.server.assembly import KEYRING_FILE
 from stillframe.server.operator import opened
 from stillframe.settings import Settings
 
@@ -131,7 +130,7 @@ def sessions_finding(url: URL) -> Finding:
 
 
 def _keyring(settings: Settings) -> Iterator[Finding]:
-    path = settings.data_dir / KEYRING_FILE
+    path = settings.data_dir / FILE_NAME
     if not path.exists():
         remedy = "restore it from a copy; without one: delete all keys and make new ones with stillframe key"
         yield Finding("keyring", "wrong", f"{path} is not there: no access key can be decrypted", remedy)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
 from urllib.parse import quote, unquote_to_bytes
 
 import anyio
@@ -22,13 +21,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from stillframe.errors import ConfigError, SourceError
+from stillframe.errors import ConfigError, SourceError, Unavailable
 from stillframe.server.conditions import Answer, Entity, answer
 from stillframe.storage.bucket import Bucket, ObjectSource
 from stillframe.storage.content_types import UNKNOWN_TYPE, content_type
 from stillframe.storage.signed_urls import FILES, Denial, Grant, verify
 
-#: finds the bucket that users call by a name
+#: finds the bucket that users call by a name; raises Unavailable
 FindBucket = Callable[[str], Awaitable[Bucket | None]]
 
 _CHUNK_BYTES = 256 * 1024
@@ -52,8 +51,7 @@ _PREFLIGHT = {
     "Access-Control-Max-Age": "86400",
 }
 _DENIALS = {Denial.EXPIRED: "This link has expired.\n", Denial.INVALID: "This link is not valid.\n"}
-
-_Made = TypeVar("_Made")
+_NOT_NOW, _SOON = "The file cannot be read at the moment.\n", {"Retry-After": "5"}
 
 
 def file_routes(
@@ -73,7 +71,10 @@ def file_routes(
         grant = verify(token, bucket_name, key, now=now, signing_keys=signing_keys)
         if not isinstance(grant, Grant):
             return _refused(403, _DENIALS[grant])
-        bucket = await find_bucket(bucket_name)
+        try:
+            bucket = await find_bucket(bucket_name)
+        except Unavailable:
+            return _refused(503, _NOT_NOW, _SOON)
         if bucket is None:
             return _refused(404, "There is no such file.\n")
         try:
@@ -84,7 +85,7 @@ def file_routes(
             return _refused(404, "There is no such file.\n")
         except SourceError as error:
             if error.transient:
-                return _refused(503, "The file cannot be read at the moment.\n", {"Retry-After": "5"})
+                return _refused(503, _NOT_NOW, _SOON)
             return _refused(404, "There is no such file.\n")
         max_age_s = max(0, int(grant.expires_at - now))
         return _respond(request, source, key, max_age_s, threads)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlalchemy import URL
 
@@ -20,12 +21,12 @@ from stillframe.database import migrations
 from stillframe.database.embedded import borrow_or_start
 from stillframe.database.engine import Database, make_engine, with_driver
 from stillframe.errors import DatabaseError
-from stillframe.jobs.queue import Queue
 from stillframe.keyring import Keyring
-from stillframe.server.assembly import KEYRING_FILE
-from stillframe.service.pipelines import PipelineControl
 from stillframe.settings import Settings
 from stillframe.telemetry import configure_logging
+
+if TYPE_CHECKING:
+    from stillframe.service.pipelines import PipelineControl
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,13 @@ class Operator:
     keys: AccessKeys
     buckets: Buckets
     pipelines: Pipelines
-    pipeline_control: PipelineControl
+
+    def pipeline_control(self) -> PipelineControl:
+        """To pause and resume them. The queue is loaded only where it is needed: that takes a while."""
+        from stillframe.jobs.queue import Queue
+        from stillframe.service.pipelines import PipelineControl
+
+        return PipelineControl(self.database, self.pipelines, Queue())
 
     def account_id(self) -> str:
         """The account that everything belongs to for now. Raises DatabaseError before the first start."""
@@ -53,10 +60,8 @@ def operate(settings: Settings) -> Iterator[Operator]:
     """The data folder as it is now. Raises DatabaseError unless its database is at our revision."""
     with opened(settings) as database:
         migrations.check(database.engine)
-        keys = AccessKeys(database, Keyring.open(settings.data_dir / KEYRING_FILE))
-        pipelines = Pipelines(database)
-        control = PipelineControl(database, pipelines, Queue())
-        yield Operator(settings, database, Accounts(database), keys, Buckets(database), pipelines, control)
+        keys = AccessKeys(database, Keyring.of(settings.data_dir))
+        yield Operator(settings, database, Accounts(database), keys, Buckets(database), Pipelines(database))
 
 
 @contextlib.contextmanager

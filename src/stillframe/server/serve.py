@@ -17,8 +17,8 @@ from sqlalchemy import URL
 
 from stillframe.database.embedded import EmbeddedPostgres
 from stillframe.database.engine import with_driver
-from stillframe.errors import SettingsError, os_reason
-from stillframe.server.address import announced
+from stillframe.errors import DataFolderInUse, SettingsError, os_reason
+from stillframe.server.address import address_of, announced
 from stillframe.server.assembly import Assembly, FirstRun
 from stillframe.server.connections import connection_options
 from stillframe.settings import Settings
@@ -38,22 +38,33 @@ OnReady = Callable[[Assembly, FirstRun | None], None]
 def serve(settings: Settings, on_ready: OnReady) -> None:
     """Serve until a signal ends it; then drain. Raises StillframeError when it cannot be started."""
     configure_logging(format=settings.log_format, level=settings.log_level)
-    listener = _listen(settings)
+    try:
+        listener = _listen(settings)
+    except SettingsError:
+        if settings.database_url is None and (running := address_of(settings.data_dir)) is not None:
+            # another port would not help
+            raise DataFolderInUse(str(settings.data_dir), None, running) from None
+        raise
     metrics = Metrics()
     with _database(settings, metrics.database_restarts.inc) as (url, owned):
         assembly = Assembly(settings, url, owns_database=owned, metrics=metrics)
         try:
-            first = assembly.first_run()
             host, port = listener.getsockname()[:2]
             local_url = f"http://{_bracketed(host)}:{port}"
             if settings.public_url is None:
                 assembly.public_url = local_url
             assembly.start_working()
+            # last: a key that was made is shown
+            first = assembly.first_run()
             with announced(settings.data_dir, local_url):
                 on_ready(assembly, first)
                 _run(assembly, listener)
         finally:
             assembly.stop()
+            log.info("stopped")
+    if assembly.is_hurried:
+        # the second Ctrl-C
+        sys.exit(130)
 
 
 @contextlib.contextmanager
@@ -111,15 +122,21 @@ def _run(assembly: Assembly, listener: socket.socket) -> None:
 
         def stop(number: int, frame: FrameType | None) -> None:
             if stopping.is_set() and number == signal.SIGINT:
-                # the second Ctrl-C: nothing is waited for
-                sys.exit(130)
+                # the second Ctrl-C: what is in work is given back, and all is left behind in order
+                server.force_exit = True
+                assembly.hurry()
             stopping.set()
             server.end()
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
     server.run(sockets=[listener])
-    log.info("draining", tasks=assembly.running.number)
+    if tasks := assembly.running.number:
+        log.info(
+            "draining: what is in work may go on for a while; Ctrl-C gives it back to the queue at once",
+            tasks=tasks,
+            most_s=assembly.settings.drain_seconds,
+        )
 
 
 class _Server(uvicorn.Server):

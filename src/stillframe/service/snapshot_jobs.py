@@ -7,7 +7,8 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,17 +20,22 @@ from stillframe.catalog.pipelines import PipelineView
 from stillframe.catalog.references import find_references
 from stillframe.catalog.templates import template_config
 from stillframe.database.engine import Database
-from stillframe.errors import ConfigError, IdempotentParameterMismatch, NotFound, NotSupported
+from stillframe.errors import (
+    ConfigError,
+    IdempotentParameterMismatch,
+    NotFound,
+    NotSupported,
+    StillframeError,
+)
 from stillframe.jobs import lifecycle, outputs
-from stillframe.jobs.models import Job, JobOutput, Slice
+from stillframe.jobs.models import Job, JobOutput, JobStatus, Slice
 from stillframe.jobs.queue import Queue
 from stillframe.jobs.running import Running
 from stillframe.media import config_json
 from stillframe.media.config import MAX_SHOTS, SnapshotConfig
-from stillframe.media.sink import demand_placeholder, names_for
+from stillframe.media.sink import Names, demand_placeholder, names_for
 from stillframe.service.ports import (
     Address,
-    InputType,
     JobPage,
     JobView,
     ListRequest,
@@ -38,10 +44,14 @@ from stillframe.service.ports import (
     UrlsView,
 )
 from stillframe.storage import addresses
+from stillframe.storage.bucket import Bucket
 from stillframe.storage.signed_urls import signed_path
+from stillframe.telemetry import Metrics
 
-#: a cancelled job's work has ended after this long, or cancelling it is an error
+#: the work on a job that has ended is over after this long, or what was asked for is an error
 _CANCEL_S = 10.0
+_FAILED = "a job that has failed"
+_DONE = "a job that is done; cancel it first"
 
 
 class SnapshotJobs:
@@ -58,6 +68,7 @@ class SnapshotJobs:
         signing_key: bytes,
         max_shots: int = MAX_SHOTS,
         max_expiry_s: int = 129_600,
+        metrics: Metrics,
     ) -> None:
         self._database = database
         self._queue = queue
@@ -67,8 +78,25 @@ class SnapshotJobs:
         self._signing_key = signing_key
         self._max_shots = max_shots
         self._max_expiry_s = max_expiry_s
+        self._metrics = metrics
 
     def submit(self, account_id: str, request: SubmitRequest) -> str:
+        try:
+            columns = self._columns(account_id, request)
+        except StillframeError:
+            # what was right the first time may be gone by now; the job is there all the same
+            if (job_id := self._same_job(account_id, request)) is None:
+                raise
+            return job_id
+        while True:
+            job_id = lifecycle.create(self._database, self._queue, columns)
+            # a job that has the token may be deleted before we look
+            job_id = job_id or self._same_job(account_id, request)
+            if job_id is not None:
+                return job_id
+
+    def _columns(self, account_id: str, request: SubmitRequest) -> dict[str, Any]:
+        """All that a job begins with. Raises ConfigError and NotFound for what is not right."""
         source, target, pipeline = self._references(account_id, request)
         wire = config_json.merge(
             template_config(request.template_id) if request.template_id is not None else {},
@@ -79,7 +107,7 @@ class SnapshotJobs:
         self._check(config, request, source, target)
         if pipeline is None:
             raise NotFound("Pipeline", request.pipeline_id or "default")
-        columns = {
+        return {
             "account_id": account_id,
             "pipeline_id": pipeline.pipeline_id,
             "priority": request.priority or pipeline.priority,
@@ -89,17 +117,16 @@ class SnapshotJobs:
             "request_digest": _digest(request),
             "trigger_source": request.trigger_source,
             "input_media": request.input_media,
-            "input_bucket": source.bucket,
+            "input_bucket": source.bucket.name,
             "input_key": source.key,
             "output_media": request.output_media,
-            "output_bucket": target.bucket,
+            "output_bucket": target.bucket.name,
             "output_key": target.key,
-            "input_region": source.region,
-            "output_region": target.region,
+            "input_region": source.bucket.region,
+            "output_region": target.bucket.region,
             "template_id": request.template_id,
             "config": config_json.to_wire(config),
         }
-        return lifecycle.create(self._database, self._queue, columns) or self._same_job(account_id, request)
 
     def get(self, account_id: str, job_id: str) -> JobView:
         with self._database.transaction() as session:
@@ -153,24 +180,22 @@ class SnapshotJobs:
                 raise ConfigError("JobId", job_id, "a job that is not done yet")
             lifecycle.fail(session, job, lifecycle.CANCELED, "The job was cancelled.")
             job.epoch += 1
-        if not self._running.cancel(job_id, _CANCEL_S):
-            raise TimeoutError(f"the work on job {job_id} did not end within {_CANCEL_S} s")
+        self._metrics.job_outcomes.labels(code=lifecycle.CANCELED).inc()
+        self._end_work(job_id)
         with self._database.transaction() as session:
             job = self._find(session, account_id, job_id, for_update=True)
             job.count = lifecycle.count_shots(session, job)
 
     def retry(self, account_id: str, job_id: str) -> None:
+        self._ended(account_id, job_id, ("Fail",), _FAILED)
         with self._database.transaction() as session:
-            job = self._find(session, account_id, job_id, for_update=True)
-            if job.status != "Fail":
-                raise ConfigError("JobId", job_id, "a job that has failed")
+            job = self._demand(session, account_id, job_id, ("Fail",), _FAILED)
             lifecycle.start_over(session, self._queue, job)
 
     def delete(self, account_id: str, job_id: str, *, outputs: bool) -> None:
+        self._ended(account_id, job_id, ("Success", "Fail"), _DONE)
         with self._database.transaction() as session:
-            job = self._find(session, account_id, job_id, for_update=True)
-            if job.status == "Init":
-                raise ConfigError("JobId", job_id, "a job that is done; cancel it first")
+            job = self._demand(session, account_id, job_id, ("Success", "Fail"), _DONE)
             if outputs:
                 self._remove_files(session, job)
             session.delete(job)
@@ -181,31 +206,46 @@ class SnapshotJobs:
             raise NotFound("Bucket", job.output_bucket)
         bucket = found[job.output_bucket].open()
         for item in outputs.load(session, job.job_id):
-            bucket.delete(item.output.name)
+            # another job, or somebody else, may have written there since
+            if bucket.verify(item.output.name, item.written):
+                bucket.delete(item.output.name)
+
+    def _ended(self, account_id: str, job_id: str, states: Sequence[JobStatus], allowed: str) -> None:
+        """See to it that nothing is written any more for a job which has ended: slices may still be in work."""
+        with self._database.transaction() as session:
+            self._demand(session, account_id, job_id, states, allowed)
+        self._end_work(job_id)
+
+    def _end_work(self, job_id: str) -> None:
+        if not self._running.cancel(job_id, _CANCEL_S):
+            raise TimeoutError(f"the work on job {job_id} did not end within {_CANCEL_S} s")
+
+    def _demand(
+        self, session: Session, account_id: str, job_id: str, states: Sequence[JobStatus], allowed: str
+    ) -> Job:
+        job = self._find(session, account_id, job_id, for_update=True)
+        if job.status not in states:
+            raise ConfigError("JobId", job_id, allowed)
+        return job
 
     def _references(
         self, account_id: str, request: SubmitRequest
-    ) -> tuple[Address, Address, PipelineView | None]:
-        if "Media" in (request.input_type, request.output_type):
-            parameter = "Input.Type" if request.input_type == "Media" else "Output.Type"
-            raise NotSupported(parameter, "Media", "OSS: media assets come with a later version")
+    ) -> tuple[_Place, _Place, PipelineView | None]:
+        for parameter, kind in (("Input.Type", request.input_type), ("Output.Type", request.output_type)):
+            if kind == "Media":
+                raise NotSupported(parameter, kind, "OSS: there are no media assets yet")
         source = addresses.parse_address(request.input_media, "Input.Media")
         target = addresses.parse_address(request.output_media, "Output.Media")
         names = {source.bucket, target.bucket}
         references = find_references(self._database, account_id, names, request.pipeline_id)
         found = references.buckets
         resolved = (
-            _resolved(found, source, "OSS", request.input_media, "Input.Media"),
-            _resolved(found, target, "OSS", request.output_media, "Output.Media"),
+            _resolved(found, source, request.input_media, "Input.Media"),
+            _resolved(found, target, request.output_media, "Output.Media"),
         )
-        found[source.bucket].open().demand_key(source.key, "Input.Media")
-        first = target.key.replace("{TileCount}", "00001").replace("{Count}", "00001")
-        found[target.bucket].open().demand_key(first, "Output.Media")
         return *resolved, references.pipeline
 
-    def _check(
-        self, config: SnapshotConfig, request: SubmitRequest, source: Address, target: Address
-    ) -> None:
+    def _check(self, config: SnapshotConfig, request: SubmitRequest, source: _Place, target: _Place) -> None:
         try:
             names = names_for(target.key, config)
             demand_placeholder(names, config)
@@ -215,15 +255,23 @@ class SnapshotJobs:
             raise ConfigError("Output.Media", request.output_media, error.allowed) from error
         if (config.count or 0) > self._max_shots:
             raise ConfigError("Count", config.count, f"at most {self._max_shots}")
-        if source.bucket == target.bucket and _may_be(names.template, source.key, track=names.track):
+        _demand_keys(source, target, names, config, request)
+        # two buckets may lie in one folder
+        read, written = source.open.whereabouts(source.key), target.open.whereabouts(names.template)
+        if _may_be(written, read, track=names.track):
             raise ConfigError("Output.Media", request.output_media, "another object than the input")
 
-    def _same_job(self, account_id: str, request: SubmitRequest) -> str:
+    def _same_job(self, account_id: str, request: SubmitRequest) -> str | None:
+        """The job that was made with the request's token; None when there is none."""
+        if request.client_token is None:
+            return None
         with self._database.transaction() as session:
             query = select(Job).where(Job.account_id == account_id, Job.client_token == request.client_token)
-            job = session.scalars(query).one()
+            job = session.scalars(query).one_or_none()
+        if job is None:
+            return None
         if job.request_digest != _digest(request):
-            raise IdempotentParameterMismatch(request.client_token or "")
+            raise IdempotentParameterMismatch(request.client_token)
         return job.job_id
 
     def _find(
@@ -278,15 +326,40 @@ class SnapshotJobs:
         return self._public_url().rstrip("/") + path
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a job reads, or writes: a bucket of the account, and a key (or a template of keys) in it."""
+
+    bucket: BucketView
+    open: Bucket
+    key: str
+
+
 def _resolved(
-    found: Mapping[str, BucketView], address: addresses.Address, kind: InputType, media: str, parameter: str
-) -> Address:
+    found: Mapping[str, BucketView], address: addresses.Address, media: str, parameter: str
+) -> _Place:
     bucket = found.get(address.bucket)
     if bucket is None:
         raise NotFound("Bucket", address.bucket)
     if address.region not in (None, bucket.region):
         raise ConfigError(parameter, media, f"in the region of its bucket, {bucket.region}")
-    return Address(kind, media, bucket.name, bucket.region, address.key)
+    return _Place(bucket, bucket.open(), address.key)
+
+
+def _demand_keys(
+    source: _Place, target: _Place, names: Names, config: SnapshotConfig, request: SubmitRequest
+) -> None:
+    """Refuse what the buckets cannot hold, the pictures beside a track included."""
+    source.open.demand_key(source.key, "Input.Media")
+    picture = names.of("sheet" if config.makes_sheets else "still", 1)
+    for key in dict.fromkeys((names.of("track", 1) if names.track else picture, picture)):
+        try:
+            target.open.demand_key(key, "Output.Media")
+        except ConfigError as error:
+            # what was sent, and not what we have made of it
+            raise ConfigError(
+                "Output.Media", request.output_media, f"such that {key} is {error.allowed}"
+            ) from error
 
 
 def _may_be(template: str, key: str, *, track: bool) -> bool:
@@ -323,7 +396,7 @@ def _place_of(token: str, account_id: str) -> tuple[datetime, str]:
     """The place in the list that a page token stands for. Raises ConfigError for another account's, too."""
     try:
         owner, when, job_id = base64.urlsafe_b64decode(token.encode()).decode().split("/")
-        place = datetime.fromtimestamp(float(when), UTC), job_id
+        place = datetime.fromtimestamp(float(when), UTC), bytes.fromhex(job_id).hex()
     except (ValueError, OverflowError, OSError):
         owner, place = "", (datetime.now(UTC), "")
     if owner != account_id:

@@ -46,8 +46,12 @@ def parse_address(text: str, path: str = "Media") -> Address:
         key = _decoded(matched[2], text, path)
     else:
         raise ConfigError(path, text, _FORMS)
-    demand_bucket_name(bucket, path)
-    demand_key(key, path)
+    try:
+        demand_bucket_name(bucket, path)
+        demand_key(key, path)
+    except ConfigError as error:
+        # all that was sent, and not the part of it that is wrong
+        raise ConfigError(path, text, f"{_FORMS}, with {error.allowed}") from error
     return Address(bucket, key, region)
 
 

@@ -58,6 +58,9 @@ class Bucket(Protocol):
     def demand_key(self, key: str, path: str) -> None:
         """Refuse a key that no object here can have. Raises ConfigError for the parameter `path`."""
 
+    def whereabouts(self, key: str) -> str:
+        """Where an object lies, or would: the same words for the same object, whatever the bucket is called."""
+
     def stat(self, key: str) -> ObjectFacts:
         """What is known of an object. Raises SourceError when there is none."""
 

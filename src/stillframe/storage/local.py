@@ -59,6 +59,9 @@ class LocalBucket:
     def demand_key(self, key: str, path: str) -> None:
         segments_of(key, path)
 
+    def whereabouts(self, key: str) -> str:
+        return f"fs:{os.path.realpath(self.root)}/{key}"
+
     def stat(self, key: str) -> ObjectFacts:
         with self.open_source(key) as source:
             return source.facts
