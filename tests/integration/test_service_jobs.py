@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import time
@@ -82,6 +83,7 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[int, str], str]] = {
     "no address": ({"Input": address("movie.mp4")}, PARAMETER, "Input.Media"),
     "unknown type": ({"Input": {"Type": "Disk", "Media": "x"}}, PARAMETER, "Input.Type"),
     "media asset": ({"Input": {"Type": "Media", "Media": "0" * 32}}, NOT_SUPPORTED, "Input.Type"),
+    "output of a media asset": ({"Output": {"Type": "Media", "Media": "x"}}, NOT_SUPPORTED, "Output.Type"),
     "unknown template": ({"TemplateConfig": template("S00000002-009999")}, NOT_FOUND, "S00000002-009999"),
     "unknown pipeline": ({"ScheduleConfig": {"PipelineId": "f" * 32}}, NOT_FOUND, "Pipeline"),
     "unknown input bucket": ({"Input": address("oss://nowhere/movie.mp4")}, NOT_FOUND, "nowhere"),
@@ -120,6 +122,22 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[int, str], str]] = {
         PARAMETER,
         "another object than the input",
     ),
+    "no room for a track's pictures": (
+        {
+            "Output": address(f"oss://local/{'d' * 200 + '/'}{('e' * 200 + '/') * 4}{'x' * 14}.vtt"),
+            "TemplateConfig": template("S00000002-000030"),
+        },
+        PARAMETER,
+        "snapshot-tile-00001.jpg is an object key of 1 to 1023 bytes",
+    ),
+    "a random colour": (
+        {
+            "Output": address("oss://local/out/{TileCount}.jpg"),
+            "TemplateConfig": template("S00000002-000020", SpriteSnapshotConfig={"Color": "random"}),
+        },
+        NOT_SUPPORTED,
+        "SpriteSnapshotConfig.Color",
+    ),
     "out of range": ({"TemplateConfig": template(Width=7)}, PARAMETER, "Width"),
     "wrong kind": ({"TemplateConfig": template(Count="many")}, PARAMETER, "Count"),
     "unknown key": ({"TemplateConfig": template(Widht=100)}, PARAMETER, "Widht"),
@@ -151,6 +169,20 @@ def test_a_submit_that_is_refused(client: Client, running: Service, name: str) -
     assert (running.folder / "movie.mp4").stat().st_mtime_ns == movie.st_mtime_ns
     assert not (running.folder / "out").exists()
     assert newest_job(client) == newest
+
+
+def test_onto_the_input_by_another_name(client: Client, running: Service) -> None:
+    for name, folder, output in (
+        ("alias", running.folder, "oss://alias/{Count}.jpg"),
+        ("above", running.folder.parent, "oss://above/local/{Count}.jpg"),
+    ):
+        running.assembly.buckets.add(name, running.account_id, f"fs:{folder}", "cn-shanghai")
+        shutil.copy(running.folder / "movie.mp4", running.folder / "00001.jpg")
+        with pytest.raises(Refused, match="another object than the input"):
+            client.submit("oss://local/00001.jpg", output)
+        # beside it there is room
+        client.succeeded(client.submit("oss://local/00001.jpg", output.replace("{Count}", "beside")))
+        (running.folder / "00001.jpg").unlink()
 
 
 def newest_job(client: Client) -> list[str]:
@@ -288,9 +320,12 @@ def test_a_folder_that_goes_and_comes_back(client: Client, running: Service) -> 
             return job.failures
 
     wait_for(put_off)
-    assert client.get(job_id)["Status"] == "Init"
+    job = client.get(job_id)
+    assert (job["Status"], job["Code"]) == ("Init", "OperationDenied")
+    assert "does not exist" in job["Message"]
     folder.with_name("away").rename(folder)
-    assert client.succeeded(job_id)["Count"] == 6
+    job = client.succeeded(job_id)
+    assert (job["Count"], job.get("Code"), job.get("Message")) == (6, None, None)
     assert sorted(files(folder)) == [f"{number:05}.jpg" for number in range(1, 7)]
 
 
@@ -309,6 +344,23 @@ def test_a_client_token(client: Client, key: str) -> None:
     assert client.submit("oss://local/movie.mp4", output, more=same, Count=1) != first
 
 
+def test_a_client_token_after_its_bucket_is_gone(client: Client, running: Service, key: str) -> None:
+    """What was accepted once is accepted again, though it could not be made any more."""
+    running.bucket("shortlived")
+    more = {"ClientToken": key}
+    job_id = client.submit("oss://local/movie.mp4", "oss://shortlived/{Count}.jpg", more=more)
+    client.succeeded(job_id)
+    running.assembly.buckets.remove("shortlived")
+    assert client.submit("oss://local/movie.mp4", "oss://shortlived/{Count}.jpg", more=more) == job_id
+    with pytest.raises(Refused) as caught:
+        client.submit("oss://local/other.mp4", "oss://shortlived/{Count}.jpg", more=more)
+    assert caught.value.code == "IdempotentParameterMismatch"
+    client.call("DeleteSnapshotJob", JobId=job_id)
+    with pytest.raises(Refused) as caught:
+        client.submit("oss://local/movie.mp4", "oss://shortlived/{Count}.jpg", more=more)
+    assert caught.value.code == "ResourceNotFound"
+
+
 def test_a_client_token_at_the_same_moment(client: Client, key: str) -> None:
     output = f"oss://local/{key}/{{Count}}.jpg"
     with ThreadPoolExecutor(6) as threads:
@@ -319,13 +371,22 @@ def test_a_client_token_at_the_same_moment(client: Client, key: str) -> None:
         assert len({call.result() for call in calls}) == 1
 
 
+def outcomes(running: Service, code: str) -> float:
+    """How many jobs have ended so, as the metrics tell."""
+    found = running.assembly.metrics.registry.get_sample_value(
+        "stillframe_job_outcomes_total", {"code": code}
+    )
+    return found or 0
+
+
 def test_cancel(client: Client, running: Service, key: str) -> None:
     """It takes effect within 2 seconds, nothing is written after the answer, and what there is is listed."""
     job_id = client.submit("oss://local/movie.mp4", f"oss://local/{key}/{{Count}}.jpg", **LARGE)
     client.in_work(job_id)
-    began = time.monotonic()
+    began, counted = time.monotonic(), outcomes(running, "OperationCanceled")
     client.call("CancelSnapshotJob", JobId=job_id)
     assert time.monotonic() - began < 2
+    assert outcomes(running, "OperationCanceled") == counted + 1
     written = files(running.folder / key)
     job, urls = client.get(job_id), client.urls(job_id)
     assert (job["Status"], job["Code"], job["Progress"]) == ("Fail", "OperationCanceled", 100)
@@ -362,6 +423,20 @@ def test_retry_and_delete(client: Client, running: Service, film: Clip, key: str
     with pytest.raises(Refused) as caught:
         client.get(job_id)
     assert caught.value.code == "ResourceNotFound"
+
+
+def test_delete_leaves_alone_what_another_job_has_written_since(
+    client: Client, running: Service, key: str
+) -> None:
+    output = f"oss://local/{key}/{{Count}}.jpg"
+    first = client.submit("oss://local/movie.mp4", output, Count=2)
+    client.succeeded(first)
+    second = client.submit("oss://local/movie.mp4", output, Count=1, Width=64)
+    client.succeeded(second)
+    client.call("DeleteSnapshotJob", JobId=first, Outputs="true")
+    assert set(files(running.folder / key)) == {"00001.jpg"}
+    client.call("DeleteSnapshotJob", JobId=second, Outputs="true")
+    assert set(files(running.folder / key)) == set()
 
 
 def test_delete_without_outputs_keeps_them_and_a_live_job_is_kept(
@@ -410,7 +485,8 @@ def test_paging_and_filters(running: Service, key: str) -> None:
         span = {"StartOfCreateTime": made, "EndOfCreateTime": made}
         assert good[0] in [job["JobId"] for job in client.call("ListSnapshotJobs", **span)["Jobs"]]
         assert client.call("ListSnapshotJobs", StartOfCreateTime="2100-01-01T00:00:00Z")["Jobs"] == []
-        for wrong in ("x", "é", "AAAA", ""):
+        nul = base64.urlsafe_b64encode(f"{running.account_id}/1.0/\0".encode()).decode()
+        for wrong in ("x", "é", "AAAA", nul, ""):
             if wrong:
                 with pytest.raises(Refused) as caught:
                     client.call("ListSnapshotJobs", NextPageToken=wrong)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import ImageColor
 
-from stillframe.errors import ConfigError
+from stillframe.errors import ConfigError, NotSupported
 from stillframe.media.config import (
     CSS_COLOURS,
     RANGES,
@@ -276,7 +276,7 @@ def test_any_other_colour_is_refused(color: Any) -> None:
 
 @pytest.mark.parametrize("color", ["random", "Random"])
 def test_a_random_colour_is_not_supported(color: str) -> None:
-    with pytest.raises(ConfigError, match="random is not supported"):
+    with pytest.raises(NotSupported, match="#RRGGBB"):
         SpriteSnapshotConfig(color=color)
 
 
