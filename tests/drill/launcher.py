@@ -18,54 +18,85 @@ from stillframe.cli.main import main
 from stillframe.jobs import lifecycle
 from stillframe.jobs.steps import Steps
 from stillframe.media import plan
+from stillframe.sandbox import parent
 from stillframe.server import assembly
+from stillframe.storage import local
 from stillframe.storage.local_keys import is_temporary
 
 #: estimated seconds: seven or eight shots of 192x108 are a slice
 SHORT_STRETCH_S = 0.005
-#: what is being written in the middle of the third point; the check of a new bucket writes, too
-_CHECK = b".stillframe-check-"
+#: bytes of what is written to see whether a bucket works: less than any picture
+_CHECK_BYTES = 64
 
 
-def _after_claim(die: Callable[[], None]) -> None:
-    _before(Steps, "_open", die)
+def _after_a_survey_is_claimed(die: Callable[[], None]) -> None:
+    _before(parent.Sandbox, "survey_and_render", die)
+
+
+def _after_a_slice_is_claimed(die: Callable[[], None]) -> None:
+    _before(parent.Sandbox, "render", die)
 
 
 def _in_a_write(die: Callable[[], None]) -> None:
+    write_all = local._write_all
+
+    @wraps(write_all)
+    def dying(descriptor: int, data: bytes) -> None:
+        if len(data) > _CHECK_BYTES:
+            write_all(descriptor, data[: len(data) // 2])
+            die()
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        write_all(descriptor, data)
+
+    local._write_all = dying
+
+
+def _before_a_rename(die: Callable[[], None]) -> None:
     replace = os.replace
 
     @wraps(replace)
     def dying(source: Any, target: Any, **options: Any) -> None:
-        if isinstance(source, bytes) and is_temporary(source) and not target.startswith(_CHECK):
+        if isinstance(source, bytes) and is_temporary(source):
             die()
         replace(source, target, **options)
 
     os.replace = dying
 
 
-def _before_the_commit(die: Callable[[], None]) -> None:
-    _before(Steps, "_complete", die)
+def _before_the_commit_of_a_slice(die: Callable[[], None]) -> None:
+    # what is written of a job's only slice is told elsewhere
+    _before(Steps, "_complete", die, when=lambda *arguments: bool(arguments[-1]))
+
+
+def _before_the_commit_of_the_only_slice(die: Callable[[], None]) -> None:
+    _before(Steps, "_complete", die, when=lambda *arguments: not arguments[-1])
 
 
 def _before_success(die: Callable[[], None]) -> None:
-    _before(lifecycle, "succeed", die)
+    _before(lifecycle, "succeed", die, when=lambda job, *_: job.config["Type"] == "WebVtt")
 
 
 #: the names of the points, and how the server is brought to die there
 POINTS: dict[str, Callable[[Callable[[], None]], None]] = {
-    "after the claim": _after_claim,
-    "between temporary file and rename": _in_a_write,
-    "after the write and before its commit": _before_the_commit,
+    "after the claim of a survey": _after_a_survey_is_claimed,
+    "after the claim of a slice": _after_a_slice_is_claimed,
+    "in the middle of a write": _in_a_write,
+    "between temporary file and rename": _before_a_rename,
+    "after the write of a slice and before its commit": _before_the_commit_of_a_slice,
+    "after the write of a job's only slice and before its commit": _before_the_commit_of_the_only_slice,
     "after the track and before Success": _before_success,
 }
 
 
-def _before(owner: Any, name: str, die: Callable[[], None]) -> None:
+def _before(
+    owner: Any, name: str, die: Callable[[], None], *, when: Callable[..., bool] = lambda *_: True
+) -> None:
     function = getattr(owner, name)
 
     @wraps(function)
     def dying(*arguments: Any, **options: Any) -> Any:
-        die()
+        if when(*arguments):
+            die()
         return function(*arguments, **options)
 
     setattr(owner, name, dying)

@@ -96,7 +96,7 @@ def claim(
 
 
 _FOR_A_SURVEY = (
-    *("job_id", "epoch", "account_id", "config", "stats"),
+    *("job_id", "epoch", "account_id", "config", "stats", "kills"),
     *("input_bucket", "input_key", "output_bucket", "output_key"),
 )
 _READY = (

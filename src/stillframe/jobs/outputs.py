@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -34,13 +35,25 @@ class JobSink:
         self._cancelled = cancelled
 
     def put(self, item: Item, data: bytes) -> Output:
-        if self._cancelled.is_set():
-            raise ChildKilled("cancelled", "its pictures are not wanted any more")
+        self._demand_wanted()
         key = self.names.of(item.kind, item.index)
         written = self._bucket.write(key, data, content_type(key))
         output = Output(item.kind, item.index, key, len(data), item.width_px, item.height_px)
         self.kept.append(Kept(output, written))
         return output
+
+    def lost(self, kept: Iterable[Kept]) -> list[Kept]:
+        """Those outputs that are not in the bucket as they were written. Stops as `put` does."""
+        lost = []
+        for item in kept:
+            self._demand_wanted()
+            if not self._bucket.verify(item.output.name, item.written):
+                lost.append(item)
+        return lost
+
+    def _demand_wanted(self) -> None:
+        if self._cancelled.is_set():
+            raise ChildKilled("cancelled", "its pictures are not wanted any more")
 
 
 def store(session: Session, job_id: str, kept: list[Kept]) -> None:

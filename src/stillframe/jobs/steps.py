@@ -107,7 +107,7 @@ class Steps:
                     demand_room(sink.names, "sheet" if survey.sheet else "still", files)
                     self._keep_survey(job_id, epoch, survey)
 
-                work = self._work(task, keep)
+                work = self._work(task, job.kills, keep)
                 with self._keeping(job_id, epoch, sink):
                     found = self._decoder.survey_and_render(source, config, sink, work)
                     self._metrics.bytes_read.inc(found.stats.bytes_read)
@@ -117,7 +117,7 @@ class Steps:
                             live.stats = msgspec.to_builtins(found.stats)
                         return
                     rendered = Rendered(found.rendered.shots, found.rendered.outputs, found.stats)
-                    self._finish(job, found.survey, [rendered], sink, target, (1, rendered))
+                    self._finish(job, found.survey, [rendered], sink, (1, rendered))
 
     def render(self, job_id: str, epoch: int, number: int, attempt: int, starts: int) -> None:
         """Make the pictures of one slice, and let the next one into the queue."""
@@ -133,7 +133,7 @@ class Steps:
             source, target = self._open(job)
             with source:
                 sink = JobSink(target, names_for(job.output_key, survey.config), task.cancelled)
-                work = self._work(task)
+                work = self._work(task, piece.kills)
                 with self._keeping(job_id, epoch, sink):
                     rendered = self._decoder.render(survey, survey.stretches[number - 1], source, sink, work)
                     self._metrics.bytes_read.inc(rendered.stats.bytes_read)
@@ -154,14 +154,14 @@ class Steps:
                 rendered = lifecycle.rendered_slices(session, job_id, kept)
             assert job.survey is not None
             survey = Survey.from_json(job.survey)
-            target = self._bucket(job, job.output_bucket)
-            lost = [item for item in kept if not target.verify(item.output.name, item.written)]
+            names = names_for(job.output_key, survey.config)
+            sink = JobSink(self._bucket(job, job.output_bucket), names, task.cancelled)
+            lost = sink.lost(kept)
             if lost:
                 self._make_again(job, survey, lost)
                 return
-            sink = JobSink(target, names_for(job.output_key, survey.config), task.cancelled)
             with self._keeping(job_id, epoch, sink):
-                self._finish(job, survey, rendered, sink, target, None)
+                self._finish(job, survey, rendered, sink, None)
 
     def _finish(
         self,
@@ -169,13 +169,12 @@ class Steps:
         survey: Survey,
         rendered: list[Rendered],
         sink: JobSink,
-        target: Bucket,
         last: tuple[int, Rendered] | None,
     ) -> None:
         """Write the track and end the job; `last` is the one slice that was rendered just now, if there is one."""
         spent = msgspec.convert(job.stats, Stats) if job.stats else Stats()
         report = finish(survey, rendered, sink, spent)
-        lost = [item for item in sink.kept if not target.verify(item.output.name, item.written)]
+        lost = sink.lost(sink.kept)
         if lost:
             sink.kept = [item for item in sink.kept if item not in lost]
             raise SinkError(lost[0].output.name, "is not what was written to it a moment ago", transient=True)
@@ -257,10 +256,13 @@ class Steps:
             raise NotFound("Bucket", name)
         return found[name].open()
 
-    def _work(self, task: Task, on_survey: OnSurvey | None = None) -> Work:
-        """One thread for each slot in use; a core that is idle is lent to a lone slice."""
+    def _work(self, task: Task, kills: int, on_survey: OnSurvey | None = None) -> Work:
+        """One thread for each slot in use; a core that is idle is lent to a lone slice.
+
+        But after a kill it goes on with one: several may have needed too much memory.
+        """
         return Work(
-            threads=max(self._slots // max(self._running.number, 1), 1),
+            threads=1 if kills else max(self._slots // max(self._running.number, 1), 1),
             on_survey=on_survey,
             on_shot=lambda _: task.count_shot(),
             cancelled=task.cancelled,

@@ -61,12 +61,29 @@ _COSTS_MS: dict[str, tuple[float, float]] = {
 _DEFAULT_COSTS_MS = (15.0, 6.0)
 _PIXELS_1080P = 1920 * 1080
 
+#: what is kept for others to refer to: frames, and pixels of all of them (184,320 macroblocks)
+_MOST_REFERENCES, _REFERENCED_PIXELS = 16, 184_320 * 256
+_FRAMES_IN_HAND = 6
+#: bytes of a frame's pictures, for each of its pixels; and what the process takes without any
+_PICTURE_BYTES, _PROCESS_BYTES = 6, 96 << 20
+
 
 def costs_of(codec: str, pixels: int) -> Costs:
     """What decoding costs for a codec at a picture size."""
     keyframe_ms, frame_ms = _COSTS_MS.get(codec, _DEFAULT_COSTS_MS)
     scale = max(pixels / _PIXELS_1080P, 0.01) / 1000
     return Costs(seek_s=0.0005, keyframe_s=keyframe_ms * scale, frame_s=frame_ms * scale)
+
+
+def threads_that_fit(pixels: int, bytes_a_pixel: float, memory_bytes: int) -> int:
+    """How many threads may decode frames of this size at once in so much memory; one at the least.
+
+    Each holds the frames that others refer to, as many as H.264's and HEVC's level 5.1 allow at this size, some that
+    wait to be shown or developed, and the pictures that are made of them.
+    """
+    frames = min(_MOST_REFERENCES, _REFERENCED_PIXELS // max(pixels, 1)) + _FRAMES_IN_HAND
+    thread_bytes = max(pixels, 1) * (frames * bytes_a_pixel + _PICTURE_BYTES)
+    return max(1, int((memory_bytes - _PROCESS_BYTES) // thread_bytes))
 
 
 def nearest_keyframe(keyframes: Sequence[int], moment: int, reach: int | None) -> int | None:

@@ -72,6 +72,11 @@ class Probe:
     notes: tuple[str, ...]
 
     @property
+    def bytes_a_pixel(self) -> float:
+        """What a decoded frame takes in memory for each of its pixels."""
+        return av.VideoFormat(self.pixel_format).padded_bits_per_pixel / 8
+
+    @property
     def duration_ms(self) -> int:
         """Milliseconds from the first picture to the announced end."""
         return self.ms_of(self.end_pts, round_up=False)

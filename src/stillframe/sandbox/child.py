@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import msgspec
 
 from stillframe.errors import ConfigError, MediaError, PastTheEnd, SourceError
-from stillframe.media.plan import Stretch
+from stillframe.media.plan import threads_that_fit
 from stillframe.media.reader import VideoReader
 from stillframe.media.render import counters, render
 from stillframe.media.report import ShotReport, Stats
@@ -25,6 +25,7 @@ from stillframe.media.sink import Item, Names, Output
 from stillframe.media.source import MeteredSource
 from stillframe.media.survey import Survey, survey_and_keep
 from stillframe.sandbox.channel import Channel, DescriptorSource, RemoteSource
+from stillframe.sandbox.layers import MEMORY_BYTES
 from stillframe.sandbox.wire import MAX_JSON, MAX_PICTURE, SOURCE_NAME, Failure, Kind, Request
 
 #: made before any child is forked: it takes milliseconds
@@ -78,10 +79,19 @@ def _do(channel: Channel, request: Request, video: int | None) -> Stats:
         if stretch is not None:
             channel.frame(0)
     if survey is not None and stretch is not None:
+        probe = survey.probe
+        fit = threads_that_fit(probe.width_px * probe.height_px, probe.bytes_a_pixel, MEMORY_BYTES)
+        threads = min(request.threads, fit, stretch.last - stretch.first + 1)
         # opened here, so that the ticker sees how they get on
-        for _ in range(len(readers), min(request.threads, stretch.last - stretch.first + 1)):
-            readers.append(VideoReader(source, survey.probe.stream_index))
-        stats.add(_render(survey, request, stretch, source, readers, channel))
+        for _ in range(len(readers), threads):
+            readers.append(VideoReader(source, probe.stream_index))
+
+        def tell(shot: ShotReport) -> None:
+            channel.send(Kind.SHOT, msgspec.json.encode(shot))
+
+        sink = _Pictures(channel, request)
+        rendered = render(survey, stretch, source, sink, threads=threads, readers=readers, on_shot=tell)
+        stats.add(rendered.stats)
     stats.bytes_read, stats.reads = source.bytes_read, source.reads
     return stats
 
@@ -92,21 +102,6 @@ def _as_json(survey: Survey) -> bytes:
         message = f"its {len(survey.probe.keyframes_pts):,} keyframes are too many to be listed"
         raise MediaError(SOURCE_NAME, "too-large", message)
     return data
-
-
-def _render(
-    survey: Survey,
-    request: Request,
-    stretch: Stretch,
-    source: MeteredSource,
-    readers: Sequence[VideoReader],
-    channel: Channel,
-) -> Stats:
-    def tell(shot: ShotReport) -> None:
-        channel.send(Kind.SHOT, msgspec.json.encode(shot))
-
-    sink = _Pictures(channel, request)
-    return render(survey, stretch, source, sink, threads=request.threads, readers=readers, on_shot=tell).stats
 
 
 class _Pictures:
