@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from the_command import DEADLINE_S, Done, demand_one_line, files_in, rgb, run
+from the_command import DEADLINE_S, Done, demand_one_line, files_in, rgb, run, started
 from the_server import Server, serving
 
 from stillframe.testing import Clip, barcode
@@ -149,7 +151,9 @@ def test_the_endpoint_and_key_of_the_environment_need_no_data_folder(server: Ser
     assert done.code == 0, done.err
     assert files_in(tmp_path) == []
     env["STILLFRAME_ACCESS_KEY_SECRET"] = "wrong"
-    demand_one_line(run("job list", tmp_path, env=env), "SignatureDoesNotMatch")
+    demand_one_line(run("job list", tmp_path, env=env), "SignatureDoesNotMatch: the AccessKeySecret is wrong")
+    done = run("job list", tmp_path, env={"STILLFRAME_ENDPOINT": env["STILLFRAME_ENDPOINT"]})
+    demand_one_line(done, "there is no key for it: set STILLFRAME_ACCESS_KEY_ID and")
 
 
 def test_a_profile_needs_neither_environment_nor_data_folder(server: Server, tmp_path: Path) -> None:
@@ -185,6 +189,12 @@ def test_a_job_is_waited_for(server: Server) -> None:
     shown = dict(line.split(None, 1) for line in well(server, "job", "show", job_id).splitlines())
     assert (shown["JobId"], shown["Progress"], shown["UserData"]) == (job_id, "100", "a\\nb")
     assert shown["Input"] == "oss://local/movie.mp4"
+    assert shown["Output"] == "oss://local/wait/{TileCount}.png"
+    (url,) = well(server, "job", "urls", job_id).splitlines()
+    with urllib.request.urlopen(url) as picture:
+        assert picture.read() == (server.bucket / "wait" / "00001.png").read_bytes()
+    again = command(server, "job", "wait", job_id)
+    assert (again.code, again.out) == (0, f"{result}\n")
     assert job_id in well(server, "job", "list")
 
 
@@ -199,10 +209,63 @@ def test_a_job_that_fails_ends_the_command_with_1(server: Server) -> None:
     assert len(told) == 1
     assert told[0].startswith(f"stillframe: job {job_id}: InvalidParameter.ResourceContentBad: ")
     assert "bad.mp4" in told[0]
-    lines = well(server, "job", "list", "--status", "Fail", "--json").splitlines()
+    lines = well(server, "job", "list", "--status", "fail", "--json").splitlines()
     assert job_id in {json.loads(line)["JobId"] for line in lines}
     assert {json.loads(line)["Status"] for line in lines} == {"Fail"}
     assert len(well(server, "job", "list", "--most", "1").splitlines()) == 2
+
+
+def test_a_job_that_is_held_up_says_why(server: Server, tmp_path: Path) -> None:
+    folder = tmp_path / "frail"
+    folder.mkdir()
+    well(server, "bucket", "add", "frail", "--to", f"fs:{folder}")
+    folder.rmdir()
+    submit = ["job", "submit", "oss://local/movie.mp4", "-o", "oss://frail/{Count}.jpg", "--wait", *STILLS]
+    with started(submit, server.data_dir.parent, env=server.env) as (waiting, _, told):
+        heard = ""
+        while "held up: " not in heard:
+            heard = told.readline()
+            assert heard, "the command has ended before it said why"
+        assert "oss://frail: the bucket's folder: does not exist" in heard
+        folder.mkdir()
+        out, _ = waiting.communicate(timeout=DEADLINE_S)
+    assert waiting.returncode == 0
+    assert out.endswith("Success, Count 10: oss://frail/{Count}.jpg\n")
+
+
+def test_ctrl_c_leaves_the_job_alone(server: Server) -> None:
+    submit = [
+        "job",
+        "submit",
+        "oss://local/movie.mp4",
+        "-o",
+        "oss://local/left/{Count}.png",
+        "--wait",
+        *STILLS,
+    ]
+    large = ["--set", "Width=4000", "--set", "Height=4000", "--set", "FrameType=normal"]
+    with started([*submit, *large], server.data_dir.parent, env=server.env) as (waiting, said, told):
+        job_id = said.readline().strip()
+        told.readline()
+        waiting.send_signal(signal.SIGINT)
+        out, err = waiting.communicate(timeout=DEADLINE_S)
+    assert waiting.returncode == 130
+    assert f"{job_id} goes on without us" in out
+    assert err.endswith("stillframe: interrupted\n")
+    well(server, "job", "cancel", job_id)
+
+
+def test_the_last_key(server: Server) -> None:
+    active = [key["AccessKeyId"] for key in loaded(server, "key", "list", "--json") if key["Status"] == "active"]
+    active += [loaded(server, "key", "create", "--json")["AccessKeyId"]]
+    try:
+        for key_id in active:
+            said = well(server, "key", "disable", key_id)
+            assert ("no active key is left" in said) == (key_id == active[-1])
+        done = command(server, "job", "list")
+        demand_one_line(done, "there is no active key in it: run: stillframe key create")
+    finally:
+        well(server, "key", "enable", server.key[0])
 
 
 def test_a_job_in_a_paused_pipeline(server: Server) -> None:
@@ -216,7 +279,7 @@ def test_a_job_in_a_paused_pipeline(server: Server) -> None:
         well(server, "job", "cancel", job_id)
         job = loaded(server, "job", "show", job_id, "--json")
         assert (job["Status"], job["Code"]) == ("Fail", "OperationCanceled")
-        well(server, "job", "retry", job_id)
+        assert well(server, "job", "retry", job_id) == f"{job_id} is in the queue again\n"
         assert loaded(server, "job", "show", job_id, "--json")["Status"] == "Init"
         assert not (server.bucket / "p").exists()
     finally:

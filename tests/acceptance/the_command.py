@@ -13,9 +13,10 @@ import shlex
 import subprocess
 import sysconfig
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +68,29 @@ def run(
     # file names need not be UTF-8, so what is printed about them need not be
     out, err = (text.decode(errors="surrogateescape") for text in (done.stdout, done.stderr))
     return Done(done.returncode, out, err)
+
+
+@contextmanager
+def started(
+    arguments: Sequence[str], cwd: Path, *, env: dict[str, str] | None = None
+) -> Iterator[tuple[subprocess.Popen[str], IO[str], IO[str]]]:
+    """The command at work, with its standard output and standard error; killed when it is so at the end, too."""
+    process = subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(env or {})},
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            yield process, process.stdout, process.stderr
+        finally:
+            if process.poll() is None:
+                process.kill()
 
 
 def files_in(folder: Path) -> list[str]:

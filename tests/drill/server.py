@@ -115,6 +115,11 @@ class Server:
         """SIGTERM; its exit code."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Until it has ended; its exit code."""
+        assert self._process is not None
         return self._process.wait(DEADLINE_S)
 
     def wait_until_dead(self) -> None:

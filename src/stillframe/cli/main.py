@@ -37,6 +37,9 @@ def run() -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         result = app_for(sys.argv[1:])(standalone_mode=False)
+        if result == INTERRUPTED_EXIT:
+            # Ctrl-C, which comes out of Typer as this number
+            raise KeyboardInterrupt
         return result if isinstance(result, int) else 0
     except typer.TyperException as error:
         # usage errors show themselves together with the command's usage line

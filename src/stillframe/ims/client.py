@@ -29,6 +29,8 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
 #: while a job is waited for, a server that is away for so long is an error
 _AWAY_S = 60.0
 _FORM = "application/x-www-form-urlencoded"
+#: the server's own message is for who writes a client
+_WRONG_SECRET = "the AccessKeySecret is wrong, or a proxy changes Host or another header that is signed"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -153,9 +155,12 @@ def answer_of(http: httpx.Client, method: str, url: str, **sent: Any) -> dict[st
     if response.status_code != 200:
         code = str(answer.get("Code", "InternalError"))
         away = response.status_code in (502, 503, 504) or code.startswith("Throttling")
-        # the message of this one is what the server has signed, for who writes a client
-        told = answer.get("Recommend" if code == "SignatureDoesNotMatch" else "Message", response.status_code)
-        raise RequestFailed(code, str(told), transient=away)
+        told = (
+            _WRONG_SECRET
+            if code == "SignatureDoesNotMatch"
+            else str(answer.get("Message", response.status_code))
+        )
+        raise RequestFailed(code, told, transient=away)
     return answer
 
 

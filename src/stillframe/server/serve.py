@@ -122,21 +122,18 @@ def _run(assembly: Assembly, listener: socket.socket) -> None:
 
         def stop(number: int, frame: FrameType | None) -> None:
             if stopping.is_set() and number == signal.SIGINT:
-                # the second Ctrl-C: what is in work is given back, and all is left behind in order
+                # the second Ctrl-C: nobody is waited for, but all is left behind in order
                 server.force_exit = True
                 assembly.hurry()
-            stopping.set()
-            server.end()
+            elif not stopping.is_set():
+                stopping.set()
+                server.end()
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
     server.run(sockets=[listener])
-    if tasks := assembly.running.number:
-        log.info(
-            "draining: what is in work may go on for a while; Ctrl-C gives it back to the queue at once",
-            tasks=tasks,
-            most_s=assembly.settings.drain_seconds,
-        )
+    # a second Ctrl-C gives back at once what is in work
+    log.info("draining", tasks=assembly.running.number, most_seconds=assembly.settings.drain_seconds)
 
 
 class _Server(uvicorn.Server):
