@@ -256,7 +256,9 @@ def test_ctrl_c_leaves_the_job_alone(server: Server) -> None:
 
 
 def test_the_last_key(server: Server) -> None:
-    active = [key["AccessKeyId"] for key in loaded(server, "key", "list", "--json") if key["Status"] == "active"]
+    active = [
+        key["AccessKeyId"] for key in loaded(server, "key", "list", "--json") if key["Status"] == "active"
+    ]
     active += [loaded(server, "key", "create", "--json")["AccessKeyId"]]
     try:
         for key_id in active:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from stillframe.catalog.templates import SYSTEM_TEMPLATES
 from stillframe.cli.main import app_for
 from stillframe.errors import ConfigError
 from stillframe.media.config import CHOICES, RANGES, SnapshotConfig, SpriteSnapshotConfig, wire_name
@@ -18,10 +19,12 @@ from stillframe.media.config_json import parse
 from stillframe.media.geometry import place, sheet_geometry
 from stillframe.media.shotlist import shot_list
 from stillframe.settings import Settings
+from stillframe.telemetry import Metrics
 
 TEXT = (Path(__file__).parents[2] / "docs" / "parameters.md").read_text(encoding="utf-8")
 SETTINGS = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
 SERVICE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
+OPERATING = (Path(__file__).parents[2] / "docs" / "operating.md").read_text(encoding="utf-8")
 ALL_COMMANDS = get_command(app_for([])).commands  # type: ignore[attr-defined]
 COMMANDS = {name: ALL_COMMANDS[name] for name in ("snap", "probe", "lint")}
 SERVICE_COMMANDS = {
@@ -53,6 +56,21 @@ PARAMETERS = {
     row["JSON"].strip("`"): row
     for row in rows_under("JSON", "Python", "option", "type", "allowed", "default", "unit", "what it is")
 }
+
+
+def test_every_system_template_is_what_its_row_says() -> None:
+    rows = rows_under("TemplateId", "what it makes", "its config")
+    told = {row["TemplateId"].strip("`"): json.loads(row["its config"].strip("`")) for row in rows}
+    assert told == SYSTEM_TEMPLATES
+
+
+def test_every_metric_of_ours_has_its_row() -> None:
+    names = {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in Metrics().registry.collect()
+    }
+    rows = set(re.findall(r"^\| `(stillframe_\w+)` \|", OPERATING, re.MULTILINE))
+    assert rows == {name for name in names if name.startswith("stillframe_")}
 
 
 def test_every_parameter_has_its_row_and_no_other_has() -> None:
