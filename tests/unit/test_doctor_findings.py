@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+import time
+
 import pytest
 
 from stillframe.sandbox.layers import Layers
+from stillframe.server.clock import is_kept_right, read_timex
 from stillframe.server.doctor import MOST_APART_S, clock_finding, sandbox_findings
 
 WHOLE = Layers(seccomp=True, rlimits=True, landlock=4, network_namespace=True, unprivileged=True)
@@ -34,3 +38,17 @@ def test_clocks_that_are_apart_are_told(way: int) -> None:
     assert (apart.state, apart.subject) == ("wrong", "clock")
     assert "60 s apart" in apart.text
     assert "NTP" in apart.remedy
+
+
+def test_a_clock_that_nobody_sets_is_told() -> None:
+    now_s = time.time()
+    assert [clock_finding(now_s, now_s, kept).state for kept in (True, False, None)] == ["ok", "note", "ok"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_what_the_kernel_says_of_the_clock() -> None:
+    """Its fields are where we look for them: the time among them is the time."""
+    told = read_timex()
+    assert told is not None
+    assert abs(told.seconds - time.time()) < 60
+    assert is_kept_right() is (told.status & 0x40 == 0)

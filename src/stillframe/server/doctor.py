@@ -29,6 +29,7 @@ from stillframe.ims.wire import VERSION
 from stillframe.keyring import FILE_NAME, Keyring
 from stillframe.sandbox.layers import Layers, available_layers
 from stillframe.server.address import address_of
+from stillframe.server.clock import is_kept_right
 from stillframe.server.operator import opened
 from stillframe.settings import Settings
 
@@ -88,7 +89,7 @@ def _database(database: Database) -> Iterator[Finding]:
         ).one()
         ours = (began + time.time()) / 2
     yield Finding("database", "ok", f"PostgreSQL {version} answers")
-    yield clock_finding(ours, float(theirs))
+    yield clock_finding(ours, float(theirs), is_kept_right())
     yield sessions_finding(database.engine.url)
     try:
         migrations.check(database.engine)
@@ -98,17 +99,24 @@ def _database(database: Database) -> Iterator[Finding]:
         yield Finding("database revision", "ok", f"{migrations.newest()}, as this Stillframe needs")
 
 
-def clock_finding(ours_s: float, theirs_s: float) -> Finding:
-    """This machine's clock beside the database's, both in Unix time."""
+def clock_finding(ours_s: float, theirs_s: float, kept_right: bool | None = None) -> Finding:
+    """This machine's clock beside the database's, both in Unix time; and what its kernel says of it."""
     apart_s = abs(ours_s - theirs_s)
-    if apart_s <= MOST_APART_S:
-        return Finding("clock", "ok", "the same as the database's")
-    return Finding(
-        "clock",
-        "wrong",
-        f"this machine's and the database's are {apart_s:.0f} s apart",
-        "set both machines' clocks, best by NTP: signatures and links depend on them",
-    )
+    if apart_s > MOST_APART_S:
+        return Finding(
+            "clock",
+            "wrong",
+            f"this machine's and the database's are {apart_s:.0f} s apart",
+            "set both machines' clocks, best by NTP: signatures and links depend on them",
+        )
+    if kept_right is False:
+        return Finding(
+            "clock",
+            "note",
+            "the same as the database's; this machine's kernel says that nothing keeps it right",
+            "let NTP set it (timedatectl shows): callers whose clocks are 15 minutes off are refused",
+        )
+    return Finding("clock", "ok", "the same as the database's" + (", and kept right" if kept_right else ""))
 
 
 def sessions_finding(url: URL) -> Finding:
