@@ -20,6 +20,7 @@ from stillframe.media.plan import (
     run_cost_s,
     runs,
     stretches,
+    threads_that_fit,
 )
 
 GOPS = [0, 100, 200, 300]
@@ -256,3 +257,23 @@ def test_everything_costs_something(codec: str, pixels: int) -> None:
 
     assert costs.seek_s > 0
     assert costs.keyframe_s > costs.frame_s > 0
+
+
+@pytest.mark.parametrize(
+    ("pixels", "bytes_a_pixel", "most"),
+    [
+        (192 * 108, 1.5, 1000),
+        (1920 * 1080, 1.5, 12),
+        (1920 * 1080, 3.0, 6),
+        (3840 * 2160, 1.5, 5),
+        (3840 * 2160, 3.0, 3),
+        (3840 * 2160, 6.0, 1),
+        (7680 * 4320, 3.0, 1),
+        (0, 0.0, 1000),
+    ],
+)
+def test_threads_are_as_many_as_memory_has_room_for(pixels: int, bytes_a_pixel: float, most: int) -> None:
+    """In the gibibyte that a decoding child has."""
+    fit = threads_that_fit(pixels, bytes_a_pixel, 1 << 30)
+    assert fit == most if most < 1000 else fit >= most
+    assert threads_that_fit(pixels, bytes_a_pixel, 0) == 1
