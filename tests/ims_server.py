@@ -19,9 +19,12 @@ from starlette.routing import Mount
 from ims_signer import Acs3, RpcV1, Signed
 from jobs_in_memory import JobsInMemory
 from stillframe.accounts.signatures import KeyFacts, TokenState
+from stillframe.catalog.templates import Templates
+from stillframe.database.engine import Database, make_engine
 from stillframe.ims.action import Services
 from stillframe.ims.endpoint import Endpoint, Served
 from stillframe.server.connections import connection_options
+from stillframe.service.templates import TemplateKeeper
 
 DEADLINE_S = 20
 GOOD = Acs3("testAK", "testSecret")
@@ -67,8 +70,10 @@ class ImsServer:
         return f"127.0.0.1:{self.port}"
 
     def endpoint(self) -> Endpoint:
+        # what is asked of them here ends before there is a question to the database
+        templates = Templates(Database(make_engine("postgresql://127.0.0.1:1/none")))
         return Endpoint(
-            Services(snapshot_jobs=self.jobs),
+            Services(self.jobs, templates, TemplateKeeper(templates)),
             keys=KEYS.get,
             nonces=self.nonces,
             tokens=lambda token, _: TOKENS.get(token, TokenState.MALFORMED),

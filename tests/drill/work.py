@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from stillframe import MemorySink, shoot
-from stillframe.catalog.templates import template_config
+from stillframe.catalog.system_templates import SYSTEM_TEMPLATES
 from stillframe.media import config_json
 from stillframe.testing import Clip, barcode, videos
 
@@ -67,7 +67,7 @@ def numbers_in(kind: Kind, files: Mapping[str, bytes]) -> tuple[int, ...]:
 
 
 def _good(name: str, clip: Clip, output: str, overwrite: Mapping[str, Any]) -> Kind:
-    config = config_json.parse(config_json.merge(template_config(TEMPLATE), overwrite))
+    config = config_json.parse(config_json.merge(SYSTEM_TEMPLATES[TEMPLATE], overwrite))
     sink = MemorySink(output, config)
     report = shoot(clip.path, sink, config, threads=1)
     kind = Kind(name, f"in/{clip.path.name}", output, overwrite, None, sink.files)

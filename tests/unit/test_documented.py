@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from stillframe.catalog.templates import SYSTEM_TEMPLATES
+from stillframe.catalog.system_templates import SYSTEM_TEMPLATES
 from stillframe.cli.main import app_for
 from stillframe.errors import ConfigError
 from stillframe.media.config import CHOICES, RANGES, SnapshotConfig, SpriteSnapshotConfig, wire_name

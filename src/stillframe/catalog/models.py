@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, String, func, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from stillframe.database.base import Base
+from stillframe.media.config import SnapshotType
 
 
 class BucketRow(Base):
@@ -20,6 +23,28 @@ class BucketRow(Base):
     place: Mapped[str]
     region: Mapped[str] = mapped_column(String(32))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class TemplateRow(Base):
+    """A stored snapshot config. `config` is on the wire's keys, as its owner wrote it."""
+
+    __tablename__ = "templates"
+    __table_args__ = (
+        CheckConstraint("type IN ('Normal', 'Sprite', 'WebVtt')", name="type"),
+        Index("ix_templates_account_created", "account_id", "created_at", "template_id"),
+        Index("uq_templates_default", "account_id", "type", unique=True, postgresql_where=text("is_default")),
+    )
+
+    template_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.account_id"))
+    name: Mapped[str] = mapped_column(String(128))
+    type: Mapped[SnapshotType] = mapped_column(String(8))
+    config: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    is_default: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    modified_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), onupdate=func.clock_timestamp()
+    )
 
 
 class PipelineRow(Base):

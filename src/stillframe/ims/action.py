@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_pascal
 
 from stillframe.accounts.signatures import Caller
+from stillframe.catalog.templates import Templates
 from stillframe.ims.errors import ApiError, shown
 from stillframe.service.ports import SnapshotJobs
+from stillframe.service.templates import TemplateKeeper
 
 
 class RequestModel(BaseModel):
@@ -42,6 +44,8 @@ class Services:
     """The use cases that the actions stand on."""
 
     snapshot_jobs: SnapshotJobs
+    templates: Templates
+    template_keeper: TemplateKeeper
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 A request is read whole, and goes its whole way in one thread: action and version, signature, authorisation,
 throttle, parameters, use case, answer. What comes first in this order is what a caller hears about.
 
-    Mount("/", Endpoint(Services(snapshot_jobs=...), keys=..., nonces=...))
+    Mount("/", Endpoint(services, keys=..., nonces=...))
 
 It answers for every other path and method, too, so it stands last among the routes. The HTTP server before it must
 let heads of `body.MAX_HEAD_BYTES` through, since SDKs put all parameters into the query.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 
-from stillframe.ims import snapshot_jobs
+from stillframe.ims import snapshot_jobs, templates
 from stillframe.ims.action import Action
 from stillframe.ims.errors import ApiError, shown
 from stillframe.ims.wire import VERSION, ActionName
 
-ACTIONS: Mapping[str, Action] = {action.name: action for action in snapshot_jobs.ACTIONS}
+ACTIONS: Mapping[str, Action] = {
+    action.name: action for group in (snapshot_jobs, templates) for action in group.ACTIONS
+}
 
 
 def find(name: ActionName) -> Action:

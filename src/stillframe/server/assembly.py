@@ -19,6 +19,7 @@ from stillframe.accounts.accounts import FIRST_ACCOUNT, Accounts
 from stillframe.accounts.keys import AccessKeys, NewKey, UsedNonces
 from stillframe.catalog.buckets import Buckets
 from stillframe.catalog.pipelines import Pipelines
+from stillframe.catalog.templates import Templates
 from stillframe.database import migrations
 from stillframe.database.engine import Database, is_transient, make_engine
 from stillframe.errors import StillframeError, Unavailable
@@ -39,6 +40,7 @@ from stillframe.server.cleaning import Cleaner
 from stillframe.server.files import file_routes
 from stillframe.server.proxies import BehindProxies
 from stillframe.service.snapshot_jobs import SnapshotJobs
+from stillframe.service.templates import TemplateKeeper
 from stillframe.settings import Settings
 from stillframe.storage.bucket import Bucket
 from stillframe.telemetry import Metrics
@@ -77,6 +79,7 @@ class Assembly:
         self.nonces = UsedNonces(self.database)
         self.buckets = Buckets(self.database)
         self.pipelines = Pipelines(self.database)
+        self.templates = Templates(self.database)
         self.queue = Queue()
         self.running = Running()
         #: where clients find the server; known for sure once it listens
@@ -85,6 +88,7 @@ class Assembly:
             self.database,
             self.queue,
             self.buckets,
+            self.templates,
             self.running,
             public_url=lambda: self.public_url,
             signing_key=self.keyring.hmac_key(_FILES),
@@ -172,7 +176,7 @@ class Assembly:
     def app(self) -> ASGIApp:
         """The application: files, health, metrics, and the API at `/`."""
         endpoint = Endpoint(
-            Services(snapshot_jobs=self.jobs),
+            Services(self.jobs, self.templates, TemplateKeeper(self.templates)),
             keys=self.keys.find,
             nonces=self.nonces,
             is_unavailable=is_transient,

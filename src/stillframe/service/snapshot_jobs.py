@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, undefer
 from stillframe.catalog.buckets import Buckets, BucketView
 from stillframe.catalog.pipelines import PipelineView
 from stillframe.catalog.references import find_references
-from stillframe.catalog.templates import template_config
+from stillframe.catalog.templates import Templates
 from stillframe.database.engine import Database
 from stillframe.errors import (
     ConfigError,
@@ -62,6 +62,7 @@ class SnapshotJobs:
         database: Database,
         queue: Queue,
         buckets: Buckets,
+        templates: Templates,
         running: Running,
         *,
         public_url: Callable[[], str],
@@ -73,6 +74,7 @@ class SnapshotJobs:
         self._database = database
         self._queue = queue
         self._buckets = buckets
+        self._templates = templates
         self._running = running
         self._public_url = public_url
         self._signing_key = signing_key
@@ -99,7 +101,9 @@ class SnapshotJobs:
         """All that a job begins with. Raises ConfigError and NotFound for what is not right."""
         source, target, pipeline = self._references(account_id, request)
         wire = config_json.merge(
-            template_config(request.template_id) if request.template_id is not None else {},
+            self._templates.config(account_id, request.template_id)
+            if request.template_id is not None
+            else {},
             request.overwrite or {},
             request.extensions or {},
         )

@@ -1,0 +1,212 @@
+"""The actions of templates: the snapshot family. IMS has others, for which there is a clear NotSupport."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from stillframe.catalog.templates import SystemTemplate, TemplateFilter, TemplateView
+from stillframe.catalog.templates import system_template as find_system_template
+from stillframe.catalog.templates import system_templates as find_system_templates
+from stillframe.errors import NotSupported
+from stillframe.ims.action import Action, Context
+from stillframe.ims.errors import ApiError
+from stillframe.ims.models_snapshot_jobs import SuccessAnswer
+from stillframe.ims.models_templates import (
+    CreateCustomTemplateAnswer,
+    CreateCustomTemplateRequest,
+    CreatedTemplateView,
+    CustomTemplateView,
+    GetCustomTemplateAnswer,
+    GetCustomTemplateRequest,
+    GetSystemTemplateAnswer,
+    ListCustomTemplatesAnswer,
+    ListCustomTemplatesRequest,
+    ListSystemTemplatesAnswer,
+    ListSystemTemplatesRequest,
+    SystemTemplateView,
+    TemplateRequest,
+    UpdateCustomTemplateRequest,
+)
+from stillframe.media.config import SnapshotType
+
+_SNAPSHOTS = 2
+_SUBTYPES: Mapping[int, SnapshotType] = {1: "Normal", 2: "Sprite", 3: "WebVtt"}
+_NUMBERS = {name: number for number, name in _SUBTYPES.items()}
+
+
+def create(context: Context, request: CreateCustomTemplateRequest) -> CreateCustomTemplateAnswer:
+    """Store a config."""
+    _demand_snapshots(request.type)
+    type = _SUBTYPES[request.subtype] if request.subtype is not None else None
+    made = context.services.template_keeper.create(
+        context.caller.account_id, request.name, type, request.template_config
+    )
+    return CreateCustomTemplateAnswer(
+        custom_template=CreatedTemplateView(**_own(made) | {"subtype": made.type, "subtype_name": None})
+    )
+
+
+def update(context: Context, request: UpdateCustomTemplateRequest) -> SuccessAnswer:
+    """Change a stored config, or its name."""
+    context.services.template_keeper.update(
+        context.caller.account_id, request.template_id, name=request.name, config=request.template_config
+    )
+    return SuccessAnswer()
+
+
+def delete(context: Context, request: TemplateRequest) -> SuccessAnswer:
+    """Remove a stored config; jobs keep theirs."""
+    context.services.templates.delete(context.caller.account_id, request.template_id)
+    return SuccessAnswer()
+
+
+def set_default(context: Context, request: TemplateRequest) -> SuccessAnswer:
+    """Make a template the default one of its Subtype."""
+    context.services.templates.set_default(context.caller.account_id, request.template_id)
+    return SuccessAnswer()
+
+
+def get(context: Context, request: GetCustomTemplateRequest) -> GetCustomTemplateAnswer:
+    """One template, by its id; or a default one."""
+    account_id = context.caller.account_id
+    if request.template_id is not None:
+        found = context.services.templates.get(account_id, request.template_id)
+    elif request.type is None:
+        raise ApiError("MissingParameter", path="TemplateId")
+    else:
+        _demand_snapshots(request.type)
+        found = context.services.templates.default(account_id, _type_of(request.subtype))
+    return GetCustomTemplateAnswer(custom_template=CustomTemplateView(**_own(found)))
+
+
+def list_custom(context: Context, request: ListCustomTemplatesRequest) -> ListCustomTemplatesAnswer:
+    """The account's templates, page by page."""
+    _demand_snapshots(request.type)
+    found, total = context.services.templates.page(
+        context.caller.account_id,
+        TemplateFilter(_type_of(request.subtype), request.name, request.template_id),
+        newest_first=request.order_by == "CreationTime:Desc",
+        number=request.page_number,
+        size=request.page_size,
+    )
+    views = [CustomTemplateView(**_own(template)) for template in found]
+    return ListCustomTemplatesAnswer(custom_template_list=views, total=total)
+
+
+def get_system(context: Context, request: TemplateRequest) -> GetSystemTemplateAnswer:
+    """One system template."""
+    found = find_system_template(request.template_id)
+    return GetSystemTemplateAnswer(system_template=SystemTemplateView(**_shared(found)))
+
+
+def list_system(context: Context, request: ListSystemTemplatesRequest) -> ListSystemTemplatesAnswer:
+    """The templates that every account has, page by page."""
+    families = {int(part) for part in request.type.split(",")}
+    if _SNAPSHOTS not in families:
+        _demand_snapshots(min(families))
+    wanted = TemplateFilter(_type_of(request.subtype), request.name, request.template_id)
+    found = find_system_templates(wanted) if request.status != "Invisible" else []
+    first = (request.page_number - 1) * request.page_size
+    views = [SystemTemplateView(**_shared(one)) for one in found[first : first + request.page_size]]
+    return ListSystemTemplatesAnswer(system_template_list=views, total=len(found))
+
+
+ACTIONS = (
+    Action(
+        "CreateCustomTemplate",
+        "Store a snapshot config under an id that jobs can name.",
+        "write",
+        CreateCustomTemplateRequest,
+        CreateCustomTemplateAnswer,
+        create,
+    ),
+    Action(
+        "UpdateCustomTemplate",
+        "Change a template; jobs that were submitted with it keep the config that they have.",
+        "write",
+        UpdateCustomTemplateRequest,
+        SuccessAnswer,
+        update,
+    ),
+    Action(
+        "DeleteCustomTemplate",
+        "Remove a template; jobs that were submitted with it keep the config that they have.",
+        "write",
+        TemplateRequest,
+        SuccessAnswer,
+        delete,
+    ),
+    Action(
+        "SetDefaultCustomTemplate",
+        "Make a template the default one of its Subtype.",
+        "write",
+        TemplateRequest,
+        SuccessAnswer,
+        set_default,
+    ),
+    Action(
+        "GetCustomTemplate",
+        "A template, or the default one of a Subtype.",
+        "read",
+        GetCustomTemplateRequest,
+        GetCustomTemplateAnswer,
+        get,
+    ),
+    Action(
+        "ListCustomTemplates",
+        "The templates of an account, page by page.",
+        "read",
+        ListCustomTemplatesRequest,
+        ListCustomTemplatesAnswer,
+        list_custom,
+    ),
+    Action(
+        "GetSystemTemplate",
+        "A template that every account has.",
+        "read",
+        TemplateRequest,
+        GetSystemTemplateAnswer,
+        get_system,
+    ),
+    Action(
+        "ListSystemTemplates",
+        "The templates that every account has.",
+        "read",
+        ListSystemTemplatesRequest,
+        ListSystemTemplatesAnswer,
+        list_system,
+    ),
+)
+
+
+def _demand_snapshots(type: int) -> None:
+    if type != _SNAPSHOTS:
+        raise NotSupported("Type", type, f"{_SNAPSHOTS}: there are snapshot templates only")
+
+
+def _type_of(subtype: int | None) -> SnapshotType | None:
+    return None if subtype is None else _SUBTYPES[subtype]
+
+
+def _own(template: TemplateView) -> dict[str, Any]:
+    return {
+        **_shared(template),
+        "create_time": template.created_at,
+        "modified_time": template.modified_at,
+        "is_default": template.is_default,
+    }
+
+
+def _shared(template: TemplateView | SystemTemplate) -> dict[str, Any]:
+    return {
+        "template_id": template.template_id,
+        "template_name": template.name,
+        "type": _SNAPSHOTS,
+        "type_name": "SnapshotTemplate",
+        "subtype": _NUMBERS[template.type],
+        "subtype_name": template.type,
+        "template_config": json.dumps(dict(template.config), separators=(",", ":"), ensure_ascii=False),
+        "status": "Normal",
+    }
