@@ -42,6 +42,8 @@ class JobsByHand:
         self.bucket = Path(first.place.removeprefix("fs:"))
         videos.make(self.bucket / "long.mp4", frames=200)
         self.decoder: Decoder = Unlocked()
+        #: the worker's tasks; with another than the assembly's it is one of another process
+        self.running = self.assembly.running
 
     @property
     def steps(self) -> Steps:
@@ -51,21 +53,28 @@ class JobsByHand:
             made.queue,
             made.buckets,
             self.decoder,
-            made.running,
+            self.running,
             made.metrics,
             slots=1,
             attempts=made.settings.slice_attempts,
         )
 
-    def submit(self, count: int) -> str:
-        overwrite = {"Type": "Normal", "FrameType": "normal", "Count": count}
+    def submit(
+        self,
+        count: int,
+        output: str = "oss://local/out/{Count}.png",
+        *,
+        priority: int | None = None,
+        **overwrite: Any,
+    ) -> str:
         request = SubmitRequest(
             input_type="OSS",
             input_media="oss://local/long.mp4",
             output_type="OSS",
-            output_media="oss://local/out/{Count}.png",
+            output_media=output,
             template_id=None,
-            overwrite=overwrite,
+            overwrite={"Type": "Normal", "FrameType": "normal", "Count": count, **overwrite},
+            priority=priority,
         )
         return self.assembly.jobs.submit(self.account_id, request)
 
@@ -88,6 +97,10 @@ class JobsByHand:
         """Do what waits, and what comes of it, to the end."""
         while tasks := self.waiting():
             self.do(tasks[0])
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        """What a metric says now; None when it says nothing."""
+        return self.assembly.metrics.registry.get_sample_value(f"stillframe_{name}", labels)
 
     def state(self) -> list[list[Any]]:
         """All that is known of all jobs."""

@@ -14,6 +14,7 @@ from stillframe.errors import ChildKilled
 from stillframe.jobs import lifecycle
 from stillframe.jobs.queue import DEAD_AFTER_S
 from stillframe.jobs.repair import repair
+from stillframe.jobs.running import Running
 from stillframe.media import plan
 from stillframe.sandbox.unlocked import Unlocked
 
@@ -107,6 +108,8 @@ def test_a_frozen_worker_changes_nothing(jobs: JobsByHand, meanwhile: str, break
             raise ChildKilled("crash", "it died")
 
     jobs.decoder = Interrupted(the_world_goes_on)
+    # of another process: nobody here can tell it to stop, nor wait for it
+    jobs.running = Running()
     steps = jobs.steps
     steps.render(**frozen.arguments, starts=0)
     (before,) = left
