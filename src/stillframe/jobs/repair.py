@@ -69,6 +69,8 @@ class Keeper:
         self._worker = worker
         self._metrics = metrics
         self._also = also
+        #: pipelines that the metrics of the queue tell of
+        self._measured: set[str] = set()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stillframe-keeper", daemon=True)
 
@@ -94,8 +96,12 @@ class Keeper:
                 log.warning("the repair could not be done", error=str(error))
 
     def _measure(self, session: Session) -> None:
-        self._metrics.queue_tasks.clear()
-        self._metrics.queue_age.clear()
-        for pipeline_id, tasks, age_s in self._queue.depth(session):
+        depth = {pipeline_id: (tasks, age_s) for pipeline_id, tasks, age_s in self._queue.depth(session)}
+        for pipeline_id, (tasks, age_s) in depth.items():
             self._metrics.queue_tasks.labels(pipeline=pipeline_id).set(tasks)
             self._metrics.queue_age.labels(pipeline=pipeline_id).set(age_s)
+        # those that are left are not taken away in between: somebody may read them at this very moment
+        for pipeline_id in self._measured - depth.keys():
+            self._metrics.queue_tasks.remove(pipeline_id)
+            self._metrics.queue_age.remove(pipeline_id)
+        self._measured = {*depth}
