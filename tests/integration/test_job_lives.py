@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import URL
+from sqlalchemy.orm import Session
 
 from jobs_by_hand import Interrupted, JobsByHand, jobs_by_hand
 from stillframe.errors import ChildKilled
 from stillframe.jobs import lifecycle
-from stillframe.jobs.queue import DEAD_AFTER_S
+from stillframe.jobs.queue import DEAD_AFTER_S, Handlers, Worker
 from stillframe.jobs.repair import repair
 from stillframe.jobs.running import Running
 from stillframe.media import plan
+from stillframe.media.survey import Survey
 from stillframe.sandbox.unlocked import Unlocked
 
 ONE_SLICE, SLICES = 3, 20
+DEADLINE_S = 30
 
 
 @pytest.fixture
@@ -121,6 +126,80 @@ def test_a_frozen_worker_changes_nothing(jobs: JobsByHand, meanwhile: str, break
     if meanwhile != "deleted":
         jobs.do_all()
         demand_success(jobs, job_id, SLICES)
+
+
+@pytest.mark.parametrize("meanwhile", ["failed", "a new life"])
+def test_a_frozen_survey_is_not_kept(jobs: JobsByHand, meanwhile: str) -> None:
+    """That of a single slice is written down at once, and nobody has looked at its job since the beginning."""
+    job_id = jobs.submit(ONE_SLICE)
+    frozen = jobs.waiting()[0]
+    left = []
+
+    class Slow(Unlocked):
+        def survey_and_render(self, *arguments: Any) -> Any:
+            *others, work = arguments
+
+            def keep(survey: Survey) -> None:
+                jobs.sql("UPDATE jobs SET status = 'Fail', code = 'OperationDenied'")
+                if meanwhile == "a new life":
+                    jobs.assembly.jobs.retry(jobs.account_id, job_id)
+                left.append(jobs.state())
+                work.on_survey(survey)
+
+            return super().survey_and_render(*others, replace(work, on_survey=keep))
+
+    jobs.decoder, jobs.running = Slow(), Running()
+    jobs.steps.survey(**frozen.arguments, starts=0)
+    assert [jobs.state()] == left
+    assert not (jobs.bucket / "out").exists()
+    jobs.decoder = Unlocked()
+    jobs.do_all()
+    if meanwhile == "a new life":
+        demand_success(jobs, job_id, ONE_SLICE)
+
+
+def test_two_repairs_at_the_same_moment(jobs: JobsByHand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process's finds somebody at it, and leaves what is lost to that."""
+    job_id = jobs.submit(SLICES)
+    jobs.sql("DELETE FROM procrastinate_jobs")
+    put_back_stalled, mended = jobs.assembly.queue.put_back_stalled, []
+
+    def meanwhile(session: Session) -> int:
+        if not mended:
+            mended.append(mend(jobs))
+        return put_back_stalled(session)
+
+    monkeypatch.setattr(jobs.assembly.queue, "put_back_stalled", meanwhile)
+    mended.append(mend(jobs))
+    assert mended == [0, 1]
+    jobs.do_all()
+    demand_success(jobs, job_id, SLICES)
+
+
+def test_the_larger_priority_comes_first(jobs: JobsByHand, database_url: URL) -> None:
+    """A job's slices and its end have it, too."""
+    low, middle, high = (jobs.submit(SLICES, priority=priority) for priority in (2, None, 9))
+    begun: list[str] = []
+    all_begun = threading.Event()
+
+    def survey(job_id: str, epoch: int, starts: int) -> None:
+        begun.append(job_id)
+        if len(begun) == 3:
+            all_begun.set()
+
+    worker = Worker(database_url, Handlers(survey, lambda *_: None, lambda *_: None), slots=1)
+    worker.start()
+    assert all_begun.wait(DEADLINE_S)
+    worker.stop()
+    assert worker.join(DEADLINE_S)
+    assert begun == [high, middle, low]
+
+    jobs.steps.survey(high, 1, starts=0)
+    seen = set()
+    while tasks := jobs.waiting():
+        seen |= {*jobs.sql("SELECT task_name, priority FROM procrastinate_jobs")}
+        jobs.do(tasks[0])
+    assert seen == {("render", 9), ("finish", 9)}
 
 
 @pytest.mark.parametrize("paused", ["before the submit", "after it"])
