@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from sqlalchemy import URL, text
@@ -40,7 +42,7 @@ class JobsByHand:
         assert account_id is not None
         self.account_id = account_id
         self.bucket = Path(first.place.removeprefix("fs:"))
-        videos.make(self.bucket / "long.mp4", frames=200)
+        (self.bucket / "long.mp4").write_bytes(_video())
         self.decoder: Decoder = Unlocked()
         #: the worker's tasks; with another than the assembly's it is one of another process
         self.running = self.assembly.running
@@ -123,6 +125,13 @@ def jobs_by_hand(url: URL, folder: Path) -> Iterator[JobsByHand]:
         yield made
     finally:
         made.assembly.database.close()
+
+
+@cache
+def _video() -> bytes:
+    """The same for all tests of a process: to make it takes longer than anything else here."""
+    with TemporaryDirectory() as folder:
+        return videos.make(Path(folder) / "long.mp4", frames=200).path.read_bytes()
 
 
 class Interrupted(Unlocked):
