@@ -103,6 +103,43 @@ def test_the_new_content_takes_the_old_ones_place(bucket: LocalBucket) -> None:
     assert names_in(bucket.root) == ["x"]
 
 
+def test_what_is_written_is_on_the_disk_before_it_has_its_name(
+    bucket: LocalBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Content, then name, then the folder that holds the name: no power cut leaves a file with a part in it."""
+    (bucket.root / "a").mkdir()
+    fsync, replace = os.fsync, os.replace
+    done: list[tuple[str, int, int]] = []
+
+    def settled(descriptor: int) -> None:
+        facts = os.fstat(descriptor)
+        done.append(("settled", facts.st_ino, 0 if stat.S_ISDIR(facts.st_mode) else facts.st_size))
+        fsync(descriptor)
+
+    def named(source: bytes, target: bytes, **folders: int) -> None:
+        replace(source, target, **folders)
+        done.append(("named", (bucket.root / "a" / os.fsdecode(target)).stat().st_ino, 0))
+
+    monkeypatch.setattr(os, "fsync", settled)
+    monkeypatch.setattr(os, "replace", named)
+    bucket.write("a/x", b"whole")
+    file, folder = (path.stat().st_ino for path in (bucket.root / "a" / "x", bucket.root / "a"))
+    assert done == [("settled", file, 5), ("named", file, 0), ("settled", folder, 0)]
+
+
+def test_a_new_folder_is_on_the_disk_as_well(bucket: LocalBucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    fsync, settled = os.fsync, []
+
+    def settle(descriptor: int) -> None:
+        settled.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", settle)
+    bucket.write("a/b/x", b"whole")
+    held_by = [bucket.root, bucket.root / "a", bucket.root / "a" / "b" / "x", bucket.root / "a" / "b"]
+    assert settled == [path.stat().st_ino for path in held_by]
+
+
 def test_an_open_object_has_a_read_only_descriptor(bucket: LocalBucket) -> None:
     bucket.write("x", b"0123456789")
     with bucket.open_source("x") as source:
