@@ -23,6 +23,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from stillframe import SnapshotConfig, SpriteSnapshotConfig, shoot
+from stillframe.errors import Unavailable
 from stillframe.jobs.outputs import JobSink
 from stillframe.media.sink import names_for
 from stillframe.server import files
@@ -46,17 +47,20 @@ NOT_VALID, EXPIRED, MISSING = (
 
 @dataclass
 class Site:
-    """A server of files, its one bucket and what its clock says."""
+    """A server of files, its one bucket and what its clock says. `catalog_is_away`: buckets are not found just now."""
 
     bucket: LocalBucket
     address: str = ""
     now: float = NOW
+    catalog_is_away: bool = False
 
     def link(self, key: str, scope: Scope | None = None) -> str:
         path = signed_path("local", key, expires_at=EXPIRES_AT, signing_key=KEY, scope=scope)
         return self.address + path
 
     async def find_bucket(self, name: str) -> Bucket | None:
+        if self.catalog_is_away:
+            raise Unavailable("database")
         return self.bucket if name == "local" else None
 
     def descriptors(self, key: str) -> int:
@@ -341,6 +345,32 @@ def test_a_disk_that_is_away(site: Site) -> None:
         away.rename(site.bucket.root)
     assert (response.status_code, response.headers["retry-after"]) == (503, "5")
     assert str(site.bucket.root) not in response.text
+    assert httpx.get(site.link("a/x.jpg")).content == PICTURE
+
+
+def test_a_catalog_that_is_away(site: Site) -> None:
+    """The link may well be good: it is to be tried again, and the answer is no more to be trusted than another."""
+    site.catalog_is_away = True
+    try:
+        response, forged = httpx.get(site.link("a/x.jpg")), httpx.get(site.link("a/x.jpg") + "x")
+    finally:
+        site.catalog_is_away = False
+    headers = {name: value for name, value in response.headers.items() if name not in ("date", "server")}
+    assert (response.status_code, response.text) == (503, "The file cannot be read at the moment.\n")
+    assert headers == {
+        "access-control-allow-origin": "*",
+        "access-control-expose-headers": "Accept-Ranges, Content-Length, Content-Range, ETag, Last-Modified",
+        "cache-control": "no-store",
+        "content-length": str(len(response.content)),
+        "content-security-policy": "sandbox",
+        "content-type": "text/plain; charset=utf-8",
+        "cross-origin-resource-policy": "cross-origin",
+        "referrer-policy": "no-referrer",
+        "retry-after": "5",
+        "x-content-type-options": "nosniff",
+    }
+    # whoever has no good link is told nothing of the catalog
+    assert (forged.status_code, forged.text) == (403, NOT_VALID)
     assert httpx.get(site.link("a/x.jpg")).content == PICTURE
 
 
