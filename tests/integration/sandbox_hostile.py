@@ -79,9 +79,23 @@ def ask_and_never_read(connection: socket.socket) -> None:
         connection.sendall(message(Kind.READ, number, 0, MAX_READ))
 
 
-def flood_of_progress(connection: socket.socket) -> None:
+def ask_for_bytes_and_never_read(connection: socket.socket) -> None:
+    for number in range(1, 1 << 30):
+        connection.sendall(message(Kind.READ, number, 0, 1))
+
+
+def flood_of(part: bytes) -> Callable[[socket.socket], None]:
+    def flood(connection: socket.socket) -> None:
+        while True:
+            connection.sendall(part)
+
+    return flood
+
+
+def wish_now_and_then(connection: socket.socket) -> None:
     while True:
-        connection.sendall(message(Kind.PROGRESS))
+        connection.sendall(message(Kind.PREFETCH, payload=b"[]"))
+        time.sleep(0.1)
 
 
 def flood_of_reads(connection: socket.socket) -> None:
@@ -170,7 +184,19 @@ AT_ONCE: dict[str, tuple[Callable[[socket.socket], None], str]] = {
     "spin": (spin, "no-progress"),
     "one byte now and then": (trickle, "no-progress"),
     "ask and never read": (ask_and_never_read, "no-progress"),
-    "a flood of progress": (flood_of_progress, "protocol"),
+    "ask for bytes and never read": (ask_for_bytes_and_never_read, "no-progress"),
+    "wish for nothing now and then": (wish_now_and_then, "no-progress"),
+    "a flood of progress": (flood_of(message(Kind.PROGRESS)), "protocol"),
+    "a flood of no ranges": (flood_of(message(Kind.PREFETCH, payload=b"[]")), "protocol"),
+    "a flood of empty ranges": (flood_of(message(Kind.PREFETCH, payload=b"[[0,0]]")), "protocol"),
+    "a flood of ranges behind the end": (
+        flood_of(message(Kind.PREFETCH, payload=f"[[{1 << 40},9]]".encode())),
+        "protocol",
+    ),
+    "a message full of empty ranges": (
+        speak(message(Kind.PREFETCH, payload=b"[" + b"[0,0]," * 99_999 + b"[0,0]]")),
+        "protocol",
+    ),
     "a flood of reads": (flood_of_reads, "protocol"),
     "close": (close, "protocol"),
     "half close": (half_close, "protocol"),

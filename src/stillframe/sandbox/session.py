@@ -33,7 +33,7 @@ Wanted = TypeVar("Wanted")
 
 #: bytes asked for and not taken yet, above which a child is not listened to
 _MOST_UNANSWERED = 16 << 20
-#: what a read is counted as at least, so that reads of a byte come to an end, too
+#: what a read or a range is counted as at least: those of a byte come to an end, too, and few are open at once
 _LEAST_READ = 4 << 10
 _MOST_PROGRESS_A_SECOND = 4
 _LOOK_S = 0.1
@@ -88,8 +88,9 @@ class Session:
         self._limits = limits
         self._read_budget = self._prefetch_budget = 4 * source.size
         self._cancelled = cancelled
-        self._out: deque[memoryview] = deque()
-        self._out_bytes = 0
+        #: what is to be written, and how much less is unanswered once it is
+        self._out: deque[tuple[memoryview, int]] = deque()
+        self._unanswered = 0
         self._asked: dict[int, int] = {}
         self._answers: deque[tuple[int, Future[bytes]]] = deque()
         self._progress_messages = 0
@@ -123,22 +124,21 @@ class Session:
 
     def send(self, payload: bytes = b"", number: int = 0) -> None:
         """Send a frame: the request, or the word to go on. What does not go out at once does so while we listen."""
-        for part in (FRAME.pack(number, len(payload)), payload):
-            self._out.append(memoryview(part))
-            self._out_bytes += len(part)
-        self._write()
+        self._unanswered += len(payload)
+        self._send(payload, number, len(payload))
 
     def messages(self) -> Iterator[Message]:
         """What the child says, until the caller has heard enough. Raises ChildKilled, SourceError."""
+        self._last_progress = time.monotonic()
         while True:
-            # a whole message is progress; and the time that the caller took for one is not the child's
-            self._last_progress = time.monotonic()
             try:
                 message = self._next()
             except Broken as broken:
                 raise ChildKilled("protocol", str(broken)) from broken
             if message is not None:
                 yield message
+                # it was progress; and the time that the caller took for it is not the child's
+                self._last_progress = time.monotonic()
 
     def _next(self) -> Message | None:
         """The next message; None for one that is dealt with here."""
@@ -146,11 +146,14 @@ class Session:
         match kind:
             case Kind.READ:
                 self._read(number, first, length)
+                self._last_progress = time.monotonic()
             case Kind.PROGRESS:
                 self._progress_messages += 1
                 most = 20 + _MOST_PROGRESS_A_SECOND * (time.monotonic() - self._started)
                 _demand(self._progress_messages <= most, "a flood of signs of progress")
+                self._last_progress = time.monotonic()
             case Kind.PREFETCH:
+                # a wish is no progress: one may wish for ever
                 _demand(length <= MAX_JSON[kind], "too long a list of ranges")
                 self._prefetch(self._receive(length))
             case _:
@@ -173,8 +176,10 @@ class Session:
         _demand(0 < length <= MAX_READ, f"a read of {length:,} bytes; {MAX_READ:,} are allowed")
         _demand(offset + length <= self._source.size, "a read beyond the end of the source")
         _demand(number > 0 and number not in self._asked, "a read whose number is taken")
-        self._read_budget -= max(length, _LEAST_READ)
+        counted = max(length, _LEAST_READ)
+        self._read_budget -= counted
         _demand(self._read_budget >= 0, "more reads than a video can need")
+        self._unanswered += counted
         self._asked[number] = length
         future = self._pool.submit(self._source.read_at, offset, length)
         future.add_done_callback(lambda done: self._note_answer(number, done))
@@ -195,20 +200,24 @@ class Session:
             data = answer.result()[:length]
             self.bytes_read += len(data)
             self.reads += 1
-            self.send(data, number)
+            self._send(data, number, max(length, _LEAST_READ))
             self._last_progress = time.monotonic()
 
     def _prefetch(self, payload: bytearray) -> None:
         extents = decoded(payload, list[tuple[int, int]])
         for offset, length in extents:
             _demand(min(offset, length) >= 0 and max(offset, length) < 1 << 63, "an impossible range")
+        # none, and those that lie nowhere, are looked at, too
+        self._prefetch_budget -= _LEAST_READ * (1 + len(extents))
         size = self._source.size
         inside = [
             (offset, min(length, size - offset)) for offset, length in extents if offset < size and length
         ]
         self._prefetch_budget -= sum(length for _, length in inside)
         _demand(self._prefetch_budget >= 0, "more ranges than a video can need")
+        started = time.monotonic()
         self._source.prefetch(inside)
+        self._last_progress += time.monotonic() - started
 
     def _receive(self, length: int) -> bytearray:
         data = bytearray(length)
@@ -229,7 +238,7 @@ class Session:
     def _wait_for_input(self) -> None:
         """Write, and look at the clocks, until the child has said something that we want to hear."""
         while True:
-            listening = self._out_bytes + sum(self._asked.values()) <= _MOST_UNANSWERED
+            listening = self._unanswered <= _MOST_UNANSWERED
             events = (select.POLLIN if listening else 0) | (select.POLLOUT if self._out else 0)
             self._poll.register(self._socket, events)
             ready = dict(self._poll.poll(self._patience_s() * 1000))
@@ -241,21 +250,27 @@ class Session:
             if happened & (select.POLLIN | select.POLLHUP | select.POLLERR):
                 return
 
+    def _send(self, payload: bytes, number: int, counted: int) -> None:
+        self._out.append((memoryview(FRAME.pack(number, len(payload))), 0))
+        self._out.append((memoryview(payload), counted))
+        self._write()
+
     def _write(self) -> None:
         try:
             while self._out:
-                sent = self._socket.send(self._out[0])
-                self._out_bytes -= sent
-                if sent < len(self._out[0]):
-                    self._out[0] = self._out[0][sent:]
+                part, counted = self._out[0]
+                sent = self._socket.send(part)
+                if sent < len(part):
+                    self._out[0] = part[sent:], counted
                 else:
                     self._out.popleft()
+                    self._unanswered -= counted
         except BlockingIOError:
             pass
         except ConnectionError:
             # it has closed its end; what it has said before is still to be heard
+            self._unanswered -= sum(counted for _, counted in self._out)
             self._out.clear()
-            self._out_bytes = 0
 
     def _patience_s(self) -> float:
         """How long to wait before the clocks are looked at again. Raises ChildKilled when one has run out."""
