@@ -1,7 +1,7 @@
 """Children that lie, flood, hang and die: what a decoder that was taken over might say to its parent.
 
-`behave` runs in the sandbox's child. Which behaviour is wanted comes with the request: AllowMissing, which means
-nothing to a child, is its number.
+`behave` runs in the sandbox's child. Which behaviour is wanted comes with the request: the margin of sheets, where none
+is asked for, is its number.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from stillframe.sandbox.child import REQUESTS, answer
 from stillframe.sandbox.wire import MAX_JSON, MAX_READ, MESSAGE, Kind
 
 NOISE = np.random.default_rng(7).bytes(1 << 20)
-SMALL_PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 64, 36) + b"x" * 20 + b"IEND\xaeB`\x82"
+#: of the size that is asked for, so that nothing but its kind is wrong
+A_PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 64, 36) + b"x" * 20 + b"IEND\xaeB`\x82"
 
 #: places in what a survey holds as tuples: Placement, Box, Stretch
 CANVAS, WIDTH, LAST = 0, 2, 1
@@ -34,13 +35,14 @@ Said = tuple[Kind, bytes, int, int]
 Lie = Callable[[Kind, bytes, int, int], Iterator[Said]]
 
 
-def _small_jpeg() -> bytes:
+def _picture(kind: str, width: int, height: int) -> bytes:
     file = BytesIO()
-    Image.new("RGB", (8, 8)).save(file, "JPEG")
+    Image.new("RGB", (width, height)).save(file, kind)
     return file.getvalue()
 
 
-SMALL_JPEG = _small_jpeg()
+SMALL_JPEG, SMALL_PNG = _picture("JPEG", 8, 8), _picture("PNG", 8, 8)
+A_JPEG = _picture("JPEG", 64, 36)
 
 
 def message(kind: int, number: int = 0, first: int = 0, length: int = 0, payload: bytes = b"") -> bytes:
@@ -293,7 +295,7 @@ LIES: dict[str, Lie] = {
         lambda data, number, first: (Kind.STILL, data, number, first + 1)
     ),
     "a still that is smaller": of_still(lambda data, number, first: (Kind.STILL, SMALL_JPEG, number, first)),
-    "a PNG for a JPEG": of_still(lambda data, number, first: (Kind.STILL, SMALL_PNG, number, first)),
+    "a PNG for a JPEG": of_still(lambda data, number, first: (Kind.STILL, A_PNG, number, first)),
     "noise for a JPEG": of_still(lambda data, number, first: (Kind.STILL, NOISE, number, first)),
     "nothing for a JPEG": of_still(lambda data, number, first: (Kind.STILL, b"", number, first)),
     "a JPEG without its end": of_still(lambda data, number, first: (Kind.STILL, data[:-2], number, first)),
@@ -309,6 +311,7 @@ LIES: dict[str, Lie] = {
     "a shot that is skipped": of_json(Kind.SHOT, lambda shot: shot.update(status="skipped")),
     "a shot of an unknown status": of_json(Kind.SHOT, lambda shot: shot.update(status="great")),
     "a missing shot with a frame": of_json(Kind.SHOT, lambda shot: shot.update(status="missing")),
+    "a still of a shot that the survey misses": of_survey(lambda s: s["shots"][1].update(fate="missing")),
     "a missing shot with a still": of_json(
         Kind.SHOT, lambda shot: shot.update(status="missing", actual_pts=None, actual_ms=None)
     ),
@@ -319,21 +322,31 @@ LIES: dict[str, Lie] = {
     "seconds without end": of_json(Kind.DONE, lambda stats: stats.update(seconds={"decode": 1e300})),
 }
 
+#: the same, where PNGs are asked for
+LIES_OF_PNGS: dict[str, Lie] = {
+    "a PNG that is smaller": of_still(lambda data, number, first: (Kind.STILL, SMALL_PNG, number, first)),
+    "a JPEG for a PNG": of_still(lambda data, number, first: (Kind.STILL, A_JPEG, number, first)),
+    "noise for a PNG": of_still(lambda data, number, first: (Kind.STILL, NOISE, number, first)),
+    "nothing for a PNG": of_still(lambda data, number, first: (Kind.STILL, b"", number, first)),
+    "the start of a PNG": of_still(lambda data, number, first: (Kind.STILL, data[:20], number, first)),
+    "a PNG without its end": of_still(lambda data, number, first: (Kind.STILL, data[:-2], number, first)),
+}
+
 HONEST, GREEDY, REFUSING = "honest", "memory without end", "a refusal with escape codes"
-NAMES = [HONEST, GREEDY, REFUSING, *AT_ONCE, *LIES]
+NAMES = [HONEST, GREEDY, REFUSING, *AT_ONCE, *LIES, *LIES_OF_PNGS]
 
 
 def behave(connection: socket.socket, video: int | None) -> None:
-    """Hear the request, and do what its AllowMissing is the number of."""
+    """Hear the request, and do what its margin is the number of."""
     channel = Channel(connection)
     request = REQUESTS.decode(channel.frame(0))
     config = request.config or (request.survey.config if request.survey else None)
     assert config is not None
-    name = NAMES[config.allow_missing]
+    name = NAMES[config.sprite_snapshot_config.margin]
     if name in AT_ONCE:
         AT_ONCE[name][0](connection)
-    elif name in LIES:
-        channel = Liar(connection, LIES[name])
+    elif name in LIES | LIES_OF_PNGS:
+        channel = Liar(connection, (LIES | LIES_OF_PNGS)[name])
     elif name == GREEDY:
         channel = Greedy(connection)
     elif name == REFUSING:

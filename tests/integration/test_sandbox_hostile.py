@@ -10,9 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sandbox_hostile import AT_ONCE, GREEDY, HONEST, LIES, NAMES, REFUSING
+from sandbox_hostile import AT_ONCE, GREEDY, HONEST, LIES, LIES_OF_PNGS, NAMES, REFUSING
 
-from stillframe import ChildKilled, MediaError, MemorySink, MemorySource, SnapshotConfig
+from stillframe import (
+    ChildKilled,
+    MediaError,
+    MemorySink,
+    MemorySource,
+    SnapshotConfig,
+    SpriteSnapshotConfig,
+)
 from stillframe.sandbox.layers import available_layers
 from stillframe.sandbox.parent import Sandbox
 from stillframe.sandbox.session import Limits
@@ -87,6 +94,15 @@ def test_a_child_that_lies(box: Sandbox, clip: MemorySource, honest: dict[str, b
     assert children_of(box) == []
 
 
+@pytest.mark.parametrize("name", LIES_OF_PNGS)
+def test_a_child_that_lies_about_pngs(box: Sandbox, clip: MemorySource, name: str) -> None:
+    sink = MemorySink("x-{Count}.png", config_of(name))
+    with pytest.raises(ChildKilled, match=r"no PNG|8, 8") as killed:
+        box.survey_and_render(clip, config_of(name), sink)
+    assert killed.value.reason == "protocol"
+    assert sink.files == {}
+
+
 def test_a_rendering_child_is_believed_no_more(
     box: Sandbox, clip: MemorySource, honest: dict[str, bytes]
 ) -> None:
@@ -141,8 +157,9 @@ def test_others_go_on_beside_it(
 
 
 def config_of(name: str) -> SnapshotConfig:
-    """A config whose AllowMissing tells the child how to behave."""
-    return SnapshotConfig(count=3, frame_type="normal", width=64, height=36, allow_missing=NAMES.index(name))
+    """A config whose margin of sheets, of which there are none, tells the child how to behave."""
+    number = SpriteSnapshotConfig(margin=NAMES.index(name))
+    return SnapshotConfig(count=3, frame_type="normal", width=64, height=36, sprite_snapshot_config=number)
 
 
 def children_of(box: Sandbox) -> list[str]:
