@@ -8,6 +8,7 @@ import sys
 import pytest
 from hypothesis import settings
 
+from needs_sandbox import sandbox_holds
 from postgres_fixtures import (
     database_server,
     database_template,
@@ -22,6 +23,7 @@ __all__ = [
     "database_url",
     "empty_database_url",
     "module_database_url",
+    "sandbox_holds",
 ]
 
 # what was started in the background by a shell has Ctrl-C ignored, and so has all that it starts itself

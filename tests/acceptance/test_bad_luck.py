@@ -19,11 +19,10 @@ import pytest
 from PIL import Image
 
 from drill.server import Server, demand, descendants
-from stillframe.sandbox.layers import available_layers
 from stillframe.server.cleaning import LEFT_AFTER_S
 from stillframe.testing import Clip, barcode, videos
 
-pytestmark = pytest.mark.skipif(bool(available_layers().missing), reason=str(available_layers().missing))
+pytestmark = pytest.mark.usefixtures("sandbox_holds")
 
 TEMPLATE = "S00000002-000011"
 #: a few of these are more than the small disk holds

@@ -13,10 +13,9 @@ from the_command import demand_one_line, run
 
 from drill.server import DEADLINE_S, Server, demand
 from drill.work import TEMPLATE
-from stillframe.sandbox.layers import available_layers
 from stillframe.testing import barcode, videos
 
-pytestmark = pytest.mark.skipif(bool(available_layers().missing), reason=str(available_layers().missing))
+pytestmark = pytest.mark.usefixtures("sandbox_holds")
 
 JOBS, COUNT = 4, 50
 

@@ -8,9 +8,8 @@ import pytest
 
 from drill.launcher import POINTS
 from drill.under_kills import drill
-from stillframe.sandbox.layers import available_layers
 
-pytestmark = pytest.mark.skipif(bool(available_layers().missing), reason=str(available_layers().missing))
+pytestmark = pytest.mark.usefixtures("sandbox_holds")
 
 
 def test_no_job_is_lost_under_kills(tmp_path: Path) -> None:

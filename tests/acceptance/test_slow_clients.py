@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 
 from drill.server import Server
-from stillframe.sandbox.layers import available_layers
 
-pytestmark = pytest.mark.skipif(bool(available_layers().missing), reason=str(available_layers().missing))
+pytestmark = pytest.mark.usefixtures("sandbox_holds")
 
 #: of a slow client; how long the server waits for it; and what is surely too long
 BYTE_EVERY_S, REQUEST_S, DEADLINE_S = 0.1, 1, 30

@@ -14,10 +14,9 @@ import pytest
 
 import stillframe
 from stillframe.media.sink import MemorySink
-from stillframe.sandbox.layers import available_layers
 from stillframe.testing import Clip, videos
 
-pytestmark = pytest.mark.skipif(bool(available_layers().missing), reason=str(available_layers().missing))
+pytestmark = pytest.mark.usefixtures("sandbox_holds")
 
 COMMAND = [sys.executable, "-m", "stillframe", "snap"]
 DEADLINE_S = 20

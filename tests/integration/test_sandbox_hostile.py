@@ -20,12 +20,11 @@ from stillframe import (
     SnapshotConfig,
     SpriteSnapshotConfig,
 )
-from stillframe.sandbox.layers import available_layers
 from stillframe.sandbox.parent import Sandbox
 from stillframe.sandbox.session import Limits
 from stillframe.testing import videos
 
-pytestmark = pytest.mark.skipif(bool(available_layers().missing), reason=str(available_layers().missing))
+pytestmark = pytest.mark.usefixtures("sandbox_holds")
 
 TEMPLATE = "x-{Count}.jpg"
 #: what the parent may take more than it has, whatever a child does

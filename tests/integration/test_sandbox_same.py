@@ -29,13 +29,12 @@ from stillframe.media.source import ByteSource
 from stillframe.media.survey import survey
 from stillframe.sandbox.check import Broken, checked_survey
 from stillframe.sandbox.decoder import Decoder, Work
-from stillframe.sandbox.layers import available_layers
 from stillframe.sandbox.parent import Sandbox
 from stillframe.sandbox.unlocked import Unlocked
 from stillframe.sandbox.wire import SOURCE_IDENTITY, SOURCE_NAME
 from stillframe.testing import videos
 
-pytestmark = pytest.mark.skipif(bool(available_layers().missing), reason=str(available_layers().missing))
+pytestmark = pytest.mark.usefixtures("sandbox_holds")
 
 GRID = SpriteSnapshotConfig(columns=2, lines=2, padding=1)
 CONFIGS = [
