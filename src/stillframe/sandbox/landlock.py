@@ -42,7 +42,11 @@ def restrict() -> int | None:
     handled = struct.pack("QQQ", files, network, scoped)[: 8 if abi < 4 else 16 if abi < 6 else 24]
     # what is handled and has no rule is denied
     ruleset = call("syscall", _CREATE_RULESET, handled, ctypes.c_size_t(len(handled)), 0)
-    if ruleset < 0 or call("syscall", _RESTRICT_SELF, ruleset, 0) != 0:
+    if ruleset < 0:
         raise last_error()
-    os.close(ruleset)
+    try:
+        if call("syscall", _RESTRICT_SELF, ruleset, 0) != 0:
+            raise last_error()
+    finally:
+        os.close(ruleset)
     return abi
