@@ -289,12 +289,26 @@ class ChildKilled(SandboxError):
         return f"the decoder was stopped ({self.reason}): {self.detail}"
 
 
+def may_pass(error: OSError) -> bool:
+    """Whether the same may work a little later: what is at fault is a disk or a network, or something is short."""
+    return error.errno in _PASSING
+
+
 def os_reason(error: OSError | ValueError) -> str:
     """What the system says, in words that go on after a file's name and a colon."""
     number = error.errno if isinstance(error, OSError) else None
     text = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return _OS_REASONS.get(number or 0, text[:1].lower() + text[1:])
 
+
+#: the disk is full or at fault, a server of files is away, or this process is short of something
+_PASSING = frozenset(
+    (
+        *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY),
+        *(errno.EAGAIN, errno.EINTR, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOLCK),
+        *(errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ECONNREFUSED),
+    )
+)
 
 _OS_REASONS = {
     errno.ENOENT: "no such file",

@@ -15,13 +15,13 @@ import io
 import os
 import stat
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from stillframe.errors import SourceError, os_reason
+from stillframe.errors import MediaError, SourceError, may_pass, os_reason
 
 
 class ByteSource(Protocol):
@@ -88,7 +88,8 @@ class FileSource:
                     break
                 data += more
         except OSError as error:
-            raise SourceError(self.name, f"reading at byte {offset} failed: {os_reason(error)}") from error
+            message = f"reading at byte {offset} failed: {os_reason(error)}"
+            raise SourceError(self.name, message, transient=may_pass(error)) from error
         return data
 
     def prefetch(self, extents: Sequence[tuple[int, int]]) -> None:
@@ -115,6 +116,25 @@ class FileSource:
 def file_identity(facts: os.stat_result) -> str:
     """What changes when a file is written to, or replaced by another one."""
     return f"{facts.st_dev:x}-{facts.st_ino:x}-{facts.st_size:x}-{facts.st_mtime_ns:x}"
+
+
+@contextlib.contextmanager
+def unchanged(source: ByteSource) -> Iterator[None]:
+    """What is made in this context is made of one content: a file that is written to meanwhile raises SourceError.
+
+    A file may be refused because it was half of two: then it is not the video that is at fault either.
+    """
+    try:
+        yield
+    except MediaError:
+        _demand_unchanged(source)
+        raise
+    _demand_unchanged(source)
+
+
+def _demand_unchanged(source: ByteSource) -> None:
+    if isinstance(source, FileSource) and file_identity(os.fstat(source.fileno())) != source.identity:
+        raise SourceError(source.name, "the file has changed since it was surveyed")
 
 
 class MemorySource:

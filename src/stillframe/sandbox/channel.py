@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from stillframe.errors import SourceError
+from stillframe.errors import SourceError, may_pass, os_reason
 from stillframe.sandbox.wire import FRAME, MAX_READ, MESSAGE, SOURCE_IDENTITY, SOURCE_NAME, Kind
 
 #: asked for at a time where a thread reads on and on, so that it asks less often; reached by doubling
@@ -141,7 +141,8 @@ class DescriptorSource:
             try:
                 more = os.pread(self._descriptor, length - len(data), offset + len(data))
             except OSError as error:
-                raise SourceError(self.name, f"reading at byte {offset} failed: {error.strerror}") from error
+                message = f"reading at byte {offset} failed: {os_reason(error)}"
+                raise SourceError(self.name, message, transient=may_pass(error)) from error
             if not more:
                 break
             data += more

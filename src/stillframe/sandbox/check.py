@@ -132,7 +132,7 @@ def error_of(failure: Failure, source: str) -> StillframeError | None:
                 _check_number(value, "a value")
             return ConfigError(shown(failure.path), value, message)
         case "SourceError":
-            return SourceError(source, message)
+            return SourceError(source, message, transient=failure.transient)
         case "PastTheEnd":
             return PastTheEnd(source, message)
         case "MediaError":

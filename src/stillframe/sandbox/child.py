@@ -147,7 +147,7 @@ def _failure(error: Exception) -> Failure:
         case MediaError():
             return Failure("MediaError", error.message, reason=error.reason)
         case SourceError():
-            return Failure("SourceError", error.message)
+            return Failure("SourceError", error.message, transient=error.transient)
         case ConfigError():
             value = error.value if isinstance(error.value, str | int | float | None) else str(error.value)
             return Failure("ConfigError", error.allowed, path=error.path, value=value)

@@ -29,7 +29,7 @@ from stillframe.media.plan import Stretch
 from stillframe.media.render import OnShot, Rendered
 from stillframe.media.report import ShotReport, Stats
 from stillframe.media.sink import Item, Output, OutputKind, Sink
-from stillframe.media.source import ByteSource
+from stillframe.media.source import ByteSource, unchanged
 from stillframe.media.survey import Survey
 from stillframe.sandbox import check
 from stillframe.sandbox.check import Broken
@@ -162,7 +162,7 @@ class Sandbox:
         except BaseException:
             child.kill()
             raise
-        with leading as session:
+        with unchanged(source), leading as session:
             session.send(msgspec.json.encode(request))
             try:
                 yield session

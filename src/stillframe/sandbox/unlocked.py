@@ -5,6 +5,7 @@ For systems that have no sandbox (macOS), and for videos that come from nobody b
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from types import TracebackType
@@ -16,7 +17,7 @@ from stillframe.media.plan import Stretch
 from stillframe.media.render import OnShot, Rendered, counters, render
 from stillframe.media.report import ShotReport, Stats
 from stillframe.media.sink import Sink
-from stillframe.media.source import ByteSource, MeteredSource
+from stillframe.media.source import ByteSource, MeteredSource, unchanged
 from stillframe.media.survey import Survey, survey_and_keep
 from stillframe.sandbox.decoder import ALONE, Surveyed, Work
 
@@ -30,8 +31,9 @@ class Unlocked:
 
     def survey(self, source: ByteSource, config: SnapshotConfig, work: Work = ALONE) -> Survey:
         self._demand_wanted(work)
-        found, reader = survey_and_keep(source, config, self._caps)
-        reader.close()
+        with unchanged(source):
+            found, reader = survey_and_keep(source, config, self._caps)
+            reader.close()
         return found
 
     def survey_and_render(
@@ -40,8 +42,9 @@ class Unlocked:
         self._demand_wanted(work)
         metered = MeteredSource(source)
         started = time.perf_counter()
-        found, reader = survey_and_keep(metered, config, self._caps)
-        try:
+        with unchanged(source), contextlib.ExitStack() as held:
+            found, reader = survey_and_keep(metered, config, self._caps)
+            held.callback(reader.close)
             stats = counters(reader)
             stats.spend("survey", time.perf_counter() - started)
             if work.on_survey is not None:
@@ -59,8 +62,6 @@ class Unlocked:
                 )
                 stats.add(rendered.stats)
                 rendered = Rendered(rendered.shots, rendered.outputs, Stats())
-        finally:
-            reader.close()
         stats.bytes_read, stats.reads = metered.bytes_read, metered.reads
         return Surveyed(found, rendered, stats)
 
@@ -70,7 +71,8 @@ class Unlocked:
         self._demand_wanted(work)
         metered = MeteredSource(source)
         watched = self._watched(work)
-        rendered = render(survey, stretch, metered, sink, threads=work.threads, on_shot=watched)
+        with unchanged(source):
+            rendered = render(survey, stretch, metered, sink, threads=work.threads, on_shot=watched)
         rendered.stats.bytes_read, rendered.stats.reads = metered.bytes_read, metered.reads
         return rendered
 

@@ -90,3 +90,4 @@ class Failure:
     reason: str = ""
     path: str = ""
     value: str | int | float | bool | None = None
+    transient: bool = False

@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from stillframe.errors import ConfigError, SinkError, SourceError, os_reason
+from stillframe.errors import ConfigError, SinkError, SourceError, may_pass, os_reason
 from stillframe.media.source import FileSource, file_identity
 from stillframe.storage import beneath
 from stillframe.storage.bucket import ObjectFacts, Written
@@ -199,9 +199,7 @@ class LocalBucket:
         if isinstance(error, _RootFault):
             reason = _ROOT_REASONS.get(number, os_reason(error))
             return kind(self._shown, f"the bucket's folder: {reason}", transient=number != errno.EACCES)
-        return kind(
-            self._called(key), _REASONS.get(number) or os_reason(error), transient=number in _TRANSIENT
-        )
+        return kind(self._called(key), _REASONS.get(number) or os_reason(error), transient=may_pass(error))
 
 
 class _RootFault(OSError):
@@ -214,14 +212,6 @@ _REASONS = {
     errno.ENOTDIR: "a part of the path is a file or a symbolic link, not a folder",
     errno.ENXIO: "is not a regular file",
 }
-#: the disk is full or at fault, a server of files is away, or this process is short of something
-_TRANSIENT = frozenset(
-    (
-        *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EBUSY),
-        *(errno.EAGAIN, errno.EINTR, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOLCK),
-        *(errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ECONNREFUSED),
-    )
-)
 
 
 def _is_gone(error: OSError) -> bool:
