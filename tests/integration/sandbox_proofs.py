@@ -179,6 +179,10 @@ def seen_from_outside(box: Sandbox, video: Path) -> dict[str, object]:
         }
         seen["limits"] = {parts[0]: [part for part in parts[1:] if part][:2] for parts in limits}
         seen["threads of the fork server"] = len(list(Path(f"/proc/{box.pid}/task").iterdir()))
+        seen["niceness"] = [os.getpriority(os.PRIO_PROCESS, pid or 0) for pid in (box.pid, child.pid)]
+        seen["memory killer"] = int((process / "oom_score_adj").read_text())
+        # what of a process belongs to root when it cannot be dumped, whoever runs it
+        seen["owner of its environment"] = (process / "environ").stat().st_uid
         seen["scheduling"] = os.sched_getscheduler(child.pid or 0)
         seen["own group"] = os.getpgid(child.pid or 0) == child.pid
         seen["session of the fork server"] = os.getsid(child.pid or 0) == box.pid

@@ -30,12 +30,12 @@ from stillframe import (
 from stillframe.media.sink import Item, Output
 from stillframe.sandbox import session
 from stillframe.sandbox.decoder import Work
-from stillframe.sandbox.layers import Layers, available_layers
+from stillframe.sandbox.layers import Layers
 from stillframe.sandbox.parent import Sandbox
 from stillframe.sandbox.session import Limits
 from stillframe.testing import Clip, videos
 
-pytestmark = pytest.mark.skipif(bool(available_layers().missing), reason=str(available_layers().missing))
+pytestmark = pytest.mark.usefixtures("sandbox_holds")
 
 HERE = Path(__file__).parent
 DEADLINE_S = 20
@@ -64,6 +64,16 @@ def test_no_child_is_left_after_kill_9(killed: list[str]) -> None:
         for name in killed:
             os.kill(processes[name], signal.SIGKILL)
         demand(lambda: not any(is_alive(pid) for pid in spinning))
+
+
+def test_no_child_is_left_though_somebody_holds_a_copy_of_the_socket() -> None:
+    """As a process does that was forked by other code of the server: no end of the socket is then to be seen."""
+    with server("copied") as processes:
+        spinning = [processes["zygote"], *processes["children"]]
+        assert all(is_alive(pid) for pid in spinning)
+        os.kill(processes["server"], signal.SIGKILL)
+        demand(lambda: not any(is_alive(pid) for pid in spinning))
+        assert is_alive(processes["holder"]), "else this would prove nothing"
 
 
 def test_only_the_server_ends_them() -> None:
@@ -255,10 +265,10 @@ def test_many_at_once(sandbox: Sandbox, clip: Clip) -> None:
 
 
 @contextmanager
-def server() -> Iterator[dict[str, Any]]:
+def server(*arguments: str) -> Iterator[dict[str, Any]]:
     """A server with three spinning children; whatever is left of it is killed at the end."""
     paths = [str(HERE.parents[1] / "src"), str(HERE), *sys.path]
-    command = [sys.executable, str(HERE / "sandbox_server.py")]
+    command = [sys.executable, str(HERE / "sandbox_server.py"), *arguments]
     with subprocess.Popen(
         command, env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)}, stdout=subprocess.PIPE
     ) as process:
@@ -269,6 +279,8 @@ def server() -> Iterator[dict[str, Any]]:
         finally:
             process.kill()
             process.wait()
+            if processes["holder"] is not None:
+                os.kill(processes["holder"], signal.SIGKILL)
             for pid in (processes["zygote"], *processes["children"]):
                 demand(lambda pid=pid: not is_alive(pid))
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from sandbox_attacks import ATTEMPTS
 
-from stillframe.sandbox.layers import ADDRESS_BYTES, MEMORY_BYTES, USER, available_layers
+from stillframe.sandbox.layers import ADDRESS_BYTES, MEMORY_BYTES, USER
 from stillframe.testing import videos
 
 HERE = Path(__file__).parent
@@ -25,7 +25,7 @@ IS_ROOT = os.geteuid() == 0
 #: whoever runs the tests; and when that is root, an ordinary user, too
 USERS = ["root", "ordinary user"] if IS_ROOT else ["ordinary user"]
 
-pytestmark = pytest.mark.skipif(bool(available_layers().missing), reason=str(available_layers().missing))
+pytestmark = pytest.mark.usefixtures("sandbox_holds")
 
 Proof = dict[str, Any]
 #: what the kernel does not let everybody do anyway, so that the control may fail
@@ -152,7 +152,15 @@ def test_the_kernel_says_so_too(proof: Proof) -> None:
     assert limits["Max data size"] == [str(MEMORY_BYTES)] * 2
     assert limits["Max address space"] == [str(ADDRESS_BYTES)] * 2
     assert limits["Max file size"] == limits["Max core file size"] == ["0", "0"]
-    assert limits["Max open files"] == ["64", "64"]
+    assert limits["Max open files"] == limits["Max pending signals"] == ["64", "64"]
+    assert limits["Max locked memory"] == limits["Max msgqueue size"] == ["0", "0"]
+    assert limits["Max realtime priority"] == ["0", "0"]
+    assert limits["Max cpu time"] == ["60", "65"]
+    # after the fork server, which comes after nobody
+    fork_server, child = outside["niceness"]
+    assert child == min(fork_server + 5, 19)
+    assert outside["memory killer"] >= 800
+    assert outside["owner of its environment"] == 0
     if proof["user"] == 0:
         # an ordinary user cannot look into a process that cannot be dumped
         assert len(outside["files"]) == 2
