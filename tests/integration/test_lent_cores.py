@@ -16,7 +16,6 @@ from stillframe.errors import ChildKilled
 from stillframe.jobs.steps import Steps
 from stillframe.media import plan
 from stillframe.sandbox.decoder import Work
-from stillframe.sandbox.layers import available_layers
 from stillframe.sandbox.parent import Sandbox
 from stillframe.sandbox.unlocked import Unlocked
 from stillframe.testing import videos
@@ -98,7 +97,7 @@ def test_what_was_killed_goes_on_alone(jobs: JobsByHand, count: int) -> None:
     assert decoder.threads == [SLOTS, 1, 1]
 
 
-@pytest.mark.skipif(bool(available_layers().missing), reason=str(available_layers().missing))
+@pytest.mark.usefixtures("sandbox_holds")
 def test_more_threads_than_memory_has_room_for(tmp_path: Path) -> None:
     clip = videos.make(tmp_path / "clip.mp4", frames=24, gop=4)
     config = SnapshotConfig(type="Normal", frame_type="normal", count=6)
