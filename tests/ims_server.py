@@ -19,11 +19,14 @@ from starlette.routing import Mount
 from ims_signer import Acs3, RpcV1, Signed
 from jobs_in_memory import JobsInMemory
 from stillframe.accounts.signatures import KeyFacts, TokenState
+from stillframe.catalog.pipelines import Pipelines
 from stillframe.catalog.templates import Templates
 from stillframe.database.engine import Database, make_engine
 from stillframe.ims.action import Services
 from stillframe.ims.endpoint import Endpoint, Served
+from stillframe.jobs.queue import Queue
 from stillframe.server.connections import connection_options
+from stillframe.service.pipelines import PipelineControl
 from stillframe.service.templates import TemplateKeeper
 
 DEADLINE_S = 20
@@ -71,9 +74,12 @@ class ImsServer:
 
     def endpoint(self) -> Endpoint:
         # what is asked of them here ends before there is a question to the database
-        templates = Templates(Database(make_engine("postgresql://127.0.0.1:1/none")))
+        nowhere = Database(make_engine("postgresql://127.0.0.1:1/none"))
+        templates, pipelines = Templates(nowhere), Pipelines(nowhere)
         return Endpoint(
-            Services(self.jobs, templates, TemplateKeeper(templates)),
+            Services(
+                self.jobs, templates, TemplateKeeper(templates), pipelines, PipelineControl(nowhere, Queue())
+            ),
             keys=KEYS.get,
             nonces=self.nonces,
             tokens=lambda token, _: TOKENS.get(token, TokenState.MALFORMED),

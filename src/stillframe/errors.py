@@ -6,6 +6,7 @@ StillframeError
 ├── AuthenticationError  the caller did not prove who it is
 ├── NotFound         what a parameter names does not exist, or belongs to somebody else
 ├── IdempotentParameterMismatch  a ClientToken was used before, for something else
+├── QuotaExceeded    there are as many of something as there may be
 ├── Throttled        too many requests of this caller, for now
 ├── Unavailable      a part of the service is away for a moment
 ├── RequestFailed    a server that we have called refused the request, or could not be reached
@@ -105,6 +106,20 @@ class IdempotentParameterMismatch(StillframeError):
 
     def __str__(self) -> str:
         return f"the ClientToken {_shown(self.client_token)} was used before, with other parameters"
+
+
+class QuotaExceeded(StillframeError):
+    """There are as many of something as there may be. `kind` is the word that users know (`Pipeline`)."""
+
+    code = "PermissionDenied.ResourceQuotaExceed"
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(kind, detail)
+        self.kind = kind
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"the quota of the {self.kind} is used up: {self.detail}"
 
 
 class Throttled(StillframeError):

@@ -129,6 +129,12 @@ class Settings(BaseModel):
         description="The longest validity of a signed URL that a caller may ask for; it is 3600 for those who do not "
         "ask.",
     )
+    max_queued_jobs: int = Field(
+        10_000,
+        ge=1,
+        le=1_000_000,
+        description="The most jobs of one pipeline that are not done; a submit above that is refused.",
+    )
     max_shots: int = Field(MAX_SHOTS, ge=1, le=MAX_SHOTS, description="The most shots of one job.")
     max_sheet_side_px: int = Field(
         MAX_SHEET_SIDE_PX,

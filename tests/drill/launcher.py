@@ -25,8 +25,8 @@ from stillframe.storage.local_keys import is_temporary
 
 #: estimated seconds: seven or eight shots of 192x108 are a slice
 SHORT_STRETCH_S = 0.005
-#: bytes of what is written to see whether a bucket works: less than any picture
-_CHECK_BYTES = 64
+#: what is written to see whether a bucket works is no picture: it has this name, and fewer bytes
+_CHECK, _CHECK_BYTES = b".stillframe-check-", 64
 
 
 def _after_a_survey_is_claimed(die: Callable[[], None]) -> None:
@@ -56,7 +56,7 @@ def _before_a_rename(die: Callable[[], None]) -> None:
 
     @wraps(replace)
     def dying(source: Any, target: Any, **options: Any) -> None:
-        if isinstance(source, bytes) and is_temporary(source):
+        if isinstance(source, bytes) and is_temporary(source) and not target.startswith(_CHECK):
             die()
         replace(source, target, **options)
 

@@ -58,6 +58,8 @@ class Server:
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("STILLFRAME_")},
             **{f"STILLFRAME_{name.upper()}": str(value) for name, value in settings.items()},
+            # where native code crashes, the log says where
+            "PYTHONFAULTHANDLER": "1",
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._signer: Acs3 | None = None

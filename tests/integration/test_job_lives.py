@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from jobs_by_hand import Interrupted, JobsByHand, jobs_by_hand
 from stillframe.errors import ChildKilled
-from stillframe.jobs import lifecycle
+from stillframe.jobs import lifecycle, pipelines
 from stillframe.jobs.queue import DEAD_AFTER_S, Handlers, Worker
 from stillframe.jobs.repair import repair
 from stillframe.jobs.running import Running
@@ -209,14 +209,14 @@ def test_a_job_of_a_paused_pipeline_waits_without_a_task(jobs: JobsByHand, pause
     ((pipeline_id,),) = jobs.sql("SELECT pipeline_id FROM jobs")
     job_id = jobs.submit(ONE_SLICE) if paused == "after it" else ""
     with jobs.assembly.database.transaction() as session:
-        lifecycle.pause(session, pipeline_id)
+        pipelines.pause(session, pipeline_id)
     job_id = job_id or jobs.submit(ONE_SLICE)
     assert len(jobs.waiting()) == (1 if paused == "after it" else 0)
     jobs.do_all()
     assert jobs.sql("SELECT parked FROM jobs WHERE job_id = :id", id=job_id) == [(True,)]
     assert mend(jobs) == 0
     with jobs.assembly.database.transaction() as session:
-        assert lifecycle.unpause(session, jobs.assembly.queue, pipeline_id) == 1
+        assert pipelines.unpause(session, jobs.assembly.queue, pipeline_id) == 1
     jobs.do_all()
     demand_success(jobs, job_id, ONE_SLICE)
 
@@ -244,7 +244,7 @@ def test_a_pause_lets_what_is_in_work_end(jobs: JobsByHand, count: int) -> None:
 
     def pause() -> None:
         with jobs.assembly.database.transaction() as session:
-            lifecycle.pause(session, pipeline_id)
+            pipelines.pause(session, pipeline_id)
 
     if count == SLICES:
         jobs.do(jobs.waiting()[0])
@@ -259,7 +259,7 @@ def test_a_pause_lets_what_is_in_work_end(jobs: JobsByHand, count: int) -> None:
     jobs.do_all()
     assert jobs.sql("SELECT count(*) FROM slices WHERE state = 'done'") == [(1,)]
     with jobs.assembly.database.transaction() as session:
-        assert lifecycle.unpause(session, jobs.assembly.queue, pipeline_id) == 1
+        assert pipelines.unpause(session, jobs.assembly.queue, pipeline_id) == 1
     jobs.do_all()
     demand_success(jobs, job_id, count)
 

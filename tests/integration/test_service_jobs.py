@@ -17,7 +17,7 @@ from PIL import Image
 from sqlalchemy import URL
 
 from service_client import TEMPLATE, Client, Refused, Service, service, wait_for
-from stillframe.jobs import lifecycle
+from stillframe.jobs import pipelines
 from stillframe.jobs.models import Job
 from stillframe.testing import Clip, videos
 
@@ -547,13 +547,13 @@ def test_outputs_in_a_bucket_of_another_region(client: Client, running: Service)
 def pause(running: Service) -> str:
     pipeline = running.assembly.pipelines.of_account(running.account_id, None).pipeline_id
     with running.assembly.database.transaction() as session:
-        lifecycle.pause(session, pipeline)
+        pipelines.pause(session, pipeline)
     return pipeline
 
 
 def unpause(running: Service, pipeline: str) -> None:
     with running.assembly.database.transaction() as session:
-        lifecycle.unpause(session, running.assembly.queue, pipeline)
+        pipelines.unpause(session, running.assembly.queue, pipeline)
 
 
 def parked(running: Service, job_id: str) -> bool:

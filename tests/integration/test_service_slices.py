@@ -12,7 +12,7 @@ from PIL import Image
 from sqlalchemy import URL
 
 from service_client import Client, Service, service, wait_for
-from stillframe.jobs import lifecycle
+from stillframe.jobs import lifecycle, pipelines
 from stillframe.jobs.models import Job
 from stillframe.media import plan
 from stillframe.testing import Clip, barcode, videos
@@ -78,7 +78,7 @@ def test_a_pause_in_the_middle(client: Client, running: Service, film: Clip) -> 
     client.in_work(job_id)
     pipeline = running.assembly.pipelines.of_account(running.account_id, None).pipeline_id
     with running.assembly.database.transaction() as session:
-        lifecycle.pause(session, pipeline)
+        pipelines.pause(session, pipeline)
 
     def parked() -> bool:
         with running.assembly.database.transaction() as session:
@@ -89,7 +89,7 @@ def test_a_pause_in_the_middle(client: Client, running: Service, film: Clip) -> 
     wait_for(parked)
     assert 0 < client.get(job_id)["Progress"] < 100
     with running.assembly.database.transaction() as session:
-        assert lifecycle.unpause(session, running.assembly.queue, pipeline) == 1
+        assert pipelines.unpause(session, running.assembly.queue, pipeline) == 1
     assert client.succeeded(job_id)["Count"] == 25
     moments = [shot["RequestedMs"] for shot in client.get(job_id)["Report"]["ShotList"]]
     assert numbers(running.folder / "paused") == [film.number_at(int(moment)) for moment in moments]

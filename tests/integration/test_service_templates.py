@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import URL
 
 from service_client import Client, Refused, Service, service
-from stillframe.jobs import lifecycle
+from stillframe.jobs import pipelines
 from stillframe.testing import videos
 
 SPRITE = {"Type": "Sprite", "Width": 64, "Count": 4, "SpriteSnapshotConfig": {"Columns": 2, "Lines": 2}}
@@ -234,12 +234,12 @@ def test_a_job_keeps_the_config_that_it_was_submitted_with(client: Client, runni
     template_id = create(client)["TemplateId"]
     pipeline = running.assembly.pipelines.of_account(running.account_id, None).pipeline_id
     with running.assembly.database.transaction() as session:
-        lifecycle.pause(session, pipeline)
+        pipelines.pause(session, pipeline)
     job_id = client.submit("oss://local/movie.mp4", "oss://local/kept/{TileCount}.jpg", template_id, Width=32)
     client.call("UpdateCustomTemplate", TemplateId=template_id, TemplateConfig={"Count": 1})
     client.call("DeleteCustomTemplate", TemplateId=template_id)
     with running.assembly.database.transaction() as session:
-        lifecycle.unpause(session, running.assembly.queue, pipeline)
+        pipelines.unpause(session, running.assembly.queue, pipeline)
     job = client.succeeded(job_id)
     assert (job["TemplateId"], job["Count"]) == (template_id, 4)
     assert json.loads(job["TemplateConfig"])["Width"] == 32

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, String, func, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -11,6 +11,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from stillframe.database.base import Base
 from stillframe.media.config import SnapshotType
+
+PipelineStatus = Literal["Active", "Paused"]
+PipelineSpeed = Literal["Standard", "Boost", "NarrowBandHDV2"]
 
 
 class BucketRow(Base):
@@ -60,7 +63,15 @@ class PipelineRow(Base):
     pipeline_id: Mapped[str] = mapped_column(String(32), primary_key=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.account_id"), index=True)
     name: Mapped[str] = mapped_column(String(128))
-    status: Mapped[str] = mapped_column(String(8), default="Active")
+    speed: Mapped[PipelineSpeed] = mapped_column(String(16), default="Standard", server_default="Standard")
+    status: Mapped[PipelineStatus] = mapped_column(String(8), default="Active")
     priority: Mapped[int] = mapped_column(default=6)
+    #: jobs that may be in work at the same time, over all workers; NULL is no limit
+    max_concurrency: Mapped[int | None]
     is_default: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    modified_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), onupdate=func.clock_timestamp()
+    )
+    #: to its owner it does not exist any more; jobs that have ended still name it
+    deleted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

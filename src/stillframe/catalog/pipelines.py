@@ -1,61 +1,120 @@
-"""Pipelines: named queues of jobs. For now each account has one, its default."""
+"""Pipelines: named queues of jobs. Each account has a default one."""
 
 from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from stillframe.catalog.models import PipelineRow
+from stillframe.catalog.models import PipelineRow, PipelineSpeed
 from stillframe.database.engine import Database
 from stillframe.errors import NotFound
+
+#: what a pipeline has that is made without one; 1 to 10, larger first
+DEFAULT_PRIORITY = 6
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineView:
-    """A pipeline as its owner sees it. `priority` is 1 to 10, larger first."""
+    """A pipeline as its owner sees it. `priority` is 1 to 10, larger first; without `max_concurrency` all may work."""
 
     pipeline_id: str
     account_id: str
     name: str
+    speed: PipelineSpeed
     paused: bool
     priority: int
+    max_concurrency: int | None
+    is_default: bool
+    created_at: datetime
+    modified_at: datetime
 
 
 class Pipelines:
-    """The pipelines of all accounts."""
+    """The pipelines of all accounts. To change one, ask `service.pipelines`: its jobs are concerned, too."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def create(
-        self, account_id: str, name: str, *, is_default: bool = False, within: Session | None = None
-    ) -> str:
-        """A new pipeline; its id."""
-        pipeline_id = secrets.token_hex(16)
+        self,
+        account_id: str,
+        name: str,
+        *,
+        speed: PipelineSpeed = "Standard",
+        priority: int = DEFAULT_PRIORITY,
+        max_concurrency: int | None = None,
+        is_default: bool = False,
+        within: Session | None = None,
+    ) -> PipelineView:
+        """A new pipeline."""
+        row = PipelineRow(
+            pipeline_id=secrets.token_hex(16),
+            account_id=account_id,
+            name=name,
+            speed=speed,
+            priority=priority,
+            max_concurrency=max_concurrency,
+            is_default=is_default,
+        )
         with self._database.transaction(within) as session:
-            session.add(
-                PipelineRow(pipeline_id=pipeline_id, account_id=account_id, name=name, is_default=is_default)
-            )
-        return pipeline_id
+            session.add(row)
+            session.flush()
+            session.refresh(row)
+            return view(row)
 
     def of_account(self, account_id: str, pipeline_id: str | None) -> PipelineView:
         """A pipeline of an account, or its default one. Raises NotFound."""
-        wanted = PipelineRow.is_default if pipeline_id is None else PipelineRow.pipeline_id == pipeline_id
         with self._database.transaction() as session:
-            row = session.scalar(select(PipelineRow).where(PipelineRow.account_id == account_id, wanted))
-        if row is None:
-            raise NotFound("Pipeline", pipeline_id or "default")
-        return _view(row)
+            return view(find(session, account_id, pipeline_id))
+
+    def all_of_account(self, account_id: str, speed: PipelineSpeed | None = None) -> list[PipelineView]:
+        """The pipelines of an account, the oldest first."""
+        query = select(PipelineRow).where(
+            PipelineRow.account_id == account_id, PipelineRow.deleted_at.is_(None)
+        )
+        if speed is not None:
+            query = query.where(PipelineRow.speed == speed)
+        with self._database.transaction() as session:
+            rows = session.scalars(query.order_by(PipelineRow.created_at, PipelineRow.pipeline_id))
+            return [view(row) for row in rows]
 
     def all(self) -> list[PipelineView]:
         """Every pipeline, by account and name."""
+        query = select(PipelineRow).where(PipelineRow.deleted_at.is_(None))
         with self._database.transaction() as session:
-            rows = session.scalars(select(PipelineRow).order_by(PipelineRow.account_id, PipelineRow.name))
-            return [_view(row) for row in rows]
+            rows = session.scalars(query.order_by(PipelineRow.account_id, PipelineRow.name))
+            return [view(row) for row in rows]
 
 
-def _view(row: PipelineRow) -> PipelineView:
-    return PipelineView(row.pipeline_id, row.account_id, row.name, row.status == "Paused", row.priority)
+def find(
+    session: Session, account_id: str, pipeline_id: str | None, *, for_update: bool = False
+) -> PipelineRow:
+    """A pipeline of an account, or its default one. Raises NotFound."""
+    wanted = PipelineRow.is_default if pipeline_id is None else PipelineRow.pipeline_id == pipeline_id
+    query = select(PipelineRow).where(
+        PipelineRow.account_id == account_id, wanted, PipelineRow.deleted_at.is_(None)
+    )
+    row = session.scalar(query.with_for_update() if for_update else query)
+    if row is None:
+        raise NotFound("Pipeline", pipeline_id or "default")
+    return row
+
+
+def view(row: PipelineRow) -> PipelineView:
+    """A row as its owner sees it."""
+    return PipelineView(
+        row.pipeline_id,
+        row.account_id,
+        row.name,
+        row.speed,
+        row.status == "Paused",
+        row.priority,
+        row.max_concurrency,
+        row.is_default,
+        row.created_at,
+        row.modified_at,
+    )

@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_pascal
 
 from stillframe.accounts.signatures import Caller
+from stillframe.catalog.pipelines import Pipelines
 from stillframe.catalog.templates import Templates
 from stillframe.ims.errors import ApiError, shown
+from stillframe.service.pipelines import PipelineControl
 from stillframe.service.ports import SnapshotJobs
 from stillframe.service.templates import TemplateKeeper
 
@@ -46,6 +48,8 @@ class Services:
     snapshot_jobs: SnapshotJobs
     templates: Templates
     template_keeper: TemplateKeeper
+    pipelines: Pipelines
+    pipeline_control: PipelineControl
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,11 @@ ERRORS: dict[str, ErrorKind] = {
         _MANDATORY,
         "Give the version in the header x-acs-version, or in the parameter Version for RPC V1.",
     ),
+    "PermissionDenied.ResourceQuotaExceed": ErrorKind(
+        403,
+        'The resource "{kind}" quota has been used up.',
+        "Wait until some of them are done, or ask the operator for more; docs/settings.md names the limits.",
+    ),
     "NoPermission": ErrorKind(
         403,
         "User not authorized to operate on the specified resource, or this API doesn't support RAM.",

@@ -9,6 +9,7 @@ from stillframe.errors import (
     AuthenticationError,
     ConfigError,
     NotFound,
+    QuotaExceeded,
     StillframeError,
     Throttled,
     Unavailable,
@@ -76,6 +77,10 @@ def as_api_error(error: Exception) -> ApiError | None:
         case NotFound():
             return ApiError(
                 error.code, kind=error.kind, flaw=f"There is no {error.kind} {shown(error.name)}."
+            )
+        case QuotaExceeded():
+            return ApiError(
+                error.code, kind=error.kind, flaw=f"{error.detail[:1].upper()}{error.detail[1:]}."
             )
         case Throttled():
             return ApiError(error.code, retry_after_ms=error.retry_after_ms)

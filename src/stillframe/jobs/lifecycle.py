@@ -38,16 +38,19 @@ WINDOW = 8
 
 CANCELED = "OperationCanceled"
 
-_PAUSED = select(PipelineRow.status == "Paused").where(PipelineRow.pipeline_id == bindparam("id"))
+_PIPELINE = select(PipelineRow.status == "Paused", PipelineRow.max_concurrency).where(
+    PipelineRow.pipeline_id == bindparam("id")
+)
 
 
 def create(database: Database, queue: Queue, columns: Mapping[str, Any]) -> str | None:
     """A new job with these columns, and its survey in the queue, in one statement; the job's id.
 
-    Where its pipeline is paused, the job is parked from the start. None when its client token is in use.
+    A priority that is None becomes the pipeline's. Where that is paused, the job is parked from the start. None when
+    its client token is in use. Raises NotFound for a pipeline that is not there any more.
     """
     job_id = secrets.token_hex(16)
-    task = queue.deferring_survey(job_id, 1, priority=columns["priority"])
+    task = queue.deferring_survey(job_id, 1, priority="job.priority")
     values = {**columns, **task.values, "job_id": job_id, "config": Jsonb(columns["config"])}
     with database.statements() as connection:
         try:
@@ -64,11 +67,16 @@ def create(database: Database, queue: Queue, columns: Mapping[str, Any]) -> str 
 @cache
 def _create(deferring: str, columns: tuple[str, ...]) -> str:
     # the pipeline is looked at under the lock that `claim` takes, and for the same reason
+    given = (
+        "coalesce(%(priority)s::int, pipeline.priority)" if name == "priority" else f"%({name})s"
+        for name in columns
+    )
     return (
-        "WITH pipeline AS (SELECT status FROM pipelines WHERE pipeline_id = %(pipeline_id)s FOR SHARE), "
-        f"job AS (INSERT INTO jobs (job_id, status, epoch, parked, failures, kills, {', '.join(columns)}) "
-        "SELECT %(job_id)s, 'Init', 1, pipeline.status = 'Paused', 0, 0, "
-        f"{', '.join(f'%({name})s' for name in columns)} FROM pipeline RETURNING parked) "
+        "WITH pipeline AS (SELECT status, priority FROM pipelines "
+        "WHERE pipeline_id = %(pipeline_id)s AND deleted_at IS NULL FOR SHARE), "
+        "job AS (INSERT INTO jobs (job_id, status, epoch, parked, failures, kills, has_own_priority, "
+        f"{', '.join(columns)}) SELECT %(job_id)s, 'Init', 1, pipeline.status = 'Paused', 0, 0, "
+        f"%(priority)s::int IS NOT NULL, {', '.join(given)} FROM pipeline RETURNING parked, priority) "
         f"SELECT CASE WHEN parked THEN NULL ELSE {deferring} END FROM job"
     )
 
@@ -78,8 +86,8 @@ def claim(
 ) -> Job | None:
     """The live job that a task is for, locked; None when the task is void.
 
-    Where its pipeline is paused, the job is parked, and comes back when that is resumed; but a task that has
-    `begun` goes on to its end.
+    Where its pipeline is paused, or has as many jobs in work as it may, the job is parked, and comes back when that is
+    over; but a task that has `begun` goes on to its end.
     """
     query = select(Job).where(Job.job_id == job_id, Job.epoch == epoch, Job.status == "Init")
     job = session.scalar((query.options(undefer(Job.survey)) if with_survey else query).with_for_update())
@@ -87,12 +95,33 @@ def claim(
         return job
     if job.parked:
         return None
-    pipeline = {"id": job.pipeline_id}
-    # looked at again under a lock: an `unpause` that is at work now either sees this job parked, or is waited for
-    if session.scalar(_PAUSED, pipeline) and session.scalar(_PAUSED.with_for_update(read=True), pipeline):
+    if not _may_go_on(session, job):
         job.parked = True
         return None
     return job
+
+
+def _may_go_on(session: Session, job: Job) -> bool:
+    """Whether the pipeline lets the job be worked on; where it has a limit, it counts from now on."""
+    wanted = {"id": job.pipeline_id}
+    paused, most = session.execute(_PIPELINE, wanted).one()
+    if paused:
+        # looked at again under a lock: an `unpause` that is at work now either sees this job parked, or is waited for
+        paused, most = session.execute(_PIPELINE.with_for_update(read=True), wanted).one()
+    if paused:
+        return False
+    if most is None or job.is_begun:
+        return True
+    # one after the other, and after whoever ends and lets others in
+    _, most = session.execute(_PIPELINE.with_for_update(), wanted).one()
+    job.is_begun = most is None or begun_jobs(session, job.pipeline_id) < most
+    return job.is_begun
+
+
+def begun_jobs(session: Session, pipeline_id: str) -> int:
+    """How many jobs of a pipeline that has a limit are in work."""
+    begun = select(func.count()).where(Job.pipeline_id == pipeline_id, Job.status == "Init", Job.is_begun)
+    return session.scalar(begun) or 0
 
 
 _FOR_A_SURVEY = (
@@ -103,7 +132,7 @@ _READY = (
     f"SELECT {', '.join(f'jobs.{name}' for name in _FOR_A_SURVEY)} FROM jobs "
     "JOIN pipelines AS pipeline ON pipeline.pipeline_id = jobs.pipeline_id "
     "WHERE job_id = %s AND epoch = %s AND jobs.status = 'Init' AND NOT parked AND planned IS NULL "
-    "AND pipeline.status = 'Active'"
+    "AND pipeline.status = 'Active' AND (pipeline.max_concurrency IS NULL OR is_begun)"
 )
 
 
@@ -258,25 +287,8 @@ def start_over(session: Session, queue: Queue, job: Job) -> None:
     session.execute(delete(Slice).where(Slice.job_id == job.job_id))
     session.execute(delete(JobOutput).where(JobOutput.job_id == job.job_id))
     job.epoch += 1
-    job.status, job.parked, job.failures, job.kills = "Init", False, 0, 0
+    job.status, job.parked, job.is_begun, job.failures, job.kills = "Init", False, False, 0, 0
     job.survey = job.planned = job.stats = job.count = None
     job.code = job.message = job.report = job.finished_at = None
     job.submitted_at = datetime.now(UTC)
     queue.defer_survey(session, job.job_id, job.epoch, priority=job.priority)
-
-
-def pause(session: Session, pipeline_id: str) -> None:
-    """Nothing more of a pipeline is begun; what is in work goes on to its end."""
-    session.execute(update(PipelineRow).where(PipelineRow.pipeline_id == pipeline_id).values(status="Paused"))
-
-
-def unpause(session: Session, queue: Queue, pipeline_id: str) -> int:
-    """Bring a pipeline's parked jobs back into the queue; how many they were."""
-    session.execute(update(PipelineRow).where(PipelineRow.pipeline_id == pipeline_id).values(status="Active"))
-    parked = session.scalars(
-        select(Job).where(Job.pipeline_id == pipeline_id, Job.status == "Init", Job.parked).with_for_update()
-    ).all()
-    for job in parked:
-        job.parked = False
-        resume(session, queue, job)
-    return len(parked)

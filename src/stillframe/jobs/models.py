@@ -33,6 +33,8 @@ class Job(Base):
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.account_id"))
     pipeline_id: Mapped[str] = mapped_column(ForeignKey("pipelines.pipeline_id"))
     priority: Mapped[int]
+    #: it was asked for with the job: the pipeline's later one does not count
+    has_own_priority: Mapped[bool] = mapped_column(default=False, server_default="false")
     name: Mapped[str | None]
     user_data: Mapped[str | None]
     client_token: Mapped[str | None]
@@ -53,8 +55,10 @@ class Job(Base):
 
     status: Mapped[JobStatus] = mapped_column(String(8), default="Init")
     epoch: Mapped[int] = mapped_column(default=1)
-    #: its pipeline is paused; tasks come back when that is resumed
+    #: its pipeline is paused, or has as many jobs in work as it may; tasks come back when that is over
     parked: Mapped[bool] = mapped_column(default=False)
+    #: it counts among its pipeline's jobs in work until it ends
+    is_begun: Mapped[bool] = mapped_column(default=False, server_default="false")
     #: how often its survey or its finish failed and was put off
     failures: Mapped[int] = mapped_column(default=0)
     #: how often its survey's child was killed

@@ -43,7 +43,7 @@ class Handlers:
 #: what Procrastinate's own `defer` executes, without what it costs to get there, as an expression of SQL with
 #: parameters of psycopg; the task begins after `delay_s`, or at once where that is NULL
 _DEFER = (
-    "procrastinate_defer_jobs_v1(ARRAY[ROW(%(queue)s, %(task)s, %(task_priority)s, NULL, NULL, "
+    "procrastinate_defer_jobs_v1(ARRAY[ROW(%(queue)s, %(task)s, {priority}, NULL, NULL, "
     "%(task_args)s::jsonb, clock_timestamp() + make_interval(secs => %(delay_s)s::float8)"
     ")::procrastinate_job_to_defer_v1])"
 )
@@ -60,9 +60,10 @@ class Deferring:
 class Queue:
     """Defers tasks in the caller's transaction."""
 
-    def deferring_survey(self, job_id: str, epoch: int, *, priority: int) -> Deferring:
-        """A job's survey is to be made, if and when a statement evaluates the expression."""
-        return _deferring("survey", priority, None, job_id=job_id, epoch=epoch)
+    def deferring_survey(self, job_id: str, epoch: int, *, priority: str) -> Deferring:
+        """A job's survey is to be made, if and when a statement evaluates the expression; `priority` is SQL, too."""
+        values = _values("survey", None, job_id=job_id, epoch=epoch)
+        return Deferring(_DEFER.format(priority=priority), values)
 
     def defer_survey(
         self, session: Session, job_id: str, epoch: int, *, priority: int, delay_s: float = 0
@@ -91,6 +92,17 @@ class Queue:
     ) -> None:
         """A job whose slices are all done is to be ended."""
         self._defer(session, "finish", priority, delay_s, job_id=job_id, epoch=epoch)
+
+    def move(self, session: Session, pipeline_id: str) -> None:
+        """Give the waiting tasks of a pipeline's jobs the priorities that these have now."""
+        session.execute(
+            text(
+                "UPDATE procrastinate_jobs AS task SET priority = jobs.priority FROM jobs "
+                "WHERE jobs.pipeline_id = :id AND jobs.status = 'Init' AND task.status = 'todo' "
+                "AND task.args->>'job_id' = jobs.job_id AND task.priority <> jobs.priority"
+            ),
+            {"id": pipeline_id},
+        )
 
     def put_back_all(self, session: Session) -> int:
         """Give back what workers that cannot live any more have begun: for whoever owns the database alone."""
@@ -164,13 +176,15 @@ class Queue:
         return [(row.pipeline_id, row.tasks, float(row.age)) for row in found]
 
     def _defer(self, session: Session, name: str, priority: int, delay_s: float, **arguments: Any) -> None:
-        task = _deferring(name, priority, delay_s or None, **arguments)
-        driver_connection(session).execute(f"SELECT {task.expression}", task.values)
+        values = _values(name, delay_s or None, **arguments) | {"task_priority": priority}
+        driver_connection(session).execute(_DEFER_WITH_PRIORITY, values)
 
 
-def _deferring(name: str, priority: int, delay_s: float | None, **arguments: Any) -> Deferring:
-    values = {"queue": QUEUE, "task": name, "task_priority": priority, "delay_s": delay_s}
-    return Deferring(_DEFER, {**values, "task_args": json.dumps(arguments)})
+_DEFER_WITH_PRIORITY = f"SELECT {_DEFER.format(priority='%(task_priority)s')}"
+
+
+def _values(name: str, delay_s: float | None, **arguments: Any) -> dict[str, Any]:
+    return {"queue": QUEUE, "task": name, "delay_s": delay_s, "task_args": json.dumps(arguments)}
 
 
 class Worker:

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from stillframe.database.engine import Database
-from stillframe.jobs import lifecycle
+from stillframe.jobs import lifecycle, pipelines
 from stillframe.jobs.queue import Queue, Worker
 from stillframe.telemetry import Metrics
 
@@ -48,6 +48,8 @@ def repair(
                 if job is not None:
                     lifecycle.resume(session, queue, job)
                     mended += 1
+        for pipeline_id in pipelines.limited(session):
+            pipelines.let_in(session, queue, pipeline_id)
     if mended:
         log.warning("brought back what was lost", tasks=mended)
     return mended

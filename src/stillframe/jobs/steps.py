@@ -27,7 +27,7 @@ from stillframe.errors import (
     SourceError,
     StillframeError,
 )
-from stillframe.jobs import lifecycle, outputs
+from stillframe.jobs import lifecycle, outputs, pipelines
 from stillframe.jobs.models import Job, JobOutput, Slice
 from stillframe.jobs.outputs import JobSink, Kept
 from stillframe.jobs.queue import Queue
@@ -190,6 +190,7 @@ class Steps:
             else:
                 lifecycle.fail(session, live, report.code or _KILLED, report.message or "", report=told)
                 live.count = count
+            pipelines.has_ended(session, self._queue, live)
         self._metrics.job_outcomes.labels(code=report.code or "Success").inc()
 
     def _make_again(self, job: Job, survey: Survey, lost: list[Kept]) -> None:
@@ -204,6 +205,7 @@ class Steps:
             if live.failures > self._attempts:
                 message = f"{lost[0].output.name} does not stay as it was written: somebody else writes there"
                 lifecycle.fail(session, live, "OperationDenied", message)
+                pipelines.has_ended(session, self._queue, live)
                 self._metrics.job_outcomes.labels(code="OperationDenied").inc()
                 return
             for piece in session.scalars(select(Slice).where(Slice.job_id == job.job_id)):
@@ -338,6 +340,7 @@ class Steps:
                 code, message = _told(error)
                 log.info("job failed", code=code, reason=message)
                 lifecycle.fail(session, job, code, message)
+                pipelines.has_ended(session, self._queue, job)
                 self._metrics.job_outcomes.labels(code=code).inc()
                 return True
             log.warning("trying again", stage=stage, pause_s=pause_s, error=str(error))

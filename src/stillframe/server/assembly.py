@@ -39,6 +39,8 @@ from stillframe.sandbox.unlocked import Unlocked
 from stillframe.server.cleaning import Cleaner
 from stillframe.server.files import file_routes
 from stillframe.server.proxies import BehindProxies
+from stillframe.service.backlog import Backlog
+from stillframe.service.pipelines import PipelineControl
 from stillframe.service.snapshot_jobs import SnapshotJobs
 from stillframe.service.templates import TemplateKeeper
 from stillframe.settings import Settings
@@ -92,6 +94,7 @@ class Assembly:
             self.running,
             public_url=lambda: self.public_url,
             signing_key=self.keyring.hmac_key(_FILES),
+            backlog=Backlog(self.database, settings.max_queued_jobs),
             max_shots=settings.max_shots,
             max_expiry_s=settings.url_expiry_max_seconds,
             metrics=self.metrics,
@@ -176,7 +179,13 @@ class Assembly:
     def app(self) -> ASGIApp:
         """The application: files, health, metrics, and the API at `/`."""
         endpoint = Endpoint(
-            Services(self.jobs, self.templates, TemplateKeeper(self.templates)),
+            Services(
+                self.jobs,
+                self.templates,
+                TemplateKeeper(self.templates),
+                self.pipelines,
+                PipelineControl(self.database, self.queue),
+            ),
             keys=self.keys.find,
             nonces=self.nonces,
             is_unavailable=is_transient,

@@ -45,7 +45,7 @@ class Operator:
         from stillframe.jobs.queue import Queue
         from stillframe.service.pipelines import PipelineControl
 
-        return PipelineControl(self.database, self.pipelines, Queue())
+        return PipelineControl(self.database, Queue())
 
     def account_id(self) -> str:
         """The account that everything belongs to for now. Raises DatabaseError before the first start."""

@@ -1,33 +1,94 @@
-"""Holding up pipelines, and letting them go on."""
+"""The use cases of pipelines, for one account; without an id its default one is meant. They raise NotFound."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeVar
 
-from stillframe.catalog.pipelines import Pipelines, PipelineView
+from sqlalchemy.orm import Session
+
+from stillframe.catalog.models import PipelineRow
+from stillframe.catalog.pipelines import PipelineView, find, view
 from stillframe.database.engine import Database
-from stillframe.jobs import lifecycle
+from stillframe.errors import ConfigError
+from stillframe.jobs import pipelines
 from stillframe.jobs.queue import Queue
+
+Result = TypeVar("Result")
+_COUNTED = 1_000_000
 
 
 class PipelineControl:
-    """Pause and resume an account's pipelines; without an id its default one is meant. Raise NotFound."""
+    """Change an account's pipelines, and with them what becomes of their jobs."""
 
-    def __init__(self, database: Database, pipelines: Pipelines, queue: Queue) -> None:
+    def __init__(self, database: Database, queue: Queue) -> None:
         self._database = database
-        self._pipelines = pipelines
         self._queue = queue
 
     def pause(self, account_id: str, pipeline_id: str | None) -> PipelineView:
         """Begin nothing more of it; what is in work goes on to its end, and submits are still accepted."""
-        pipeline = self._pipelines.of_account(account_id, pipeline_id)
-        with self._database.transaction() as session:
-            lifecycle.pause(session, pipeline.pipeline_id)
-        return replace(pipeline, paused=True)
+        return self.update(account_id, pipeline_id, paused=True)
 
     def resume(self, account_id: str, pipeline_id: str | None) -> tuple[PipelineView, int]:
         """Let it go on, and bring back the jobs that were waiting for that; how many these were."""
-        pipeline = self._pipelines.of_account(account_id, pipeline_id)
-        with self._database.transaction() as session:
-            waiting = lifecycle.unpause(session, self._queue, pipeline.pipeline_id)
-        return replace(pipeline, paused=False), waiting
+
+        def work(session: Session, row: PipelineRow) -> tuple[PipelineView, int]:
+            waiting = pipelines.unpause(session, self._queue, row.pipeline_id)
+            session.refresh(row)
+            return view(row), waiting
+
+        return self._change(account_id, pipeline_id, work)
+
+    def update(
+        self,
+        account_id: str,
+        pipeline_id: str | None,
+        *,
+        name: str | None = None,
+        paused: bool | None = None,
+        priority: int | None = None,
+        max_concurrency: int | None = None,
+    ) -> PipelineView:
+        """Change what is not None; 0 takes the limit `max_concurrency` away. Its waiting jobs move with it."""
+
+        def work(session: Session, row: PipelineRow) -> PipelineView:
+            if priority is not None:
+                pipelines.set_priority(session, self._queue, row.pipeline_id, priority)
+            if paused:
+                pipelines.pause(session, row.pipeline_id)
+            if max_concurrency is not None:
+                pipelines.set_max_concurrency(session, self._queue, row.pipeline_id, max_concurrency or None)
+            if paused is False:
+                pipelines.unpause(session, self._queue, row.pipeline_id)
+            session.refresh(row)
+            if name is not None:
+                row.name = name
+            session.flush()
+            session.refresh(row)
+            return view(row)
+
+        return self._change(account_id, pipeline_id, work)
+
+    def delete(self, account_id: str, pipeline_id: str) -> None:
+        """Remove a pipeline without live jobs. Raises ConfigError for others, and for the default one."""
+
+        def work(session: Session, row: PipelineRow) -> None:
+            if row.is_default:
+                raise ConfigError(
+                    "PipelineId", pipeline_id, "another pipeline than the account's default one"
+                )
+            # submits wait for this lock, and then find no pipeline
+            row.deleted_at, row.status = datetime.now(UTC), "Active"
+            session.flush()
+            if live := pipelines.live_jobs(session, pipeline_id, _COUNTED):
+                raise ConfigError(
+                    "PipelineId", pipeline_id, f"a pipeline whose jobs are all done; {live} are not"
+                )
+
+        self._change(account_id, pipeline_id, work)
+
+    def _change(
+        self, account_id: str, pipeline_id: str | None, work: Callable[[Session, PipelineRow], Result]
+    ) -> Result:
+        return self._database.retrying(lambda session: work(session, find(session, account_id, pipeline_id)))

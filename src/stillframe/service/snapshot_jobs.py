@@ -16,7 +16,6 @@ from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session, undefer
 
 from stillframe.catalog.buckets import Buckets, BucketView
-from stillframe.catalog.pipelines import PipelineView
 from stillframe.catalog.references import find_references
 from stillframe.catalog.templates import Templates
 from stillframe.database.engine import Database
@@ -27,13 +26,14 @@ from stillframe.errors import (
     NotSupported,
     StillframeError,
 )
-from stillframe.jobs import lifecycle, outputs
+from stillframe.jobs import lifecycle, outputs, pipelines
 from stillframe.jobs.models import Job, JobOutput, JobStatus, Slice
 from stillframe.jobs.queue import Queue
 from stillframe.jobs.running import Running
 from stillframe.media import config_json
 from stillframe.media.config import MAX_SHOTS, SnapshotConfig
 from stillframe.media.sink import Names, demand_placeholder, names_for
+from stillframe.service.backlog import Backlog
 from stillframe.service.ports import (
     Address,
     JobPage,
@@ -67,6 +67,7 @@ class SnapshotJobs:
         *,
         public_url: Callable[[], str],
         signing_key: bytes,
+        backlog: Backlog,
         max_shots: int = MAX_SHOTS,
         max_expiry_s: int = 129_600,
         metrics: Metrics,
@@ -78,6 +79,7 @@ class SnapshotJobs:
         self._running = running
         self._public_url = public_url
         self._signing_key = signing_key
+        self._backlog = backlog
         self._max_shots = max_shots
         self._max_expiry_s = max_expiry_s
         self._metrics = metrics
@@ -99,7 +101,7 @@ class SnapshotJobs:
 
     def _columns(self, account_id: str, request: SubmitRequest) -> dict[str, Any]:
         """All that a job begins with. Raises ConfigError and NotFound for what is not right."""
-        source, target, pipeline = self._references(account_id, request)
+        source, target, pipeline_id = self._references(account_id, request)
         wire = config_json.merge(
             self._templates.config(account_id, request.template_id)
             if request.template_id is not None
@@ -109,12 +111,13 @@ class SnapshotJobs:
         )
         config = config_json.parse(wire)
         self._check(config, request, source, target)
-        if pipeline is None:
+        if pipeline_id is None:
             raise NotFound("Pipeline", request.pipeline_id or "default")
+        self._backlog.demand_room(pipeline_id)
         return {
             "account_id": account_id,
-            "pipeline_id": pipeline.pipeline_id,
-            "priority": request.priority or pipeline.priority,
+            "pipeline_id": pipeline_id,
+            "priority": request.priority,
             "name": request.name,
             "user_data": request.user_data,
             "client_token": request.client_token,
@@ -183,6 +186,7 @@ class SnapshotJobs:
             if job.status != "Init":
                 raise ConfigError("JobId", job_id, "a job that is not done yet")
             lifecycle.fail(session, job, lifecycle.CANCELED, "The job was cancelled.")
+            pipelines.has_ended(session, self._queue, job)
             job.epoch += 1
         self._metrics.job_outcomes.labels(code=lifecycle.CANCELED).inc()
         self._end_work(job_id)
@@ -232,9 +236,7 @@ class SnapshotJobs:
             raise ConfigError("JobId", job_id, allowed)
         return job
 
-    def _references(
-        self, account_id: str, request: SubmitRequest
-    ) -> tuple[_Place, _Place, PipelineView | None]:
+    def _references(self, account_id: str, request: SubmitRequest) -> tuple[_Place, _Place, str | None]:
         for parameter, kind in (("Input.Type", request.input_type), ("Output.Type", request.output_type)):
             if kind == "Media":
                 raise NotSupported(parameter, kind, "OSS: there are no media assets yet")
@@ -247,7 +249,7 @@ class SnapshotJobs:
             _resolved(found, source, request.input_media, "Input.Media"),
             _resolved(found, target, request.output_media, "Output.Media"),
         )
-        return *resolved, references.pipeline
+        return *resolved, references.pipeline_id
 
     def _check(self, config: SnapshotConfig, request: SubmitRequest, source: _Place, target: _Place) -> None:
         try:

@@ -1,0 +1,82 @@
+"""Requests and answers of the pipeline actions, field by field as IMS documents them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from stillframe.ims.action import Answer, AnswerObject, RequestModel
+from stillframe.ims.fields import Text, UtcTime, WholeNumber
+
+Id = Annotated[str, Text(200)]
+Name = Annotated[str, Text(128)]
+Speed = Literal["Standard", "Boost", "NarrowBandHDV2"]
+Priority = Annotated[int, WholeNumber(1, 10)]
+
+_SPEED = "Kept as it is given; snapshots of all speeds are made alike."
+_MOST = "Jobs that may be in work at the same time, over all workers. Not in IMS."
+
+
+class CreatePipelineRequest(RequestModel):
+    """Parameters of CreatePipeline."""
+
+    name: Name = Field(description="A name for people.")
+    speed: Speed = Field(description=_SPEED)
+    priority: Priority = Field(default=6, description="Larger first, over all pipelines.")
+    max_concurrency: Annotated[int, WholeNumber(1, 10_000)] | None = Field(
+        default=None, description=f"{_MOST} All if left out."
+    )
+
+
+class UpdatePipelineRequest(RequestModel):
+    """Parameters of UpdatePipeline; what is left out stays."""
+
+    pipeline_id: Id
+    name: Name | None = None
+    status: Literal["Active", "Paused"] | None = Field(
+        default=None, description="Paused: nothing more is begun, and jobs are still accepted."
+    )
+    priority: Priority | None = Field(
+        default=None, description="Waiting jobs move, too, but for those with a priority of their own."
+    )
+    max_concurrency: Annotated[int, WholeNumber(0, 10_000)] | None = Field(
+        default=None, description=f"{_MOST} 0 takes the limit away."
+    )
+
+
+class PipelineRequest(RequestModel):
+    """Parameters of an action on one pipeline."""
+
+    pipeline_id: Id
+
+
+class ListPipelinesRequest(RequestModel):
+    """Parameters of ListPipelines."""
+
+    speed: Speed | None = None
+
+
+class PipelineDetails(AnswerObject):
+    """A pipeline."""
+
+    pipeline_id: str
+    name: str
+    speed: Speed
+    status: Literal["Active", "Paused"]
+    priority: int
+    max_concurrency: int | None = Field(default=None, description=_MOST)
+    create_time: UtcTime
+    modified_time: UtcTime
+
+
+class PipelineAnswer(Answer):
+    """Answer of CreatePipeline and GetPipeline."""
+
+    pipeline: PipelineDetails
+
+
+class ListPipelinesAnswer(Answer):
+    """Answer of ListPipelines."""
+
+    pipeline_list: list[PipelineDetails]

@@ -1,0 +1,109 @@
+"""The actions of pipelines."""
+
+from __future__ import annotations
+
+from stillframe.catalog.pipelines import PipelineView
+from stillframe.ims.action import Action, Context
+from stillframe.ims.models_pipelines import (
+    CreatePipelineRequest,
+    ListPipelinesAnswer,
+    ListPipelinesRequest,
+    PipelineAnswer,
+    PipelineDetails,
+    PipelineRequest,
+    UpdatePipelineRequest,
+)
+from stillframe.ims.models_snapshot_jobs import SuccessAnswer
+
+
+def create(context: Context, request: CreatePipelineRequest) -> PipelineAnswer:
+    """Make a queue."""
+    made = context.services.pipelines.create(
+        context.caller.account_id,
+        request.name,
+        speed=request.speed,
+        priority=request.priority,
+        max_concurrency=request.max_concurrency,
+    )
+    return PipelineAnswer(pipeline=_details(made))
+
+
+def update(context: Context, request: UpdatePipelineRequest) -> SuccessAnswer:
+    """Change a queue, and with it what waits there."""
+    context.services.pipeline_control.update(
+        context.caller.account_id,
+        request.pipeline_id,
+        name=request.name,
+        paused=request.status == "Paused" if request.status is not None else None,
+        priority=request.priority,
+        max_concurrency=request.max_concurrency,
+    )
+    return SuccessAnswer()
+
+
+def delete(context: Context, request: PipelineRequest) -> SuccessAnswer:
+    """Remove a queue whose jobs are all done."""
+    context.services.pipeline_control.delete(context.caller.account_id, request.pipeline_id)
+    return SuccessAnswer()
+
+
+def get(context: Context, request: PipelineRequest) -> PipelineAnswer:
+    """One queue."""
+    found = context.services.pipelines.of_account(context.caller.account_id, request.pipeline_id)
+    return PipelineAnswer(pipeline=_details(found))
+
+
+def list_pipelines(context: Context, request: ListPipelinesRequest) -> ListPipelinesAnswer:
+    """The queues of an account, the oldest first."""
+    found = context.services.pipelines.all_of_account(context.caller.account_id, request.speed)
+    return ListPipelinesAnswer(pipeline_list=[_details(pipeline) for pipeline in found])
+
+
+ACTIONS = (
+    Action(
+        "CreatePipeline",
+        "Make a queue for jobs, with a priority of its own.",
+        "write",
+        CreatePipelineRequest,
+        PipelineAnswer,
+        create,
+    ),
+    Action(
+        "UpdatePipeline",
+        "Rename a pipeline, pause or resume it, or change its priority; its waiting jobs move with it.",
+        "write",
+        UpdatePipelineRequest,
+        SuccessAnswer,
+        update,
+    ),
+    Action(
+        "DeletePipeline",
+        "Remove a pipeline whose jobs are all done.",
+        "write",
+        PipelineRequest,
+        SuccessAnswer,
+        delete,
+    ),
+    Action("GetPipeline", "One pipeline.", "read", PipelineRequest, PipelineAnswer, get),
+    Action(
+        "ListPipelines",
+        "The pipelines of an account, the oldest first.",
+        "read",
+        ListPipelinesRequest,
+        ListPipelinesAnswer,
+        list_pipelines,
+    ),
+)
+
+
+def _details(pipeline: PipelineView) -> PipelineDetails:
+    return PipelineDetails(
+        pipeline_id=pipeline.pipeline_id,
+        name=pipeline.name,
+        speed=pipeline.speed,
+        status="Paused" if pipeline.paused else "Active",
+        priority=pipeline.priority,
+        max_concurrency=pipeline.max_concurrency,
+        create_time=pipeline.created_at,
+        modified_time=pipeline.modified_at,
+    )

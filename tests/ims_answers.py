@@ -1,0 +1,101 @@
+"""What each action answers, field by field with its type in JSON, as IMS documents it.
+
+What only we have stands apart in `OURS_IN_ANSWERS`; what is documented and left out here has its reason beside it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+SUMMARY = {
+    "Async": "boolean",
+    "Count": "integer",
+    "CreateTime": "string",
+    "FinishTime": "string",
+    "Input": {"Media": "string", "Type": "string"},
+    "JobId": "string",
+    "ModifiedTime": "string",
+    "Name": "string",
+    "Output": {"Media": "string", "Type": "string"},
+    "PipelineId": "string",
+    "Status": "string",
+    "SubmitTime": "string",
+    "TemplateId": "string",
+    "TriggerSource": "string",
+    "Type": "string",
+}
+WITH_FILE = {
+    "Media": "string",
+    "Type": "string",
+    "OssFile": {"Bucket": "string", "Location": "string", "Object": "string"},
+}
+DETAILS = SUMMARY | {
+    "Input": WITH_FILE,
+    "Output": WITH_FILE,
+    "Code": "string",
+    "Message": "string",
+    "TemplateConfig": "string",
+    "UserData": "string",
+}
+#: without FrontendHint, which is about transcode templates
+SYSTEM_TEMPLATE = {
+    "Status": "string",
+    "Subtype": "integer",
+    "SubtypeName": "string",
+    "TemplateConfig": "string",
+    "TemplateId": "string",
+    "TemplateName": "string",
+    "Type": "integer",
+    "TypeName": "string",
+}
+TEMPLATE = SYSTEM_TEMPLATE | {"CreateTime": "string", "IsDefault": "boolean", "ModifiedTime": "string"}
+CREATED_TEMPLATE = {name: kind for name, kind in TEMPLATE.items() if name != "SubtypeName"} | {
+    "Subtype": "string"
+}
+PIPELINE = {
+    "CreateTime": "string",
+    "ModifiedTime": "string",
+    "Name": "string",
+    "PipelineId": "string",
+    "Priority": "integer",
+    "Speed": "string",
+    "Status": "string",
+}
+SUCCESS = {"RequestId": "string", "Success": "boolean"}
+ANSWERS: dict[str, dict[str, Any]] = {
+    "SubmitSnapshotJob": {"RequestId": "string", "JobId": "string"},
+    "GetSnapshotJob": {"RequestId": "string", "SnapshotJob": DETAILS},
+    "ListSnapshotJobs": {"RequestId": "string", "NextPageToken": "string", "Jobs": [SUMMARY]},
+    "GetSnapshotUrls": {
+        "RequestId": "string",
+        "SnapshotUrls": ["string"],
+        "Total": "integer",
+        "WebVTTUrl": "string",
+    },
+    "CreateCustomTemplate": {"RequestId": "string", "CustomTemplate": CREATED_TEMPLATE},
+    "UpdateCustomTemplate": SUCCESS,
+    "DeleteCustomTemplate": SUCCESS,
+    "SetDefaultCustomTemplate": SUCCESS,
+    "GetCustomTemplate": {"RequestId": "string", "CustomTemplate": TEMPLATE},
+    "ListCustomTemplates": {"RequestId": "string", "Total": "integer", "CustomTemplateList": [TEMPLATE]},
+    "GetSystemTemplate": {"RequestId": "string", "SystemTemplate": SYSTEM_TEMPLATE},
+    "ListSystemTemplates": {
+        "RequestId": "string",
+        "Total": "integer",
+        "SystemTemplateList": [SYSTEM_TEMPLATE],
+    },
+    "CreatePipeline": {"RequestId": "string", "Pipeline": PIPELINE},
+    "UpdatePipeline": SUCCESS,
+    "DeletePipeline": SUCCESS,
+    "GetPipeline": {"RequestId": "string", "Pipeline": PIPELINE},
+    "ListPipelines": {"RequestId": "string", "PipelineList": [PIPELINE]},
+    "CancelSnapshotJob": {"RequestId": "string", "Success": "boolean"},
+    "RetrySnapshotJob": {"RequestId": "string", "Success": "boolean"},
+    "DeleteSnapshotJob": {"RequestId": "string", "Success": "boolean"},
+}
+OURS_IN_ANSWERS: dict[str, dict[str, Any]] = {
+    "GetSnapshotJob": {"SnapshotJob": {"Progress": "integer", "Report": "object"}},
+    "CreatePipeline": {"Pipeline": {"MaxConcurrency": "integer"}},
+    "GetPipeline": {"Pipeline": {"MaxConcurrency": "integer"}},
+    "ListPipelines": {"PipelineList": [{"MaxConcurrency": "integer"}]},
+}
