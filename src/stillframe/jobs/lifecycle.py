@@ -27,6 +27,7 @@ from stillframe.jobs import outputs
 from stillframe.jobs.models import Job, JobOutput, Slice
 from stillframe.jobs.outputs import Kept
 from stillframe.jobs.queue import Queue
+from stillframe.media import plain_json
 from stillframe.media.geometry import SheetGeometry
 from stillframe.media.render import Rendered
 from stillframe.media.report import ShotReport, Stats
@@ -244,8 +245,8 @@ def rendered_slices(session: Session, job_id: str, kept: Sequence[Kept]) -> list
     )
     parts: list[Rendered] = []
     for piece in pieces:
-        shots = msgspec.convert(piece.shots or [], tuple[ShotReport, ...])
-        parts.append(Rendered(shots, () if parts else pictures, msgspec.convert(piece.stats or {}, Stats)))
+        shots = plain_json.convert(piece.shots or [], tuple[ShotReport, ...])
+        parts.append(Rendered(shots, () if parts else pictures, plain_json.convert(piece.stats or {}, Stats)))
     return parts
 
 
@@ -269,7 +270,7 @@ def count_shots(session: Session, job: Job) -> int:
     pictures = select(JobOutput.index).where(JobOutput.job_id == job.job_id, JobOutput.kind != "track")
     indexes = session.scalars(pictures).all()
     kept = session.scalar(select(Job.survey).where(Job.job_id == job.job_id)) if indexes else None
-    sheet = msgspec.json.decode(kept, type=_Surveyed).sheet if kept else None
+    sheet = plain_json.decode(kept, _Surveyed).sheet if kept else None
     if sheet is None:
         return len(indexes)
     return sum(min(sheet.cells, (job.planned or 0) - (index - 1) * sheet.cells) for index in indexes)

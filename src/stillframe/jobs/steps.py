@@ -33,7 +33,7 @@ from stillframe.jobs.outputs import JobSink, Kept
 from stillframe.jobs.queue import Queue
 from stillframe.jobs.report import report_of
 from stillframe.jobs.running import Running, Task
-from stillframe.media import config_json
+from stillframe.media import config_json, plain_json
 from stillframe.media.finish import finish
 from stillframe.media.render import Rendered
 from stillframe.media.report import Stats
@@ -172,7 +172,7 @@ class Steps:
         last: tuple[int, Rendered] | None,
     ) -> None:
         """Write the track and end the job; `last` is the one slice that was rendered just now, if there is one."""
-        spent = msgspec.convert(job.stats, Stats) if job.stats else Stats()
+        spent = plain_json.convert(job.stats, Stats) if job.stats else Stats()
         report = finish(survey, rendered, sink, spent)
         lost = sink.lost(sink.kept)
         if lost:

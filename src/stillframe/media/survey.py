@@ -81,9 +81,9 @@ class Survey:
     @classmethod
     def from_json(cls, data: bytes) -> Survey:
         """A survey from its JSON. Raises msgspec.ValidationError for anything else."""
-        import msgspec
+        from stillframe.media import plain_json
 
-        return msgspec.json.decode(data, type=cls)
+        return plain_json.decode(data, cls)
 
 
 def survey(source: ByteSource, config: SnapshotConfig, caps: Caps = DEFAULT_CAPS) -> Survey:

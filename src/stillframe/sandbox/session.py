@@ -22,6 +22,7 @@ from typing import Self, TypeVar
 import msgspec
 
 from stillframe.errors import ChildKilled, SandboxUnavailable
+from stillframe.media import plain_json
 from stillframe.media.source import ByteSource
 from stillframe.sandbox.check import Broken
 from stillframe.sandbox.forkserver import Child
@@ -316,7 +317,7 @@ def decoded(payload: bytearray, wanted: type[Wanted]) -> Wanted:
     turn = _LARGE if len(payload) > _LARGE_BYTES else contextlib.nullcontext()
     try:
         with turn:
-            return msgspec.json.decode(payload, type=wanted)
+            return plain_json.decode(payload, wanted)
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError, OverflowError) as error:
         raise Broken(f"JSON that is no {wanted}: {str(error)[:200]}") from error
 
