@@ -199,7 +199,9 @@ def listening(database: Database) -> bool:
     with database.transaction() as session:
         found = session.scalar(
             text(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+                # idle: it has come to the end of it, and not only to its beginning
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND query LIKE 'LISTEN%' AND state = 'idle'"
             )
         )
     return bool(found)
