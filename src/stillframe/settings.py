@@ -129,6 +129,19 @@ class Settings(BaseModel):
         description="The longest validity of a signed URL that a caller may ask for; it is 3600 for those who do not "
         "ask.",
     )
+    requests_per_second: float = Field(
+        1000.0,
+        gt=0,
+        le=1_000_000,
+        description="How many requests a second an account may send of each action, to each server; more are told "
+        "when to come again (Throttling.User).",
+    )
+    max_body_bytes: int = Field(
+        4 << 20,
+        ge=1 << 10,
+        le=100 << 20,
+        description="The largest body of a request.",
+    )
     max_queued_jobs: int = Field(
         10_000,
         ge=1,

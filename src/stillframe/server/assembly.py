@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stillframe.accounts.accounts import FIRST_ACCOUNT, Accounts
 from stillframe.accounts.keys import AccessKeys, NewKey, UsedNonces
+from stillframe.accounts.throttle import Throttle
 from stillframe.catalog.buckets import Buckets
 from stillframe.catalog.pipelines import Pipelines
 from stillframe.catalog.templates import Templates
@@ -178,6 +179,7 @@ class Assembly:
 
     def app(self) -> ASGIApp:
         """The application: files, health, metrics, and the API at `/`."""
+        throttle = Throttle(self.settings.requests_per_second)
         endpoint = Endpoint(
             Services(
                 self.jobs,
@@ -189,7 +191,9 @@ class Assembly:
             keys=self.keys.find,
             nonces=self.nonces,
             is_unavailable=is_transient,
+            throttle=lambda context, action: throttle.take(context.caller.account_id, action.name),
             body_deadline_s=self.settings.request_seconds,
+            max_body_bytes=self.settings.max_body_bytes,
         )
         others = Starlette(
             routes=[
