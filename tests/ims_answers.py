@@ -61,6 +61,17 @@ PIPELINE = {
     "Speed": "string",
     "Status": "string",
 }
+STORAGE = {
+    "AppId": "string",
+    "CreationTime": "string",
+    "DefaultStorage": "boolean",
+    "EditingTempFileStorage": "boolean",
+    "ModifiedTime": "string",
+    "Path": "string",
+    "Status": "string",
+    "StorageLocation": "string",
+    "StorageType": "string",
+}
 SUCCESS = {"RequestId": "string", "Success": "boolean"}
 ANSWERS: dict[str, dict[str, Any]] = {
     "SubmitSnapshotJob": {"RequestId": "string", "JobId": "string"},
@@ -84,6 +95,15 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "Total": "integer",
         "SystemTemplateList": [SYSTEM_TEMPLATE],
     },
+    "GetStorageList": {"RequestId": "string", "StorageInfoList": [STORAGE]},
+    "GetDefaultStorageLocation": {
+        "RequestId": "string",
+        "Bucket": "string",
+        "Path": "string",
+        "Status": "string",
+        "StorageType": "string",
+    },
+    "SetDefaultStorageLocation": SUCCESS,
     "CreatePipeline": {"RequestId": "string", "Pipeline": PIPELINE},
     "UpdatePipeline": SUCCESS,
     "DeletePipeline": SUCCESS,

@@ -19,6 +19,7 @@ from starlette.routing import Mount
 from ims_signer import Acs3, RpcV1, Signed
 from jobs_in_memory import JobsInMemory
 from stillframe.accounts.signatures import KeyFacts, TokenState
+from stillframe.catalog.buckets import Buckets
 from stillframe.catalog.pipelines import Pipelines
 from stillframe.catalog.templates import Templates
 from stillframe.database.engine import Database, make_engine
@@ -78,7 +79,12 @@ class ImsServer:
         templates, pipelines = Templates(nowhere), Pipelines(nowhere)
         return Endpoint(
             Services(
-                self.jobs, templates, TemplateKeeper(templates), pipelines, PipelineControl(nowhere, Queue())
+                self.jobs,
+                templates,
+                TemplateKeeper(templates),
+                Buckets(nowhere),
+                pipelines,
+                PipelineControl(nowhere, Queue()),
             ),
             keys=KEYS.get,
             nonces=self.nonces,

@@ -154,7 +154,7 @@ def shape(value: Any) -> Any:
             return "string"
 
 
-def test_every_field_of_templates_and_pipelines(sdk: SdkProcess) -> None:
+def test_every_field_of_templates_pipelines_and_storage(sdk: SdkProcess) -> None:
     """Each documented one is there, with a value of the right type."""
 
     def answered(action: str, **parameters: Any) -> Any:
@@ -181,6 +181,15 @@ def test_every_field_of_templates_and_pipelines(sdk: SdkProcess) -> None:
     assert (found["Status"], found["Priority"]) == ("Paused", 3)
     answered("ListPipelines", Speed="Standard")
     answered("DeletePipeline", **pipeline)
+
+    answered("SetDefaultStorageLocation", Bucket="local", Path="media", StorageType="user_oss_bucket")
+    assert answered("GetDefaultStorageLocation")["Path"] == "media/"
+    (storage,) = answered("GetStorageList", StorageType="user_oss_bucket")["StorageInfoList"]
+    assert (storage["StorageLocation"], storage["DefaultStorage"], storage["Path"]) == (
+        "local",
+        True,
+        "media/",
+    )
 
 
 def test_the_example_of_the_readme(server: Served, film: Clip, tmp_path: Path) -> None:

@@ -58,6 +58,9 @@ SDK_PARAMETERS = {
     "ListCustomTemplates": "Name OrderBy PageNumber PageSize Subtype TemplateId Type*",
     "GetSystemTemplate": "TemplateId*",
     "ListSystemTemplates": "Name PageNumber PageSize Status Subtype TemplateId Type*",
+    "GetStorageList": "AppId Status StorageType",
+    "GetDefaultStorageLocation": "",
+    "SetDefaultStorageLocation": "Bucket* Path StorageType",
     "CreatePipeline": "Name* Priority Speed*",
     "UpdatePipeline": "Name PipelineId* Priority Status",
     "DeletePipeline": "PipelineId*",
@@ -66,6 +69,7 @@ SDK_PARAMETERS = {
 }
 OURS = {
     "SubmitSnapshotJob": {"Extensions", "ClientToken"},
+    "SetDefaultStorageLocation": {"EditingTempFileStorage"},
     "CreatePipeline": {"MaxConcurrency"},
     "UpdatePipeline": {"MaxConcurrency"},
 }

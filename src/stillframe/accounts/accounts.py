@@ -29,6 +29,11 @@ class Accounts:
             session.flush()
         return account_id
 
+    def exists(self, account_id: str) -> bool:
+        """Whether there is an account of this id."""
+        with self._database.transaction() as session:
+            return session.get(Account, account_id) is not None
+
     def find(self, name: str) -> str | None:
         """The id of the account of a name."""
         with self._database.transaction() as session:

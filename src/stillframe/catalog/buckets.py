@@ -1,6 +1,6 @@
 """Buckets: the names that API users write, and where they are bound to.
 
-A bucket that is not registered, or belongs to another account, does not exist.
+A bucket that is not registered, or belongs to another account that has granted nothing, does not exist.
 """
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from stillframe.catalog.models import BucketRow
+from stillframe.catalog.models import Access, BucketGrantRow, BucketRow, DefaultStorageRow
 from stillframe.database.engine import Database
 from stillframe.errors import ConfigError, NotFound
 from stillframe.settings import REGION
@@ -23,17 +24,52 @@ from stillframe.storage.places import open_bucket, parse_place
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """What an account may do in somebody else's bucket: with the objects whose keys start with `prefix`."""
+
+    access: Access
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class GrantView:
+    """A grant as its operator sees it."""
+
+    bucket: str
+    account_id: str
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
 class BucketView:
-    """A bucket as its operator sees it. `place` is where it is bound to, such as `fs:/srv/videos`."""
+    """A bucket as its operator sees it, or an account that may use it. `place` is where it is bound to."""
 
     name: str
     account_id: str
     place: str
     region: str
+    created_at: datetime
+    #: what an account that it does not belong to may do; None: all, it is the owner
+    grants: tuple[Grant, ...] | None = None
+
+    def allows(self, access: Access, key: str) -> bool:
+        """Whether the account that it was looked up for may do that with an object."""
+        return self.grants is None or any(
+            grant.access == access and key.startswith(grant.prefix) for grant in self.grants
+        )
 
     def open(self) -> Bucket:
         """The bucket itself. Nothing is read or written yet."""
         return open_bucket(parse_place(self.place), self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultStorage:
+    """Where outputs go that name no bucket; `path` is the beginning of their keys."""
+
+    bucket: str
+    path: str
+    modified_at: datetime
 
 
 class Buckets:
@@ -49,15 +85,17 @@ class Buckets:
         demand_bucket_name(name, "Bucket")
         if not re.fullmatch(REGION, region):
             raise ConfigError("Region", region, "a region such as cn-shanghai")
-        view = BucketView(name, account_id, str(parse_place(place)), region)
-        view.open().check()
+        parsed = parse_place(place)
+        open_bucket(parsed, name).check()
+        row = BucketRow(name=name, account_id=account_id, place=str(parsed), region=region)
         try:
             with self._database.transaction(within) as session:
-                session.add(BucketRow(name=name, account_id=account_id, place=view.place, region=region))
+                session.add(row)
                 session.flush()
+                session.refresh(row)
         except IntegrityError as error:
             raise ConfigError("Bucket", name, "a name that no other bucket has") from error
-        return view
+        return _view(row)
 
     def remove(self, name: str) -> None:
         """Forget a bucket; what lies in it stays. Raises NotFound."""
@@ -78,14 +116,100 @@ class Buckets:
             return _view(row) if row is not None else None
 
     def of_account(self, account_id: str, names: Collection[str]) -> dict[str, BucketView]:
-        """Those of the named buckets that an account may use."""
+        """Those of the named buckets that an account owns, or was granted something in."""
         with self._database.statements() as connection:
-            rows = connection.execute(_OF_ACCOUNT, [account_id, [*names]]).fetchall()
-        return {name: BucketView(name, account_id, place, region) for name, place, region in rows}
+            rows = connection.execute(_OF_ACCOUNT, {"account_id": account_id, "names": [*names]}).fetchall()
+        return {row[0]: usable(*row) for row in rows}
+
+    def all_of_account(self, account_id: str) -> list[BucketView]:
+        """The buckets that an account owns, or was granted something in, by name."""
+        with self._database.statements() as connection:
+            rows = connection.execute(_ALL_OF_ACCOUNT, {"account_id": account_id}).fetchall()
+        return sorted((usable(*row) for row in rows), key=lambda bucket: bucket.name)
+
+    def grant(self, name: str, account_id: str, grant: Grant) -> None:
+        """Let another account in. Raises NotFound, and ConfigError for the owner's own."""
+        with self._database.transaction() as session:
+            row = session.get(BucketRow, name)
+            if row is None:
+                raise NotFound("Bucket", name)
+            if row.account_id == account_id:
+                raise ConfigError("Account", account_id, "another account than the bucket's owner")
+            key = {"bucket": name, "account_id": account_id, "access": grant.access, "prefix": grant.prefix}
+            session.merge(BucketGrantRow(**key))
+
+    def revoke(
+        self, name: str, account_id: str, access: Access | None = None, prefix: str | None = None
+    ) -> int:
+        """Take grants back, of any kind where something is None; how many they were. Raises NotFound for none."""
+        gone = delete(BucketGrantRow).where(
+            BucketGrantRow.bucket == name, BucketGrantRow.account_id == account_id
+        )
+        if access is not None:
+            gone = gone.where(BucketGrantRow.access == access)
+        if prefix is not None:
+            gone = gone.where(BucketGrantRow.prefix == prefix)
+        with self._database.transaction() as session:
+            number = len(session.scalars(gone.returning(BucketGrantRow.access)).all())
+        if not number:
+            raise NotFound("Grant", f"{name} to {account_id}")
+        return number
+
+    def grants(self) -> list[GrantView]:
+        """Every grant, by bucket and account."""
+        query = select(BucketGrantRow).order_by(
+            BucketGrantRow.bucket, BucketGrantRow.account_id, BucketGrantRow.access, BucketGrantRow.prefix
+        )
+        with self._database.transaction() as session:
+            rows = session.scalars(query)
+            return [GrantView(row.bucket, row.account_id, Grant(row.access, row.prefix)) for row in rows]
+
+    def set_default_storage(self, account_id: str, bucket: str, path: str) -> None:
+        """Where outputs go that name no bucket. Raises NotFound for a bucket that the account may not write to."""
+        found = self.of_account(account_id, {bucket}).get(bucket)
+        if found is None or not found.allows("write", path):
+            raise NotFound("Bucket", bucket)
+        with self._database.transaction() as session:
+            session.merge(DefaultStorageRow(account_id=account_id, bucket=bucket, path=path))
+
+    def default_storage(self, account_id: str) -> DefaultStorage | None:
+        """Where outputs go that name no bucket; None when it was never said, or the bucket is gone."""
+        with self._database.transaction() as session:
+            row = session.get(DefaultStorageRow, account_id)
+            return DefaultStorage(row.bucket, row.path, row.modified_at) if row is not None else None
 
 
-_OF_ACCOUNT = "SELECT name, place, region FROM buckets WHERE account_id = %s AND name = ANY(%s)"
+#: a bucket that an account may use: name, owner, place, region, and what it was granted where it is not the owner
+USABLE = (
+    "bucket.name, bucket.account_id, bucket.place, bucket.region, bucket.created_at, "
+    "CASE WHEN bucket.account_id <> %(account_id)s THEN ARRAY(SELECT access || ':' || prefix "
+    "FROM bucket_grants AS granted WHERE granted.bucket = bucket.name AND granted.account_id = %(account_id)s) END"
+)
+#: whether an account may use it
+IS_USABLE = (
+    "(bucket.account_id = %(account_id)s OR EXISTS (SELECT FROM bucket_grants AS granted "
+    "WHERE granted.bucket = bucket.name AND granted.account_id = %(account_id)s))"
+)
+_ALL_OF_ACCOUNT = f"SELECT {USABLE} FROM buckets AS bucket WHERE {IS_USABLE}"
+_OF_ACCOUNT = f"{_ALL_OF_ACCOUNT} AND bucket.name = ANY(%(names)s)"
+
+
+def usable(
+    name: str, owner: str, place: str, region: str, created_at: datetime, granted: list[str] | None
+) -> BucketView:
+    """A row of `USABLE`."""
+    if granted is None:
+        return BucketView(name, owner, place, region, created_at)
+    parts = (text.partition(":") for text in granted)
+    return BucketView(
+        name,
+        owner,
+        place,
+        region,
+        created_at,
+        tuple(Grant("write" if access == "write" else "read", prefix) for access, _, prefix in parts),
+    )
 
 
 def _view(row: BucketRow) -> BucketView:
-    return BucketView(row.name, row.account_id, row.place, row.region)
+    return BucketView(row.name, row.account_id, row.place, row.region, row.created_at)

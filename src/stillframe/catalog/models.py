@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from stillframe.database.base import Base
 from stillframe.media.config import SnapshotType
 
+Access = Literal["read", "write"]
 PipelineStatus = Literal["Active", "Paused"]
 PipelineSpeed = Literal["Standard", "Boost", "NarrowBandHDV2"]
 
@@ -26,6 +27,32 @@ class BucketRow(Base):
     place: Mapped[str]
     region: Mapped[str] = mapped_column(String(32))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class BucketGrantRow(Base):
+    """What another account may do in a bucket: read or write the objects whose keys start with a prefix."""
+
+    __tablename__ = "bucket_grants"
+    __table_args__ = (CheckConstraint("access IN ('read', 'write')", name="access"),)
+
+    bucket: Mapped[str] = mapped_column(ForeignKey("buckets.name", ondelete="CASCADE"), primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.account_id"), primary_key=True, index=True)
+    access: Mapped[Access] = mapped_column(String(8), primary_key=True)
+    prefix: Mapped[str] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class DefaultStorageRow(Base):
+    """Where an account's outputs go when a job names a media asset, and no bucket."""
+
+    __tablename__ = "default_storages"
+
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.account_id"), primary_key=True)
+    bucket: Mapped[str] = mapped_column(ForeignKey("buckets.name", ondelete="CASCADE"), index=True)
+    path: Mapped[str]
+    modified_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), onupdate=func.clock_timestamp()
+    )
 
 
 class TemplateRow(Base):

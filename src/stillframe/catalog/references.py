@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from stillframe.catalog.buckets import BucketView
+from stillframe.catalog.buckets import IS_USABLE, USABLE, BucketView, usable
 from stillframe.database.engine import Database
 
 _FIND = (
-    "SELECT bucket.name, bucket.place, bucket.region, pipeline.pipeline_id "
-    "FROM buckets AS bucket LEFT JOIN pipelines AS pipeline ON pipeline.account_id = bucket.account_id "
+    f"SELECT pipeline.pipeline_id, {USABLE} "
+    "FROM buckets AS bucket LEFT JOIN pipelines AS pipeline ON pipeline.account_id = %(account_id)s "
     "AND pipeline.deleted_at IS NULL AND "
 )
-_OF_ACCOUNT = " WHERE bucket.account_id = %(account_id)s AND bucket.name = ANY(%(buckets)s)"
+_OF_ACCOUNT = f" WHERE bucket.name = ANY(%(buckets)s) AND {IS_USABLE}"
 _WITH_DEFAULT = _FIND + "pipeline.is_default" + _OF_ACCOUNT
 _WITH_NAMED = _FIND + "pipeline.pipeline_id = %(pipeline_id)s" + _OF_ACCOUNT
 
@@ -33,5 +33,5 @@ def find_references(
     values = {"account_id": account_id, "buckets": [*buckets], "pipeline_id": pipeline_id}
     with database.statements() as connection:
         rows = connection.execute(_WITH_DEFAULT if pipeline_id is None else _WITH_NAMED, values).fetchall()
-    found = {name: BucketView(name, account_id, place, region) for name, place, region, _ in rows}
-    return References(found, rows[0][3] if rows else None)
+    found = {name: usable(name, *row) for _, name, *row in rows}
+    return References(found, rows[0][0] if rows else None)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stillframe.cli.messages import say, say_table
 from stillframe.cli.settings import ConfigFile, DataDir, Json, group, operating
+
+if TYPE_CHECKING:
+    from stillframe.catalog.buckets import GrantView
+    from stillframe.catalog.models import Access
 
 app = group("Bind bucket names to places, list them and remove them.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="As in oss://NAME/key.", show_default=False)]
@@ -35,11 +39,85 @@ def add(
 def list_buckets(as_json: Json = False, data_dir: DataDir = None, config: ConfigFile = None) -> None:
     """List the buckets."""
     with operating(config, data_dir) as operator:
-        rows = [(bucket.name, bucket.place, bucket.region) for bucket in operator.buckets.all()]
+        grants = operator.buckets.grants()
+        rows = [
+            (
+                bucket.name,
+                bucket.place,
+                bucket.region,
+                [_told(one) for one in grants if one.bucket == bucket.name],
+            )
+            for bucket in operator.buckets.all()
+        ]
+    names = ("Name", "Place", "Region", "Grants")
     if as_json:
-        say(json.dumps([dict(zip(("Name", "Place", "Region"), row, strict=True)) for row in rows]))
+        say(json.dumps([dict(zip(names, row, strict=True)) for row in rows]))
         return
-    say_table(("Name", "Place", "Region"), rows)
+    say_table(names, [(*row, ", ".join(granted)) for *row, granted in rows])
+
+
+def _told(view: GrantView) -> str:
+    return f"{view.account_id} {view.grant.access} {view.grant.prefix}*"
+
+
+Account = Annotated[
+    str, typer.Argument(metavar="ACCOUNT", help="The other account's name or id.", show_default=False)
+]
+
+
+@app.command(epilog="Example:\n\nstillframe bucket grant videos partner --read --prefix public/")
+def grant(
+    name: Name,
+    account: Account,
+    read: Annotated[bool, typer.Option("--read", help="Let it read objects.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Let it write objects.")] = False,
+    prefix: Annotated[str, typer.Option(help="Only those whose keys start with this.")] = "",
+    data_dir: DataDir = None,
+    config: ConfigFile = None,
+) -> None:
+    """Let another account use a bucket; of what it may not use it does not know."""
+    if not (read or write):
+        raise typer.BadParameter("say what is granted: --read, --write, or both")
+    from stillframe.catalog.buckets import Grant
+
+    with operating(config, data_dir) as operator:
+        account_id = operator.find_account(account)
+        for access in _accesses(read, write):
+            operator.buckets.grant(name, account_id, Grant(access, prefix))
+    say(f"account {account} may {_words(read, write)} oss://{name}/{prefix}*")
+
+
+@app.command(epilog="Example:\n\nstillframe bucket revoke videos partner")
+def revoke(
+    name: Name,
+    account: Account,
+    read: Annotated[bool, typer.Option("--read", help="Only what lets it read.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Only what lets it write.")] = False,
+    prefix: Annotated[
+        str | None, typer.Option(help="Only what was granted for this prefix; all prefixes if not given.")
+    ] = None,
+    data_dir: DataDir = None,
+    config: ConfigFile = None,
+) -> None:
+    """Take back what another account was granted. Links that it has been given are good until they expire."""
+    with operating(config, data_dir) as operator:
+        account_id = operator.find_account(account)
+        only: Access | None = None if read == write else "read" if read else "write"
+        number = operator.buckets.revoke(name, account_id, only, prefix)
+    say(f"account {account} has lost {number} grant{'s' if number > 1 else ''} in oss://{name}")
+
+
+def _accesses(read: bool, write: bool) -> list[Access]:
+    granted: list[Access] = []
+    if read:
+        granted.append("read")
+    if write:
+        granted.append("write")
+    return granted
+
+
+def _words(read: bool, write: bool) -> str:
+    return " and ".join(_accesses(read, write))
 
 
 @app.command(epilog="Example:\n\nstillframe bucket remove videos")

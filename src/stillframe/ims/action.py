@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_pascal
 
 from stillframe.accounts.signatures import Caller
+from stillframe.catalog.buckets import Buckets
 from stillframe.catalog.pipelines import Pipelines
 from stillframe.catalog.templates import Templates
 from stillframe.ims.errors import ApiError, shown
@@ -48,6 +49,7 @@ class Services:
     snapshot_jobs: SnapshotJobs
     templates: Templates
     template_keeper: TemplateKeeper
+    buckets: Buckets
     pipelines: Pipelines
     pipeline_control: PipelineControl
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 
-from stillframe.ims import pipelines, snapshot_jobs, templates
+from stillframe.ims import pipelines, snapshot_jobs, storage, templates
 from stillframe.ims.action import Action
 from stillframe.ims.errors import ApiError, shown
 from stillframe.ims.wire import VERSION, ActionName
 
 ACTIONS: Mapping[str, Action] = {
-    action.name: action for group in (snapshot_jobs, templates, pipelines) for action in group.ACTIONS
+    action.name: action
+    for group in (snapshot_jobs, templates, pipelines, storage)
+    for action in group.ACTIONS
 }
 
 

@@ -8,7 +8,7 @@ given up, and its job with it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import msgspec
@@ -16,7 +16,8 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from stillframe.catalog.buckets import Buckets
+from stillframe.catalog.buckets import Buckets, BucketView
+from stillframe.catalog.models import Access
 from stillframe.database.engine import Database, is_transient
 from stillframe.errors import (
     ChildKilled,
@@ -155,7 +156,7 @@ class Steps:
             assert job.survey is not None
             survey = Survey.from_json(job.survey)
             names = names_for(job.output_key, survey.config)
-            sink = JobSink(self._bucket(job, job.output_bucket), names, task.cancelled)
+            sink = JobSink(self._target(job), names, task.cancelled)
             lost = sink.lost(kept)
             if lost:
                 self._make_again(job, survey, lost)
@@ -246,17 +247,15 @@ class Steps:
         return job
 
     def _open(self, job: Job) -> tuple[ObjectSource, Bucket]:
+        # asked again: what was granted at the submit may have been taken back
         found = self._buckets.of_account(job.account_id, {job.input_bucket, job.output_bucket})
-        for name in (job.output_bucket, job.input_bucket):
-            if name not in found:
-                raise NotFound("Bucket", name)
-        return found[job.input_bucket].open().open_source(job.input_key), found[job.output_bucket].open()
+        target = _usable(found, job.output_bucket, "write", job.output_key)
+        source = _usable(found, job.input_bucket, "read", job.input_key)
+        return source.open_source(job.input_key), target
 
-    def _bucket(self, job: Job, name: str) -> Bucket:
-        found = self._buckets.of_account(job.account_id, {name})
-        if name not in found:
-            raise NotFound("Bucket", name)
-        return found[name].open()
+    def _target(self, job: Job) -> Bucket:
+        found = self._buckets.of_account(job.account_id, {job.output_bucket})
+        return _usable(found, job.output_bucket, "write", job.output_key)
 
     def _work(self, task: Task, kills: int, on_survey: OnSurvey | None = None) -> Work:
         """One thread for each slot in use; a core that is idle is lent to a lone slice.
@@ -377,6 +376,13 @@ class Steps:
         if counted.failures >= self._attempts:
             return None
         return min(2.0 ** (counted.failures - 1), _LONGEST_PAUSE_S)
+
+
+def _usable(found: Mapping[str, BucketView], name: str, access: Access, key: str) -> Bucket:
+    bucket = found.get(name)
+    if bucket is None or not bucket.allows(access, key):
+        raise NotFound("Bucket", name)
+    return bucket.open()
 
 
 def _has_slices_in_the_queue(session: Session, job: Job) -> bool:

@@ -185,6 +185,7 @@ class Assembly:
                 self.jobs,
                 self.templates,
                 TemplateKeeper(self.templates),
+                self.buckets,
                 self.pipelines,
                 PipelineControl(self.database, self.queue),
             ),

@@ -20,7 +20,7 @@ from stillframe.catalog.pipelines import Pipelines
 from stillframe.database import migrations
 from stillframe.database.embedded import borrow_or_start
 from stillframe.database.engine import Database, make_engine, with_driver
-from stillframe.errors import DatabaseError
+from stillframe.errors import DatabaseError, NotFound
 from stillframe.keyring import Keyring
 from stillframe.settings import Settings
 from stillframe.telemetry import configure_logging
@@ -39,6 +39,13 @@ class Operator:
     keys: AccessKeys
     buckets: Buckets
     pipelines: Pipelines
+
+    def find_account(self, name_or_id: str) -> str:
+        """The id of an account. Raises NotFound."""
+        found = self.accounts.find(name_or_id) or (name_or_id if self.accounts.exists(name_or_id) else None)
+        if found is None:
+            raise NotFound("Account", name_or_id)
+        return found
 
     def pipeline_control(self) -> PipelineControl:
         """To pause and resume them. The queue is loaded only where it is needed: that takes a while."""

@@ -16,6 +16,7 @@ from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session, undefer
 
 from stillframe.catalog.buckets import Buckets, BucketView
+from stillframe.catalog.models import Access
 from stillframe.catalog.references import find_references
 from stillframe.catalog.templates import Templates
 from stillframe.database.engine import Database
@@ -173,6 +174,10 @@ class SnapshotJobs:
             first = (request.page_number - 1) * request.page_size
             page = session.scalars(pictures.order_by(order).offset(first).limit(request.page_size)).all()
             track = session.get(JobOutput, (job.job_id, "track", 1))
+        bucket = self._buckets.of_account(account_id, {job.output_bucket}).get(job.output_bucket)
+        if bucket is None or not bucket.allows("write", job.output_key):
+            # what was granted when they were made was taken back
+            raise NotFound("Bucket", job.output_bucket)
         expires_at = int(time.time()) + request.timeout_s
         return UrlsView(
             total,
@@ -210,7 +215,7 @@ class SnapshotJobs:
 
     def _remove_files(self, session: Session, job: Job) -> None:
         found = self._buckets.of_account(job.account_id, {job.output_bucket})
-        if job.output_bucket not in found:
+        if job.output_bucket not in found or not found[job.output_bucket].allows("write", job.output_key):
             raise NotFound("Bucket", job.output_bucket)
         bucket = found[job.output_bucket].open()
         for item in outputs.load(session, job.job_id):
@@ -246,8 +251,8 @@ class SnapshotJobs:
         references = find_references(self._database, account_id, names, request.pipeline_id)
         found = references.buckets
         resolved = (
-            _resolved(found, source, request.input_media, "Input.Media"),
-            _resolved(found, target, request.output_media, "Output.Media"),
+            _resolved(found, source, "read", request.input_media, "Input.Media"),
+            _resolved(found, target, "write", request.output_media, "Output.Media"),
         )
         return *resolved, references.pipeline_id
 
@@ -342,10 +347,10 @@ class _Place:
 
 
 def _resolved(
-    found: Mapping[str, BucketView], address: addresses.Address, media: str, parameter: str
+    found: Mapping[str, BucketView], address: addresses.Address, access: Access, media: str, parameter: str
 ) -> _Place:
     bucket = found.get(address.bucket)
-    if bucket is None:
+    if bucket is None or not bucket.allows(access, address.key):
         raise NotFound("Bucket", address.bucket)
     if address.region not in (None, bucket.region):
         raise ConfigError(parameter, media, f"in the region of its bucket, {bucket.region}")
@@ -359,6 +364,8 @@ def _demand_keys(
     source.open.demand_key(source.key, "Input.Media")
     picture = names.of("sheet" if config.makes_sheets else "still", 1)
     for key in dict.fromkeys((names.of("track", 1) if names.track else picture, picture)):
+        if not target.bucket.allows("write", key):
+            raise NotFound("Bucket", target.bucket.name)
         try:
             target.open.demand_key(key, "Output.Media")
         except ConfigError as error:

@@ -20,9 +20,10 @@ def call(client: Client, action: str, parameters: dict[str, Any], queries: dict[
     runtime = util.RuntimeOptions(extends_parameters=util.ExtendsParameters(queries=queries))
     method = re.sub("(?<!^)(?=[A-Z])", "_", action).lower()
     if hasattr(client, f"{method}_with_options"):
-        request = getattr(models, f"{action}Request")().from_map(parameters)
-        response = getattr(client, f"{method}_with_options")(request, runtime)
-        return response.body.to_map()
+        # an action without parameters has no model of them
+        model = getattr(models, f"{action}Request", None)
+        requests = [model().from_map(parameters)] if model is not None else []
+        return getattr(client, f"{method}_with_options")(*requests, runtime).body.to_map()
     # actions that the SDK does not know go through its general call
     about = open_api.Params(
         action=action,

@@ -1,0 +1,97 @@
+"""The actions of storage: the buckets that an account may use, and its default one."""
+
+from __future__ import annotations
+
+from stillframe.errors import ConfigError, NotSupported
+from stillframe.ims.action import Action, Context
+from stillframe.ims.models_snapshot_jobs import SuccessAnswer
+from stillframe.ims.models_storage import (
+    GetDefaultStorageLocationAnswer,
+    GetDefaultStorageLocationRequest,
+    GetStorageListAnswer,
+    GetStorageListRequest,
+    SetDefaultStorageLocationRequest,
+    StorageInfo,
+)
+from stillframe.storage.addresses import is_plain
+
+_APP_ID = "app-1000000"
+
+
+def list_storages(context: Context, request: GetStorageListRequest) -> GetStorageListAnswer:
+    """The buckets that the account owns, and those that it was granted something in."""
+    if request.app_id not in (None, _APP_ID) or request.storage_type == "vod_oss_bucket":
+        return GetStorageListAnswer(storage_info_list=[])
+    account_id = context.caller.account_id
+    chosen = context.services.buckets.default_storage(account_id)
+    return GetStorageListAnswer(
+        storage_info_list=[
+            StorageInfo(
+                app_id=_APP_ID,
+                storage_location=bucket.name,
+                storage_type="user_oss_bucket",
+                path=chosen.path if chosen is not None and chosen.bucket == bucket.name else "",
+                status="Normal",
+                default_storage=chosen is not None and chosen.bucket == bucket.name,
+                editing_temp_file_storage=False,
+                creation_time=bucket.created_at,
+                modified_time=bucket.created_at,
+            )
+            for bucket in context.services.buckets.all_of_account(account_id)
+        ]
+    )
+
+
+def get_default(
+    context: Context, request: GetDefaultStorageLocationRequest
+) -> GetDefaultStorageLocationAnswer:
+    """Where outputs go that name no bucket."""
+    chosen = context.services.buckets.default_storage(context.caller.account_id)
+    if chosen is None:
+        return GetDefaultStorageLocationAnswer(status="notExist")
+    return GetDefaultStorageLocationAnswer(
+        status="Normal", bucket=chosen.bucket, path=chosen.path, storage_type="user_oss_bucket"
+    )
+
+
+def set_default(context: Context, request: SetDefaultStorageLocationRequest) -> SuccessAnswer:
+    """Say where outputs go that name no bucket."""
+    if request.storage_type != "user_oss_bucket":
+        raise NotSupported("StorageType", request.storage_type, "user_oss_bucket")
+    path = (request.path or "").removesuffix("/")
+    if path and not is_plain(path):
+        raise ConfigError(
+            "Path", request.path, "a key's beginning such as media/2026, with no empty, . or .. part"
+        )
+    context.services.buckets.set_default_storage(
+        context.caller.account_id, request.bucket, f"{path}/" if path else ""
+    )
+    return SuccessAnswer()
+
+
+ACTIONS = (
+    Action(
+        "GetStorageList",
+        "The buckets that an account may use.",
+        "read",
+        GetStorageListRequest,
+        GetStorageListAnswer,
+        list_storages,
+    ),
+    Action(
+        "GetDefaultStorageLocation",
+        "Where outputs go that name no bucket.",
+        "read",
+        GetDefaultStorageLocationRequest,
+        GetDefaultStorageLocationAnswer,
+        get_default,
+    ),
+    Action(
+        "SetDefaultStorageLocation",
+        "Say where outputs go that name no bucket.",
+        "write",
+        SetDefaultStorageLocationRequest,
+        SuccessAnswer,
+        set_default,
+    ),
+)

@@ -1,0 +1,161 @@
+"""Buckets of several accounts: what is granted can be used, what is not does not exist; and the default one."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import URL
+
+from service_client import Client, Refused, Service, service, wait_for
+from stillframe.catalog.buckets import Grant
+from stillframe.errors import ConfigError, NotFound
+from stillframe.testing import videos
+
+NOT_FOUND = (404, "ResourceNotFound")
+
+
+@pytest.fixture(scope="module")
+def running(module_database_url: URL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    clip = videos.make(tmp_path_factory.mktemp("film") / "movie.mp4", frames=50)
+    with service(module_database_url, tmp_path_factory.mktemp("data"), slots=1) as started:
+        for folder in ("public", "private"):
+            (started.folder / folder).mkdir()
+            shutil.copy(clip.path, started.folder / folder / "movie.mp4")
+        yield started
+
+
+@pytest.fixture
+def partner(running: Service, request: pytest.FixtureRequest) -> Iterator[tuple[str, Client]]:
+    with running.account(request.node.name) as made:
+        yield made
+
+
+def refused(
+    client: Client, source: str, target: str, template: str = "S00000002-000011"
+) -> tuple[int, str, str]:
+    with pytest.raises(Refused) as caught:
+        client.submit(source, target, template)
+    return caught.value.status, caught.value.code, caught.value.message
+
+
+def test_what_is_granted_can_be_used(running: Service, partner: tuple[str, Client]) -> None:
+    account_id, client = partner
+    nobodys = refused(client, "oss://nowhere/movie.mp4", "oss://nowhere/x.jpg")
+    public, out = "oss://local/public/movie.mp4", "oss://local/partner/x.jpg"
+    assert refused(client, public, out) == (*NOT_FOUND, nobodys[2].replace("nowhere", "local"))
+
+    running.assembly.buckets.grant("local", account_id, Grant("read", "public/"))
+    assert refused(client, public, out)[:2] == NOT_FOUND
+    running.assembly.buckets.grant("local", account_id, Grant("write", "partner/"))
+    job_id = client.submit(public, out)
+    client.succeeded(job_id)
+    assert (running.folder / "partner" / "x.jpg").exists()
+    assert client.urls(job_id)["Total"] == 1
+
+    for source, target in (
+        ("oss://local/private/movie.mp4", out),
+        ("oss://local/publi", out),
+        ("oss://local/partner/x.jpg", out.replace("x.jpg", "y.jpg")),
+        (public, "oss://local/public/x.jpg"),
+        (public, "oss://local/partne.jpg"),
+    ):
+        assert refused(client, source, target)[:2] == NOT_FOUND
+    # its owner sees nothing of the other's job, but its files
+    with pytest.raises(Refused):
+        running.client.get(job_id)
+
+
+def test_the_pictures_of_a_track_lie_under_the_prefix_too(
+    running: Service, partner: tuple[str, Client]
+) -> None:
+    account_id, client = partner
+    running.assembly.buckets.grant("local", account_id, Grant("read", "public/"))
+    running.assembly.buckets.grant("local", account_id, Grant("write", "tracks/x.vtt"))
+    track = "S00000002-000030"
+    told = refused(client, "oss://local/public/movie.mp4", "oss://local/tracks/x.vtt", track)
+    assert told[:2] == NOT_FOUND
+    running.assembly.buckets.grant("local", account_id, Grant("write", "tracks/x"))
+    client.succeeded(client.submit("oss://local/public/movie.mp4", "oss://local/tracks/x.vtt", track))
+
+
+def test_what_is_taken_back_is_gone(running: Service, partner: tuple[str, Client]) -> None:
+    account_id, client = partner
+    buckets, pipelines = running.assembly.buckets, running.assembly.pipelines
+    for access in ("read", "write"):
+        buckets.grant("local", account_id, Grant("read" if access == "read" else "write", ""))
+    source, target = "oss://local/public/movie.mp4", "oss://local/taken/{Count}.jpg"
+    done = client.succeeded(client.submit(source, target))["JobId"]
+    assert client.urls(done)["Total"] == 1
+    pipeline = pipelines.of_account(account_id, None).pipeline_id
+    client.call("UpdatePipeline", PipelineId=pipeline, Status="Paused")
+    waiting = client.submit(source, target.replace("taken", "taken back"))
+    assert buckets.revoke("local", account_id, "write") == 1
+    client.call("UpdatePipeline", PipelineId=pipeline, Status="Active")
+    wait_for(lambda: client.get(waiting)["Status"] == "Fail")
+    assert client.get(waiting)["Code"] == "ResourceNotFound"
+    assert not (running.folder / "taken back").exists()
+    for action, more in (("GetSnapshotUrls", {}), ("DeleteSnapshotJob", {"Outputs": "true"})):
+        with pytest.raises(Refused) as caught:
+            client.call(action, JobId=done, **more)
+        assert (caught.value.status, caught.value.code) == NOT_FOUND
+    assert (running.folder / "taken" / "00001.jpg").exists()
+    assert buckets.revoke("local", account_id) == 1
+    with pytest.raises(NotFound):
+        buckets.revoke("local", account_id)
+    assert client.call("GetStorageList")["StorageInfoList"] == []
+
+
+def test_grants_that_make_no_sense(running: Service, partner: tuple[str, Client]) -> None:
+    account_id, _ = partner
+    with pytest.raises(NotFound):
+        running.assembly.buckets.grant("nowhere", account_id, Grant("read", ""))
+    with pytest.raises(ConfigError, match="owner"):
+        running.assembly.buckets.grant("local", running.account_id, Grant("read", ""))
+    for _ in range(2):
+        running.assembly.buckets.grant("local", account_id, Grant("read", "twice/"))
+    assert [
+        one.grant.prefix for one in running.assembly.buckets.grants() if one.account_id == account_id
+    ] == ["twice/"]
+
+
+def test_the_default_storage(running: Service, partner: tuple[str, Client]) -> None:
+    account_id, client = partner
+    assert client.call("GetDefaultStorageLocation")["Status"] == "notExist"
+
+    def set_default(bucket: str, **more: Any) -> None:
+        assert client.call("SetDefaultStorageLocation", Bucket=bucket, **more)["Success"] is True
+
+    for bucket in ("local", "nowhere"):
+        with pytest.raises(Refused) as caught:
+            set_default(bucket)
+        assert (caught.value.status, caught.value.code) == NOT_FOUND
+    running.assembly.buckets.grant("local", account_id, Grant("write", "theirs/"))
+    with pytest.raises(Refused):
+        set_default("local", Path="other/")
+    set_default("local", Path="theirs/media")
+    told = client.call("GetDefaultStorageLocation")
+    assert (told["Status"], told["Bucket"], told["Path"]) == ("Normal", "local", "theirs/media/")
+    (storage,) = client.call("GetStorageList")["StorageInfoList"]
+    assert (storage["StorageLocation"], storage["DefaultStorage"]) == ("local", True)
+    for wrong, code in (
+        ({"Path": "/x"}, "InvalidParameter"),
+        ({"Path": "a/../b"}, "InvalidParameter"),
+        ({"StorageType": "vod_oss_bucket"}, "InvalidParameter.NotSupport"),
+    ):
+        with pytest.raises(Refused) as caught:
+            set_default("local", **wrong)
+        assert caught.value.code == code
+    folder = running.bucket("ownthing", account_id)
+    set_default("ownthing")
+    listed = {
+        one["StorageLocation"]: one["DefaultStorage"]
+        for one in client.call("GetStorageList")["StorageInfoList"]
+    }
+    assert listed == {"local": False, "ownthing": True}
+    assert client.call("GetStorageList", StorageType="vod_oss_bucket")["StorageInfoList"] == []
+    running.assembly.buckets.remove("ownthing")
+    assert client.call("GetDefaultStorageLocation")["Status"] == "notExist"
+    assert folder.exists()
