@@ -18,7 +18,7 @@ from starlette.routing import Mount
 
 from ims_signer import Acs3, RpcV1, Signed
 from jobs_in_memory import JobsInMemory
-from stillframe.accounts.signatures import KeyFacts, TokenState
+from stillframe.accounts.signatures import KeyFacts, Principal, TokenState
 from stillframe.catalog.buckets import Buckets
 from stillframe.catalog.pipelines import Pipelines
 from stillframe.catalog.templates import Templates
@@ -34,7 +34,7 @@ DEADLINE_S = 20
 GOOD = Acs3("testAK", "testSecret")
 
 KEYS = {
-    "testAK": KeyFacts("testAK", "testSecret", "1001", user_id="alice"),
+    "testAK": KeyFacts("testAK", "testSecret", "1001", principal=Principal("7", "alice")),
     "otherAK": KeyFacts("otherAK", "otherSecret", "1002"),
     "oldAK": KeyFacts("oldAK", "oldSecret", "1001", active=False),
     "STS.testAK": KeyFacts("STS.testAK", "testSecret", "1001", temporary=True),

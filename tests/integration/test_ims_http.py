@@ -359,7 +359,7 @@ def test_head_has_a_status_and_no_body(server: ImsServer) -> None:
 
 
 def no(context: Context, action: Action) -> None:
-    detail = {"AuthAction": action.permission, "AuthPrincipalDisplayName": context.caller.user_id}
+    detail = {"AuthAction": action.permission, "AuthPrincipalDisplayName": context.caller.principal.user_name}
     raise ApiError("NoPermission", details={"AccessDeniedDetail": detail})
 
 

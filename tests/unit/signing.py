@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ims_signer import Acs3, RpcV1, Signed
-from stillframe.accounts.signatures import Caller, KeyFacts, authenticate
+from stillframe.accounts.signatures import Caller, KeyFacts, Principal, authenticate
 from stillframe.accounts.signed_request import SignedRequest
 from stillframe.errors import AuthenticationError, ConfigError
 from stillframe.ims import wire
@@ -21,7 +21,7 @@ V1 = RpcV1("id", "secret")
 BOTH = pytest.mark.parametrize("signer", [ACS3, V1], ids=["acs3", "v1"])
 
 KEYS = {
-    "id": KeyFacts("id", "secret", "1001", user_id="alice"),
+    "id": KeyFacts("id", "secret", "1001", principal=Principal("7", "alice")),
     "off": KeyFacts("off", "secret", "1001", active=False),
     "STS.id": KeyFacts("STS.id", "secret", "1001", temporary=True),
 }

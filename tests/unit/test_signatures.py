@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from signing import ACS3, BOTH, HOST, NOW, arrived, check, refusal
 
 from ims_signer import Acs3, RpcV1, Signed
-from stillframe.accounts.signatures import Caller, KeyFacts, TokenState
+from stillframe.accounts.signatures import Caller, KeyFacts, Principal, TokenState
 from stillframe.accounts.signed_request import SignedRequest
 from stillframe.errors import AuthenticationError
 from stillframe.ims import wire
@@ -123,7 +123,7 @@ def test_any_parameters_survive(
 ) -> None:
     signed = signer.sign(method, HOST, "GetSnapshotJob", query, form=form, moment=NOW)
     request = arrived(signed)
-    assert check(request) == Caller("1001", "id", "alice")
+    assert check(request) == Caller("1001", "id", Principal("7", "alice"))
     assert [pair for pair in request.query if pair in query] == query or isinstance(signer, RpcV1)
     assert list(request.form) == form
 

@@ -9,8 +9,6 @@ A key that is disabled or deleted is so for the very next request: it is asked f
 
 from __future__ import annotations
 
-import secrets
-import string
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -18,17 +16,23 @@ from functools import lru_cache
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.orm import Session
 
-from stillframe.accounts.models import AccessKey, Account, UsedNonce
-from stillframe.accounts.signatures import KeyFacts
+from stillframe.accounts.models import AccessKey, Account, UsedNonce, User
+from stillframe.accounts.names import random_letters
+from stillframe.accounts.signatures import ACCOUNT, KeyFacts, Principal
 from stillframe.database.engine import Database
 from stillframe.errors import NotFound
 from stillframe.keyring import Keyring
 
-_LETTERS = string.ascii_letters + string.digits
-_ID_LENGTH, _SECRET_LENGTH = 22, 40
-_SECRETS_KEPT = 256
+ID_LENGTH, SECRET_LENGTH = 22, 40
+#: of secrets that were decrypted
+SECRETS_KEPT = 256
 
-_FIND = "SELECT account_id, secret_encrypted, active FROM access_keys WHERE access_key_id = %s"
+#: an account's own key has no user, and is found in its table alone
+_FIND = (
+    "SELECT k.account_id, k.secret_encrypted, k.active, k.user_id, u.name, a.policies_version "
+    "FROM access_keys k LEFT JOIN users u ON u.user_id = k.user_id "
+    "LEFT JOIN accounts a ON a.account_id = u.account_id WHERE k.access_key_id = %s"
+)
 #: not waited for until it is on the disk: a commit that follows brings it there as well, since the log has one order;
 #: and what changed nothing may be asked for once more, after a crash of the database in that very moment
 _USE = (
@@ -47,10 +51,12 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True)
 class KeyView:
-    """A key as its operator sees it."""
+    """A key as its operator sees it; `user` is None for the account's own."""
 
     access_key_id: str
     account_id: str
+    account: str
+    user: str | None
     active: bool
     created_at: datetime
 
@@ -62,18 +68,22 @@ class AccessKeys:
         self._database = database
         self._keyring = keyring
         # of ciphertexts, which are what they are; which of them count is asked every time
-        self._decrypted = lru_cache(_SECRETS_KEPT)(keyring.decrypt)
+        self._decrypted = lru_cache(SECRETS_KEPT)(keyring.decrypt)
 
-    def create(self, account_id: str, *, within: Session | None = None) -> NewKey:
-        """A new key of an account. Raises NotFound."""
-        made = NewKey("SF" + _random(_ID_LENGTH), _random(_SECRET_LENGTH))
+    def create(self, account_id: str, *, user_id: str | None = None, within: Session | None = None) -> NewKey:
+        """A new key of an account, or of one of its users. Raises NotFound."""
+        made = NewKey("SF" + random_letters(ID_LENGTH), random_letters(SECRET_LENGTH))
         with self._database.transaction(within) as session:
             if session.get(Account, account_id) is None:
                 raise NotFound("Account", account_id)
+            user = session.get(User, user_id) if user_id is not None else None
+            if user_id is not None and (user is None or user.account_id != account_id):
+                raise NotFound("User", user_id)
             session.add(
                 AccessKey(
                     access_key_id=made.access_key_id,
                     account_id=account_id,
+                    user_id=user_id,
                     secret_encrypted=self._keyring.encrypt(made.secret),
                 )
             )
@@ -85,14 +95,23 @@ class AccessKeys:
             key = connection.execute(_FIND, [access_key_id]).fetchone()
         if key is None:
             return None
-        account_id, encrypted, active = key
-        return KeyFacts(access_key_id, self._decrypted(encrypted), account_id, active=active)
+        account_id, encrypted, active, user_id, user_name, version = key
+        principal = Principal(user_id, user_name, policies_version=version) if user_id else ACCOUNT
+        return KeyFacts(access_key_id, self._decrypted(encrypted), account_id, principal, active=active)
 
     def all(self) -> list[KeyView]:
         """Every key, the oldest first."""
+        keys = (
+            select(AccessKey, Account.name, User.name)
+            .join(Account, Account.account_id == AccessKey.account_id)
+            .outerjoin(User, User.user_id == AccessKey.user_id)
+            .order_by(AccessKey.created_at, AccessKey.access_key_id)
+        )
         with self._database.transaction() as session:
-            keys = session.scalars(select(AccessKey).order_by(AccessKey.created_at, AccessKey.access_key_id))
-            return [KeyView(key.access_key_id, key.account_id, key.active, key.created_at) for key in keys]
+            return [
+                KeyView(key.access_key_id, key.account_id, account, user, key.active, key.created_at)
+                for key, account, user in session.execute(keys)
+            ]
 
     def secret_of(self, access_key_id: str) -> str:
         """A key's secret in clear, for commands that act on the data folder's behalf. Raises NotFound."""
@@ -136,7 +155,3 @@ class UsedNonces:
             # what is lost with a crash here is deleted the next time
             session.execute(text("SET LOCAL synchronous_commit TO off"))
             session.execute(delete(UsedNonce).where(UsedNonce.until < datetime.now(UTC)))
-
-
-def _random(length: int) -> str:
-    return "".join(secrets.choice(_LETTERS) for _ in range(length))

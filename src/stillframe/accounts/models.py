@@ -1,10 +1,10 @@
-"""The tables of accounts: who may call, and with which keys."""
+"""The tables of accounts: who may call, with which keys, and what each may do."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import DateTime, ForeignKey, Index, String, func
+from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, String, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from stillframe.database.base import Base
@@ -17,18 +17,74 @@ class Account(Base):
 
     account_id: Mapped[str] = mapped_column(String(20), primary_key=True)
     name: Mapped[str] = mapped_column(String(128), unique=True)
+    #: counts the changes of policies, and of which users have which
+    policies_version: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 
+class User(Base):
+    """Somebody of an account, who may do what the policies attached to them allow."""
+
+    __tablename__ = "users"
+    __table_args__ = (UniqueConstraint("account_id", "name"),)
+
+    user_id: Mapped[str] = mapped_column(String(20), primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.account_id"))
+    name: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class PolicyRow(Base):
+    """A policy of an account's own."""
+
+    __tablename__ = "policies"
+
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.account_id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    document: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class AttachedPolicy(Base):
+    """A policy that counts for a user, by its name: one of the account's own, or a managed one."""
+
+    __tablename__ = "attached_policies"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.user_id", ondelete="CASCADE"), primary_key=True)
+    policy_name: Mapped[str] = mapped_column(String(128), primary_key=True)
+
+
 class AccessKey(Base):
-    """An access key; its secret is encrypted with the keyring."""
+    """An access key; its secret is encrypted with the keyring. Without a user it is the account's own."""
 
     __tablename__ = "access_keys"
 
     access_key_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.account_id"), index=True)
+    user_id: Mapped[str | None] = mapped_column(ForeignKey("users.user_id", ondelete="CASCADE"), index=True)
     secret_encrypted: Mapped[str]
     active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class StsToken(Base):
+    """A temporary key of a user or of a role, and the digest of the token that it counts with."""
+
+    __tablename__ = "sts_tokens"
+    __table_args__ = (
+        CheckConstraint("(user_id IS NULL) <> (role IS NULL)", name="principal"),
+        CheckConstraint("user_id IS NOT NULL OR session_policy IS NOT NULL", name="role_policy"),
+        Index("ix_sts_tokens_expires_at", "expires_at"),
+    )
+
+    access_key_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.account_id"), index=True)
+    user_id: Mapped[str | None] = mapped_column(ForeignKey("users.user_id", ondelete="CASCADE"), index=True)
+    role: Mapped[str | None] = mapped_column(String(64))
+    session_policy: Mapped[str | None]
+    secret_encrypted: Mapped[str]
+    token_sha256: Mapped[bytes] = mapped_column(unique=True)
+    expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 

@@ -22,13 +22,36 @@ WINDOW = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
+class Principal:
+    """Whose a key is within its account, and what narrows it; without anything it is the account's own.
+
+    A user may do what the policies attached to them allow, `policies_version` says which state of them counts. A
+    role may do what its session's policy allows. `session_policy` is a document, and narrows a user's session, too.
+    """
+
+    user_id: str | None = None
+    user_name: str | None = None
+    role: str | None = None
+    policies_version: int = 0
+    session_policy: str | None = None
+
+    @property
+    def is_account(self) -> bool:
+        """Whether it may do all that the account may."""
+        return self.user_id is None and self.role is None
+
+
+ACCOUNT = Principal()
+
+
+@dataclass(frozen=True, slots=True)
 class KeyFacts:
     """An access key as it is stored. `temporary` keys (STS) count only together with their token."""
 
     access_key_id: str
     secret: str = field(repr=False)
     account_id: str
-    user_id: str | None = None
+    principal: Principal = ACCOUNT
     active: bool = True
     temporary: bool = False
 
@@ -59,7 +82,7 @@ class Caller:
 
     account_id: str
     access_key_id: str
-    user_id: str | None = None
+    principal: Principal = ACCOUNT
     security_token: str | None = field(default=None, repr=False)
 
 
@@ -98,7 +121,7 @@ def authenticate(
     if not nonces.use(claim.nonce, claim.access_key_id, claim.time + WINDOW):
         raise AuthenticationError("SignatureNonceUsed", nonce=claim.nonce)
     _check_token(claim, key, tokens)
-    return Caller(key.account_id, key.access_key_id, key.user_id, claim.security_token)
+    return Caller(key.account_id, key.access_key_id, key.principal, claim.security_token)
 
 
 def _claim(request: SignedRequest) -> Claim:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -56,12 +57,14 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What an action knows besides its parameters."""
+    """What an action knows besides its parameters. `is_secure`: it came by https."""
 
     caller: Caller
     request_id: str
     source_ip: str | None
     services: Services
+    is_secure: bool
+    arrived_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

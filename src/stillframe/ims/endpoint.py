@@ -137,13 +137,19 @@ class Endpoint:
             xml = wire.wants_xml(request)
             action = registry.find(wire.action_name(request))
             structlog.contextvars.bind_contextvars(action=action.name)
-            caller = authenticate(
-                request, keys=self._keys, nonces=self._nonces, tokens=self._tokens, now=self._now()
-            )
+            now = self._now()
+            caller = authenticate(request, keys=self._keys, nonces=self._nonces, tokens=self._tokens, now=now)
             structlog.contextvars.bind_contextvars(
                 account_id=caller.account_id, access_key_id=caller.access_key_id
             )
-            context = Context(caller, request_id, self._source_ip(scope), self._services)
+            context = Context(
+                caller=caller,
+                request_id=request_id,
+                source_ip=self._source_ip(scope),
+                services=self._services,
+                is_secure=scope.get("scheme") == "https",
+                arrived_at=now,
+            )
             self._authorize(context, action)
             self._throttle(context, action)
             parsed = action.parse(wire.business_parameters(request))

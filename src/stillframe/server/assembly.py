@@ -16,7 +16,9 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stillframe.accounts.accounts import FIRST_ACCOUNT, Accounts
+from stillframe.accounts.authorization import Authorizer
 from stillframe.accounts.keys import AccessKeys, NewKey, UsedNonces
+from stillframe.accounts.sts import StsTokens, key_lookup
 from stillframe.accounts.throttle import Throttle
 from stillframe.catalog.buckets import Buckets
 from stillframe.catalog.pipelines import Pipelines
@@ -26,6 +28,7 @@ from stillframe.database.engine import Database, is_transient, make_engine
 from stillframe.errors import StillframeError, Unavailable
 from stillframe.ims.action import Services
 from stillframe.ims.endpoint import Endpoint
+from stillframe.ims.permission import RamCheck
 from stillframe.jobs.queue import Handlers, Queue, Worker
 from stillframe.jobs.repair import Keeper, repair
 from stillframe.jobs.running import Running
@@ -40,6 +43,7 @@ from stillframe.sandbox.unlocked import Unlocked
 from stillframe.server.cleaning import Cleaner
 from stillframe.server.files import file_routes
 from stillframe.server.proxies import BehindProxies
+from stillframe.service.accounts import open_account
 from stillframe.service.backlog import Backlog
 from stillframe.service.pipelines import PipelineControl
 from stillframe.service.snapshot_jobs import SnapshotJobs
@@ -79,6 +83,7 @@ class Assembly:
         self.keyring = Keyring.of(settings.data_dir)
         self.accounts = Accounts(self.database)
         self.keys = AccessKeys(self.database, self.keyring)
+        self.sts = StsTokens(self.database, self.keyring)
         self.nonces = UsedNonces(self.database)
         self.buckets = Buckets(self.database)
         self.pipelines = Pipelines(self.database)
@@ -117,11 +122,11 @@ class Assembly:
         folder.mkdir(parents=True, exist_ok=True)
         # all or nothing: the next start finds an account, and takes the rest for granted
         with self.database.transaction() as session:
-            account_id = self.accounts.create(FIRST_ACCOUNT, within=session)
-            self.pipelines.create(account_id, "default", is_default=True, within=session)
+            account_id, key = open_account(
+                FIRST_ACCOUNT, self.accounts, self.pipelines, self.keys, within=session
+            )
             place, region = f"fs:{folder}", self.settings.region
             bucket = self.buckets.add(FIRST_BUCKET, account_id, place, region, within=session)
-            key = self.keys.create(account_id, within=session)
         return FirstRun(key, bucket.name, bucket.place)
 
     def start_working(self) -> None:
@@ -147,9 +152,7 @@ class Assembly:
         handlers = Handlers(steps.survey, steps.render, steps.finish)
         self._worker = Worker(self._url, handlers, settings.slots, owns_database=self._owns_database)
         self._worker.start()
-        self._keeper = Keeper(
-            self.database, self.queue, self._worker, self.metrics, self.nonces.forget_expired
-        )
+        self._keeper = Keeper(self.database, self.queue, self._worker, self.metrics, self._forget_expired)
         self._keeper.start()
         self._cleaner = Cleaner(self.buckets)
         self._cleaner.start()
@@ -189,8 +192,10 @@ class Assembly:
                 self.pipelines,
                 PipelineControl(self.database, self.queue),
             ),
-            keys=self.keys.find,
+            keys=key_lookup(self.keys.find, self.sts.find),
             nonces=self.nonces,
+            tokens=self.sts.state,
+            authorize=RamCheck(Authorizer(self.database), self.settings.region),
             is_unavailable=is_transient,
             throttle=lambda context, action: throttle.take(context.caller.account_id, action.name),
             body_deadline_s=self.settings.request_seconds,
@@ -213,6 +218,10 @@ class Assembly:
 
         proxies = self.settings.trusted_proxies
         return BehindProxies(app, networks=proxies) if proxies else app
+
+    def _forget_expired(self) -> None:
+        self.nonces.forget_expired()
+        self.sts.forget_expired()
 
     async def _find_bucket(self, name: str) -> Bucket | None:
         try:
