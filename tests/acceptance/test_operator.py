@@ -77,7 +77,13 @@ def test_a_bucket_is_used_as_soon_as_it_is_added(server: Server, tmp_path: Path,
     added = well(server, "bucket", "add", "other", "--to", f"fs:{tmp_path}", "--region", "eu-west-1")
     assert added == f"oss://other  ->  fs:{tmp_path}  (eu-west-1)\n"
     listed = {row["Name"]: row for row in loaded(server, "bucket", "list", "--json")}
-    assert listed["other"] == {"Name": "other", "Place": f"fs:{tmp_path}", "Region": "eu-west-1"}
+    assert listed["other"] == {
+        "Name": "other",
+        "Place": f"fs:{tmp_path}",
+        "Region": "eu-west-1",
+        "Account": "default",
+        "Grants": [],
+    }
     assert "oss" not in well(server, "bucket", "list")
 
     submit = ["job", "submit", "oss://other/film.mp4", "-o", "oss://other/one.png", "--wait"]

@@ -36,6 +36,8 @@ class Accounts:
     def create(self, name: str, *, within: Session | None = None) -> str:
         """A new account; its id, sixteen digits as Alibaba Cloud has them. Raises ConfigError."""
         demand_name("Account", name)
+        if name.isdigit():
+            raise ConfigError("Account", name, "a name with a letter in it, so that it is no account's id")
         account_id = new_number(16)
         try:
             with self._database.transaction(within) as session:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stillframe.cli.messages import say, say_table
-from stillframe.cli.settings import ConfigFile, DataDir, Json, group, operating
+from stillframe.cli.settings import Account, ConfigFile, DataDir, Json, group, operating
 
 if TYPE_CHECKING:
     from stillframe.catalog.buckets import GrantView
@@ -25,13 +25,14 @@ def add(
     region: Annotated[
         str | None, typer.Option(help="Its region, as in an object's URL; the setting `region` if not given.")
     ] = None,
+    account: Account = None,
     data_dir: DataDir = None,
     config: ConfigFile = None,
 ) -> None:
     """Bind a name to a place, which is written to and read once."""
     with operating(config, data_dir) as operator:
         region = region or operator.settings.region
-        added = operator.buckets.add(name, operator.account_id(), to, region)
+        added = operator.buckets.add(name, operator.account_id(account), to, region)
     say(f"oss://{added.name}  ->  {added.place}  ({added.region})")
 
 
@@ -39,17 +40,19 @@ def add(
 def list_buckets(as_json: Json = False, data_dir: DataDir = None, config: ConfigFile = None) -> None:
     """List the buckets."""
     with operating(config, data_dir) as operator:
+        accounts = {account.account_id: account.name for account in operator.accounts.all()}
         grants = operator.buckets.grants()
         rows = [
             (
                 bucket.name,
                 bucket.place,
                 bucket.region,
+                accounts[bucket.account_id],
                 [_told(one) for one in grants if one.bucket == bucket.name],
             )
             for bucket in operator.buckets.all()
         ]
-    names = ("Name", "Place", "Region", "Grants")
+    names = ("Name", "Place", "Region", "Account", "Grants")
     if as_json:
         say(json.dumps([dict(zip(names, row, strict=True)) for row in rows]))
         return
@@ -60,7 +63,7 @@ def _told(view: GrantView) -> str:
     return f"{view.account_id} {view.grant.access} {view.grant.prefix}*"
 
 
-Account = Annotated[
+Grantee = Annotated[
     str, typer.Argument(metavar="ACCOUNT", help="The other account's name or id.", show_default=False)
 ]
 
@@ -68,7 +71,7 @@ Account = Annotated[
 @app.command(epilog="Example:\n\nstillframe bucket grant videos partner --read --prefix public/")
 def grant(
     name: Name,
-    account: Account,
+    account: Grantee,
     read: Annotated[bool, typer.Option("--read", help="Let it read objects.")] = False,
     write: Annotated[bool, typer.Option("--write", help="Let it write objects.")] = False,
     prefix: Annotated[str, typer.Option(help="Only those whose keys start with this.")] = "",
@@ -90,7 +93,7 @@ def grant(
 @app.command(epilog="Example:\n\nstillframe bucket revoke videos partner")
 def revoke(
     name: Name,
-    account: Account,
+    account: Grantee,
     read: Annotated[bool, typer.Option("--read", help="Only what lets it read.")] = False,
     write: Annotated[bool, typer.Option("--write", help="Only what lets it write.")] = False,
     prefix: Annotated[

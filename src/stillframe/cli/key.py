@@ -8,18 +8,29 @@ from typing import Annotated
 import typer
 
 from stillframe.cli.messages import say, say_table
-from stillframe.cli.settings import ConfigFile, DataDir, Json, group, operating
+from stillframe.cli.settings import Account, ConfigFile, DataDir, Json, group, operating
 
 app = group("Make, list, disable and delete access keys.")
 _LAST = "; no active key is left: stillframe key create makes one"
 AccessKeyId = Annotated[str, typer.Argument(metavar="ID", help="The AccessKeyId.", show_default=False)]
 
 
-@app.command(epilog="Example:\n\nstillframe key create")
-def create(as_json: Json = False, data_dir: DataDir = None, config: ConfigFile = None) -> None:
+@app.command(epilog="Example:\n\nstillframe key create --user alice")
+def create(
+    user: Annotated[
+        str | None,
+        typer.Option("--user", help="Whose it is; the account's own, which may do everything, if not."),
+    ] = None,
+    as_json: Json = False,
+    account: Account = None,
+    data_dir: DataDir = None,
+    config: ConfigFile = None,
+) -> None:
     """Make a new access key. Its secret is shown now, and never again."""
     with operating(config, data_dir) as operator:
-        made = operator.keys.create(operator.account_id())
+        account_id = operator.account_id(account)
+        user_id = operator.users.id_of(account_id, user) if user is not None else None
+        made = operator.keys.create(account_id, user_id=user_id)
     if as_json:
         say(json.dumps({"AccessKeyId": made.access_key_id, "AccessKeySecret": made.secret}))
         return
@@ -33,15 +44,22 @@ def list_keys(as_json: Json = False, data_dir: DataDir = None, config: ConfigFil
     with operating(config, data_dir) as operator:
         keys = operator.keys.all()
     rows = [
-        (key.access_key_id, "active" if key.active else "disabled", f"{key.created_at:%Y-%m-%dT%H:%M:%SZ}")
+        (
+            key.access_key_id,
+            "active" if key.active else "disabled",
+            f"{key.created_at:%Y-%m-%dT%H:%M:%SZ}",
+            key.account,
+            key.user,
+        )
         for key in keys
     ]
     if as_json:
-        say(
-            json.dumps([dict(zip(("AccessKeyId", "Status", "CreateTime"), row, strict=True)) for row in rows])
-        )
+        names = ("AccessKeyId", "Status", "CreateTime", "Account", "User")
+        say(json.dumps([dict(zip(names, row, strict=True)) for row in rows]))
         return
-    say_table(("AccessKeyId", "Status", "Created"), rows)
+    say_table(
+        ("AccessKeyId", "Status", "Created", "Account", "User"), [(*row[:-1], row[-1] or "-") for row in rows]
+    )
 
 
 @app.command(epilog="Example:\n\nstillframe key disable SFabcdefghijklmnopqrstuv")

@@ -116,7 +116,22 @@ def app_for(arguments: Sequence[str]) -> typer.Typer:
 
 
 def _add_the_rest(app: typer.Typer) -> None:
-    from stillframe.cli import bucket, config, db, doctor, job, key, lint, pipeline, probe, serve
+    from stillframe.cli import (
+        account,
+        bucket,
+        config,
+        db,
+        doctor,
+        job,
+        key,
+        lint,
+        pipeline,
+        policy,
+        probe,
+        serve,
+        sts,
+        user,
+    )
 
     app.command(name="probe", epilog=probe.EXAMPLES, no_args_is_help=True)(probe.probe)
     app.command(name="lint", epilog=lint.EXAMPLES, no_args_is_help=True)(lint.lint)
@@ -124,7 +139,11 @@ def _add_the_rest(app: typer.Typer) -> None:
     app.command(name="doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
     for name, group in (
         ("job", job.app),
+        ("account", account.app),
+        ("user", user.app),
+        ("policy", policy.app),
         ("key", key.app),
+        ("sts", sts.app),
         ("bucket", bucket.app),
         ("pipeline", pipeline.app),
         ("db", db.app),

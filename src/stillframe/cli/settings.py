@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from stillframe.errors import SettingsError, os_reason
 
 if TYPE_CHECKING:
     from stillframe.server.operator import Operator
@@ -24,6 +27,9 @@ ConfigFile = Annotated[
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Account = Annotated[
+    str | None, typer.Option("--account", help="The name or id of the account; the first one if left out.")
+]
 
 
 def group(help: str) -> typer.Typer:
@@ -38,6 +44,16 @@ def operating(config: Path | None, data_dir: Path | None) -> Iterator[Operator]:
 
     with operate(load(config, data_dir=data_dir)) as operator:
         yield operator
+
+
+def read_document(file: str) -> str:
+    """The text of a file that an option names; `-` is standard input. Raises SettingsError."""
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise SettingsError("file", file, "is not text in UTF-8") from None
+    except OSError as error:
+        raise SettingsError("file", file, os_reason(error)) from error
 
 
 def load(config: Path | None, **options: Any) -> Settings:

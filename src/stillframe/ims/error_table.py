@@ -107,7 +107,7 @@ ERRORS: dict[str, ErrorKind] = {
     "NoPermission": ErrorKind(
         403,
         "User not authorized to operate on the specified resource, or this API doesn't support RAM.",
-        "Ask the owner of the account for a policy that allows this action.",
+        "Ask the owner of the account for a policy that allows this action (docs/ram.md).",
     ),
     "RequestEntityTooLarge": ErrorKind(
         413,

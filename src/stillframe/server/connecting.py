@@ -72,8 +72,9 @@ def _key_of_variables(environ: Mapping[str, str]) -> tuple[str, str] | None:
 
 def _key_of_folder(settings: Settings) -> tuple[str, str]:
     with operate(settings) as operator:
+        account_id = operator.account_id()
         for key in operator.keys.all():
-            if key.active:
+            if key.active and key.account_id == account_id and key.user is None:
                 return key.access_key_id, operator.keys.secret_of(key.access_key_id)
     raise SettingsError(
         "data_dir", str(settings.data_dir), "there is no active key in it: run: stillframe key create"

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import URL
 
 from stillframe.accounts.accounts import FIRST_ACCOUNT, Accounts
-from stillframe.accounts.keys import AccessKeys
+from stillframe.accounts.keys import AccessKeys, NewKey
+from stillframe.accounts.policy_store import Policies
+from stillframe.accounts.sts import StsTokens
+from stillframe.accounts.users import Users
 from stillframe.catalog.buckets import Buckets
 from stillframe.catalog.pipelines import Pipelines
 from stillframe.database import migrations
@@ -22,6 +25,7 @@ from stillframe.database.embedded import borrow_or_start
 from stillframe.database.engine import Database, make_engine, with_driver
 from stillframe.errors import DatabaseError, NotFound
 from stillframe.keyring import Keyring
+from stillframe.service.accounts import open_account
 from stillframe.settings import Settings
 from stillframe.telemetry import configure_logging
 
@@ -36,7 +40,10 @@ class Operator:
     settings: Settings
     database: Database
     accounts: Accounts
+    users: Users
+    policies: Policies
     keys: AccessKeys
+    sts: StsTokens
     buckets: Buckets
     pipelines: Pipelines
 
@@ -54,12 +61,19 @@ class Operator:
 
         return PipelineControl(self.database, Queue())
 
-    def account_id(self) -> str:
-        """The account that everything belongs to for now. Raises DatabaseError before the first start."""
+    def account_id(self, name: str | None = None) -> str:
+        """The account of a name or id, or the first. Raises NotFound, DatabaseError before the first start."""
+        if name is not None:
+            return self.find_account(name)
         found = self.accounts.find(FIRST_ACCOUNT)
         if found is None:
             raise DatabaseError("there is no account yet: run: stillframe serve")
         return found
+
+    def open_account(self, name: str) -> tuple[str, NewKey]:
+        """A new account with all that jobs need: its id, and a key that may do everything. Raises ConfigError."""
+        with self.database.transaction() as session:
+            return open_account(name, self.accounts, self.pipelines, self.keys, within=session)
 
 
 @contextlib.contextmanager
@@ -67,8 +81,18 @@ def operate(settings: Settings) -> Iterator[Operator]:
     """The data folder as it is now. Raises DatabaseError unless its database is at our revision."""
     with opened(settings) as database:
         migrations.check(database.engine)
-        keys = AccessKeys(database, Keyring.of(settings.data_dir))
-        yield Operator(settings, database, Accounts(database), keys, Buckets(database), Pipelines(database))
+        keyring = Keyring.of(settings.data_dir)
+        yield Operator(
+            settings=settings,
+            database=database,
+            accounts=Accounts(database),
+            users=Users(database),
+            policies=Policies(database),
+            keys=AccessKeys(database, keyring),
+            sts=StsTokens(database, keyring),
+            buckets=Buckets(database),
+            pipelines=Pipelines(database),
+        )
 
 
 @contextlib.contextmanager
