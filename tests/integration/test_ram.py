@@ -25,6 +25,8 @@ from stillframe.accounts.policy_store import Policies
 from stillframe.accounts.sts import IssuedToken, StsTokens
 from stillframe.accounts.users import Users
 from stillframe.errors import ConfigError, NotFound
+from stillframe.ims import openapi
+from stillframe.ims.registry import ACTIONS
 from stillframe.server.assembly import Assembly
 from stillframe.service.accounts import open_account
 from stillframe.settings import Settings
@@ -37,6 +39,7 @@ SUBMIT = {
 }
 LISTS = "ListSnapshotJobs"
 BOTH = pytest.mark.parametrize("scheme", [Acs3, RpcV1], ids=["acs3", "v1"])
+ERROR = openapi.document(ACTIONS)["components"]["schemas"]["Error"]["properties"]
 Scheme = type[Acs3] | type[RpcV1]
 
 
@@ -271,6 +274,7 @@ def test_what_a_user_hears(ram: Ram, policy: str | None, kind: str, told: str) -
         "User not authorized to operate on the specified resource, or this API doesn't support RAM. " + told
     )
     detail = body["AccessDeniedDetail"]
+    assert {*detail} == {*ERROR["AccessDeniedDetail"]["properties"]}
     evidence = json.loads(base64.b64decode(detail.pop("EncodedDiagnosticMessage")))
     assert detail == {
         "AuthAction": "ice:ListSnapshotJobs",

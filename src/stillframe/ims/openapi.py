@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from stillframe import __version__
+from stillframe.accounts.policies import NoPermissionType, PolicyType
 from stillframe.ims.action import Action
 from stillframe.ims.error_table import ERRORS
 from stillframe.ims.wire import FORM, VERSION
@@ -157,9 +158,23 @@ def _error() -> dict[str, Any]:
             "Code": {"type": "string", "enum": sorted(ERRORS)},
             "Message": {"type": "string"},
             "Recommend": {"type": "string"},
-            "AccessDeniedDetail": {"type": "object"},
+            "AccessDeniedDetail": _detail(),
         },
     }
+
+
+def _detail() -> dict[str, Any]:
+    text = {"type": "string"}
+    properties = {
+        "AuthAction": text,
+        "AuthPrincipalDisplayName": text,
+        "AuthPrincipalOwnerId": text,
+        "AuthPrincipalType": {"type": "string", "enum": ["SubUser", "AssumedRoleUser"]},
+        "EncodedDiagnosticMessage": text,
+        "NoPermissionType": {"type": "string", "enum": [*get_args(NoPermissionType)]},
+        "PolicyType": {"type": "string", "enum": [*get_args(PolicyType)]},
+    }
+    return {"type": "object", "required": [*properties], "properties": properties}
 
 
 def _ref(model: type[BaseModel]) -> dict[str, str]:
