@@ -129,6 +129,14 @@ def test_a_temporary_key_from_its_first_minute_to_its_last(server: Server, tmp_p
     file.write_text(json.dumps(SUBMIT_ONLY))
     made = loaded(server, "sts", "create", "--role", "uploader", "--policy", str(file), "--duration", "900")
     assert {*made} == {"AccessKeyId", "AccessKeySecret", "SecurityToken", "Expiration"}
+    key = as_key(made)
+    token = {"STILLFRAME_SECURITY_TOKEN": made["SecurityToken"]}
+    demand_one_line(command(server, "job", "list", **key), "MissingSecurityToken")
+    demand_one_line(
+        command(server, "job", "list", **key, **token),
+        "NoPermission",
+        "The policy of this session of the role uploader does not allow ice:ListSnapshotJobs",
+    )
     shown = well(server, "sts", "create", "--role", "player", "--policy", READ_ONLY).splitlines()
     assert [line.split()[0] for line in shown] == [*made]
     rows = [line.split() for line in well(server, "sts", "list").splitlines()]

@@ -68,6 +68,14 @@ def test_what_comes_first_counts(
         assert (client.endpoint, client.access_key_id) == (server, key)
 
 
+def test_a_token_without_its_key(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path), "STILLFRAME_SECURITY_TOKEN": "secret", **ELSEWHERE}
+    with pytest.raises(
+        SettingsError, match=r"STILLFRAME_SECURITY_TOKEN .* but STILLFRAME_ACCESS_KEY_ID is not"
+    ):
+        connect(Settings(), None, None, environ)
+
+
 def test_a_profile_that_is_not_needed_is_not_looked_for(tmp_path: Path) -> None:
     environ = {"HOME": str(tmp_path), "STILLFRAME_PROFILE": "nowhere", **KEY, **ELSEWHERE}
     with connect(Settings(), None, None, environ) as client:

@@ -35,13 +35,19 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Client:
-    """Calls actions by their names. Raises SettingsError for an endpoint that is no address."""
+    """Calls actions by their names. Raises SettingsError for an endpoint that is no address.
 
-    def __init__(self, endpoint: str, access_key_id: str, access_key_secret: str) -> None:
+    A temporary key needs its `security_token`.
+    """
+
+    def __init__(
+        self, endpoint: str, access_key_id: str, access_key_secret: str, security_token: str | None = None
+    ) -> None:
         url = endpoint_url(endpoint)
         self.endpoint = url
         self.access_key_id = access_key_id
         self._secret = access_key_secret
+        self._token = security_token
         self._http = open_http(url)
 
     def __enter__(self) -> Self:
@@ -64,6 +70,8 @@ class Client:
             "x-acs-signature-nonce": secrets.token_hex(16),
             "x-acs-version": VERSION,
         }
+        if self._token is not None:
+            headers["x-acs-security-token"] = self._token
         lists = {name: [value] for name, value in headers.items()}
         signed = SignedRequest("POST", "/", lists, (), form, digest)
         headers["authorization"] = acs3.authorization(self.access_key_id, self._secret, signed)

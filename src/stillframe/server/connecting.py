@@ -15,6 +15,8 @@ from stillframe.settings import Settings
 
 ENDPOINT_VARIABLE = "STILLFRAME_ENDPOINT"
 KEY_VARIABLES = ("STILLFRAME_ACCESS_KEY_ID", "STILLFRAME_ACCESS_KEY_SECRET")
+#: of a temporary key
+TOKEN_VARIABLE = "STILLFRAME_SECURITY_TOKEN"
 
 
 def connect(
@@ -56,26 +58,29 @@ def connect(
             f"there is no key for it: set {' and '.join(KEY_VARIABLES)}, or give --profile",
         )
     if key is None:
-        key = (chosen.access_key_id, chosen.access_key_secret) if chosen else _key_of_folder(settings)
+        key = (chosen.access_key_id, chosen.access_key_secret, None) if chosen else _key_of_folder(settings)
     return Client(address, *key)
 
 
-def _key_of_variables(environ: Mapping[str, str]) -> tuple[str, str] | None:
+def _key_of_variables(environ: Mapping[str, str]) -> tuple[str, str, str | None] | None:
     key_id, secret = (environ.get(variable) or None for variable in KEY_VARIABLES)
+    token = environ.get(TOKEN_VARIABLE) or None
     if key_id and secret:
-        return key_id, secret
+        return key_id, secret, token
     if key_id or secret:
         given, missing = KEY_VARIABLES if key_id else reversed(KEY_VARIABLES)
         raise SettingsError(given, "environment", f"is set, but {missing} is not")
+    if token:
+        raise SettingsError(TOKEN_VARIABLE, "environment", f"is set, but {KEY_VARIABLES[0]} is not")
     return None
 
 
-def _key_of_folder(settings: Settings) -> tuple[str, str]:
+def _key_of_folder(settings: Settings) -> tuple[str, str, None]:
     with operate(settings) as operator:
         account_id = operator.account_id()
         for key in operator.keys.all():
             if key.active and key.account_id == account_id and key.user is None:
-                return key.access_key_id, operator.keys.secret_of(key.access_key_id)
+                return key.access_key_id, operator.keys.secret_of(key.access_key_id), None
     raise SettingsError(
         "data_dir", str(settings.data_dir), "there is no active key in it: run: stillframe key create"
     )
