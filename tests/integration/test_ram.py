@@ -14,11 +14,12 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, text
 
 from ims_server import over_http
 from ims_signer import Acs3, RpcV1
-from service_client import DEADLINE_S
+from service_client import DEADLINE_S, wait_for
+from stillframe.accounts.accounts import change_policies
 from stillframe.accounts.keys import NewKey
 from stillframe.accounts.policies import MANAGED
 from stillframe.accounts.policy_store import Policies
@@ -220,6 +221,32 @@ def test_a_change_counts_also_while_many_ask(ram: Ram) -> None:
         over.set()
         for thread in asking:
             thread.join()
+
+
+_WAITING = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+    "AND wait_event_type = 'Lock' AND query LIKE '%policies_version%'"
+)
+
+
+def is_waiting(ram: Ram) -> bool:
+    """Whether a change of policies waits for another; one transaction sees one state of that only."""
+    with ram.assembly.database.transaction() as session:
+        return bool(session.scalar(_WAITING))
+
+
+def test_changes_of_one_account_happen_one_after_the_other(ram: Ram) -> None:
+    """Else what one of them has changed could be kept under the count of the other, which did not see it."""
+    ram.user("alice")
+    database = ram.assembly.database
+    attaching = threading.Thread(target=ram.users.attach, args=(ram.account_id, "alice", READ_ONLY))
+    with database.transaction() as session:
+        change_policies(session, ram.account_id)
+        attaching.start()
+        wait_for(lambda: is_waiting(ram))
+        assert ram.users.all(ram.account_id)[0].policies == ()
+    attaching.join()
+    assert ram.users.all(ram.account_id)[0].policies == (READ_ONLY,)
 
 
 def test_what_a_request_asks_the_database(ram: Ram, monkeypatch: pytest.MonkeyPatch) -> None:
