@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import signal
 import time
 import urllib.request
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from the_command import DEADLINE_S, Done, demand_one_line, files_in, rgb, run, started
 from the_server import Server, serving
@@ -301,6 +304,24 @@ def test_a_job_in_a_paused_pipeline(server: Server) -> None:
     assert well(server, "job", "delete", job_id, "--outputs") == f"{job_id} is deleted, and its files\n"
     assert not (server.bucket / "p").exists() or files_in(server.bucket / "p") == []
     demand_one_line(command(server, "job", "show", job_id), "ResourceNotFound")
+
+
+def test_any_action_by_its_name(server: Server) -> None:
+    made = loaded(server, "api", "CreatePipeline", "Name=a b", "Speed=Standard", "Priority=2")["Pipeline"]
+    assert (made["Name"], made["Priority"]) == ("a b", 2)
+    request = ["GetPipeline", f"PipelineId={made['PipelineId']}"]
+    command_line = shlex.split(well(server, "api", *request, "--curl"))
+    assert command_line[:2] == ["curl", f"{server.url}/"]
+    headers = dict(text.split(": ", 1) for flag, text in pairwise(command_line) if flag == "-H")
+    assert command_line[-2] == "--data-raw"
+    for code in ("", "SignatureNonceUsed"):
+        answer = httpx.post(server.url, headers=headers, content=command_line[-1], trust_env=False).json()
+        assert answer.get("Code", "") == code
+        assert code or answer["Pipeline"] == made
+    demand_one_line(command(server, "api", "GetPipeline"), "MissingParameter", "PipelineId")
+    demand_one_line(command(server, "api", "GetPipelines"), "did you mean")
+    assert command(server, "api", "GetPipeline", "x").code == 64
+    well(server, "api", "DeletePipeline", f"PipelineId={made['PipelineId']}")
 
 
 def test_the_running_servers_database(server: Server) -> None:

@@ -118,6 +118,7 @@ def app_for(arguments: Sequence[str]) -> typer.Typer:
 def _add_the_rest(app: typer.Typer) -> None:
     from stillframe.cli import (
         account,
+        api,
         bucket,
         config,
         db,
@@ -137,6 +138,7 @@ def _add_the_rest(app: typer.Typer) -> None:
     app.command(name="lint", epilog=lint.EXAMPLES, no_args_is_help=True)(lint.lint)
     app.command(name="serve", epilog=serve.EXAMPLES)(serve.serve)
     app.command(name="doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
+    app.command(name="api", epilog=api.EXAMPLES, no_args_is_help=True)(api.api)
     for name, group in (
         ("job", job.app),
         ("account", account.app),

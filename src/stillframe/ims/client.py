@@ -58,6 +58,11 @@ class Client:
 
     def call(self, action: str, **parameters: Any) -> dict[str, Any]:
         """The answer of an action; objects become JSON text, and what is None is not sent. Raises RequestFailed."""
+        url, headers, body = self.signed(action, **parameters)
+        return answer_of(self._http, "POST", url, content=body, headers=headers)
+
+    def signed(self, action: str, **parameters: Any) -> tuple[str, dict[str, str], bytes]:
+        """The request of an action: its URL, headers and body. It can be sent once, within 15 minutes."""
         form = [(name, _as_text(value)) for name, value in parameters.items() if value is not None]
         body = urlencode(form).encode()
         digest = hashlib.sha256(body).hexdigest()
@@ -75,7 +80,7 @@ class Client:
         lists = {name: [value] for name, value in headers.items()}
         signed = SignedRequest("POST", "/", lists, (), form, digest)
         headers["authorization"] = acs3.authorization(self.access_key_id, self._secret, signed)
-        return answer_of(self._http, "POST", self.endpoint + "/", content=body, headers=headers)
+        return self.endpoint + "/", headers, body
 
     def jobs(self, status: str | None, most: int) -> Iterator[dict[str, Any]]:
         """The newest jobs, at most so many. Raises RequestFailed."""
