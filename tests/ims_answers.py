@@ -109,11 +109,22 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "DeletePipeline": SUCCESS,
     "GetPipeline": {"RequestId": "string", "Pipeline": PIPELINE},
     "ListPipelines": {"RequestId": "string", "PipelineList": [PIPELINE]},
+    "SetEventCallback": SUCCESS,
+    # CallbackQueueName is of CallbackType MNS, which there is not
+    "GetEventCallback": {
+        "RequestId": "string",
+        "AuthKey": "string",
+        "AuthSwitch": "string",
+        "CallbackType": "string",
+        "CallbackURL": "string",
+        "EventTypeList": "string",
+    },
     "CancelSnapshotJob": {"RequestId": "string", "Success": "boolean"},
     "RetrySnapshotJob": {"RequestId": "string", "Success": "boolean"},
     "DeleteSnapshotJob": {"RequestId": "string", "Success": "boolean"},
 }
 OURS_IN_ANSWERS: dict[str, dict[str, Any]] = {
+    "GetEventCallback": {"WebhookSecret": "string"},
     "GetSnapshotJob": {"SnapshotJob": {"Progress": "integer", "Report": "object"}},
     "CreatePipeline": {"Pipeline": {"MaxConcurrency": "integer"}},
     "GetPipeline": {"Pipeline": {"MaxConcurrency": "integer"}},

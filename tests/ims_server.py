@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import uvicorn
+from cryptography.fernet import Fernet
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -23,10 +24,13 @@ from stillframe.catalog.buckets import Buckets
 from stillframe.catalog.pipelines import Pipelines
 from stillframe.catalog.templates import Templates
 from stillframe.database.engine import Database, make_engine
+from stillframe.events.callbacks import Callbacks
 from stillframe.ims.action import Services
 from stillframe.ims.endpoint import Endpoint, Served
 from stillframe.jobs.queue import Queue
+from stillframe.keyring import Keyring
 from stillframe.server.connections import connection_options
+from stillframe.service.event_callbacks import EventCallbacks
 from stillframe.service.pipelines import PipelineControl
 from stillframe.service.templates import TemplateKeeper
 
@@ -77,6 +81,7 @@ class ImsServer:
         # what is asked of them here ends before there is a question to the database
         nowhere = Database(make_engine("postgresql://127.0.0.1:1/none"))
         templates, pipelines = Templates(nowhere), Pipelines(nowhere)
+        callbacks = EventCallbacks(Callbacks(nowhere, Keyring([Fernet.generate_key().decode()])), allowed=())
         return Endpoint(
             Services(
                 self.jobs,
@@ -85,6 +90,7 @@ class ImsServer:
                 Buckets(nowhere),
                 pipelines,
                 PipelineControl(nowhere, Queue()),
+                callbacks,
             ),
             keys=KEYS.get,
             nonces=self.nonces,

@@ -53,6 +53,7 @@ class JobsByHand:
         return Steps(
             made.database,
             made.queue,
+            made.outbox,
             made.buckets,
             self.decoder,
             self.running,

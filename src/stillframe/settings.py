@@ -41,14 +41,20 @@ OTHER_VARIABLES = frozenset(
 )
 
 Network = IPv4Network | IPv6Network
+_Pause = Annotated[float, Field(gt=0, le=30 * 86_400)]
 
 
 def _networks(value: Any) -> Any:
     """A list, or one text with commas, of addresses and networks."""
-    parts = value.split(",") if isinstance(value, str) else value
+    parts = _listed(value)
     if not isinstance(parts, list | tuple):
         raise ValueError("must be a list of addresses or networks")
     return tuple(ip_network(part.strip()) if isinstance(part, str) else part for part in parts if part != "")
+
+
+def _listed(value: Any) -> Any:
+    """One text with commas as the list that it means."""
+    return [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 def _database_address(value: SecretStr) -> SecretStr:
@@ -116,6 +122,16 @@ class Settings(BaseModel):
         (),
         description="Addresses or networks of proxies whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host "
         "are believed; a list, or one text with commas.",
+    )
+    callback_allow_networks: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
+        (),
+        description="Addresses or networks that events may be sent to although the public cannot reach them: "
+        "private, loopback and link-local ones are refused otherwise; a list, or one text with commas.",
+    )
+    callback_retry_seconds: Annotated[tuple[_Pause, ...], BeforeValidator(_listed)] = Field(
+        (),
+        description="Pauses before further tries to deliver an event, after the three that IMS makes: such as "
+        "`60, 600, 3600, 21600`; a list, or one text with commas.",
     )
     log_format: Literal["console", "json"] = Field(
         "console", description="Log lines for people, or one JSON object on each line."

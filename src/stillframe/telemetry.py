@@ -148,6 +148,19 @@ class Metrics:
             ["stage"],
             registry=self.registry,
         )
+        self.waiting_events = Gauge(
+            "stillframe_outbox_waiting_events", "Events that are not delivered yet.", registry=self.registry
+        )
+        self.delivered_events = Counter(
+            "stillframe_events_delivered_total",
+            "Events that their receivers have taken.",
+            registry=self.registry,
+        )
+        self.failed_events = Counter(
+            "stillframe_events_failed_total",
+            "Events that were given up after their last try.",
+            registry=self.registry,
+        )
         self.database_restarts = Counter(
             "stillframe_database_restarts_total",
             "How often the private database was started anew.",

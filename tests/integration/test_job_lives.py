@@ -228,7 +228,7 @@ def test_a_job_that_is_cancelled_when_its_last_picture_is_written_lists_it(jobs:
         with jobs.assembly.database.transaction() as session:
             job = lifecycle.claim(session, job_id, 1)
             assert job is not None
-            lifecycle.fail(session, job, lifecycle.CANCELED, "The job was cancelled.")
+            lifecycle.fail(session, jobs.assembly.outbox, job, lifecycle.CANCELED, "The job was cancelled.")
             job.epoch += 1
 
     jobs.decoder = Interrupted(cancel)

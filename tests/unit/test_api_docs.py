@@ -66,12 +66,15 @@ SDK_PARAMETERS = {
     "DeletePipeline": "PipelineId*",
     "GetPipeline": "PipelineId*",
     "ListPipelines": "Speed",
+    "SetEventCallback": "AuthKey AuthSwitch CallbackQueueName CallbackType CallbackURL EventTypeList",
+    "GetEventCallback": "",
 }
 OURS = {
     "SubmitSnapshotJob": {"Extensions", "ClientToken"},
     "SetDefaultStorageLocation": {"EditingTempFileStorage"},
     "CreatePipeline": {"MaxConcurrency"},
     "UpdatePipeline": {"MaxConcurrency"},
+    "SetEventCallback": {"WebhookSecret"},
 }
 
 

@@ -16,6 +16,7 @@ from stillframe.catalog.buckets import Buckets
 from stillframe.catalog.pipelines import Pipelines
 from stillframe.catalog.templates import Templates
 from stillframe.ims.errors import ApiError, shown
+from stillframe.service.event_callbacks import EventCallbacks
 from stillframe.service.pipelines import PipelineControl
 from stillframe.service.ports import SnapshotJobs
 from stillframe.service.templates import TemplateKeeper
@@ -53,6 +54,7 @@ class Services:
     buckets: Buckets
     pipelines: Pipelines
     pipeline_control: PipelineControl
+    event_callbacks: EventCallbacks
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,9 @@ from sqlalchemy.orm import Session, undefer
 from stillframe.catalog.models import PipelineRow
 from stillframe.database.engine import Database
 from stillframe.errors import NotFound
+from stillframe.events.outbox import Outbox
 from stillframe.jobs import outputs
+from stillframe.jobs.completion import announce
 from stillframe.jobs.models import Job, JobOutput, Slice
 from stillframe.jobs.outputs import Kept
 from stillframe.jobs.queue import Queue
@@ -250,19 +252,32 @@ def rendered_slices(session: Session, job_id: str, kept: Sequence[Kept]) -> list
     return parts
 
 
-def succeed(job: Job, count: int, report: dict[str, Any]) -> None:
-    """The job has ended well."""
+def succeed(session: Session, outbox: Outbox, job: Job, count: int, report: dict[str, Any]) -> None:
+    """The job has ended well, and its account is told."""
     job.status, job.code, job.message = "Success", None, None
     job.count, job.report, job.finished_at = count, report, datetime.now(UTC)
+    announce(session, outbox, job)
 
 
 def fail(
-    session: Session, job: Job, code: str, message: str, *, report: dict[str, Any] | None = None
+    session: Session,
+    outbox: Outbox,
+    job: Job,
+    code: str,
+    message: str,
+    *,
+    count: int | None = None,
+    report: dict[str, Any] | None = None,
 ) -> None:
-    """The job has ended badly; what it has written is kept and listed."""
+    """The job has ended badly, and its account is told; what it has written is kept and listed.
+
+    `count` is that of the report; without one the pictures that are there are counted.
+    """
     job.status, job.code, job.message = "Fail", code, message
     session.flush()
-    job.count, job.report, job.finished_at = count_shots(session, job), report, datetime.now(UTC)
+    job.count = count_shots(session, job) if count is None else count
+    job.report, job.finished_at = report, datetime.now(UTC)
+    announce(session, outbox, job)
 
 
 def count_shots(session: Session, job: Job) -> int:

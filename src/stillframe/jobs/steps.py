@@ -28,6 +28,7 @@ from stillframe.errors import (
     SourceError,
     StillframeError,
 )
+from stillframe.events.outbox import Outbox
 from stillframe.jobs import lifecycle, outputs, pipelines
 from stillframe.jobs.models import Job, JobOutput, Slice
 from stillframe.jobs.outputs import JobSink, Kept
@@ -70,6 +71,7 @@ class Steps:
         self,
         database: Database,
         queue: Queue,
+        outbox: Outbox,
         buckets: Buckets,
         decoder: Decoder,
         running: Running,
@@ -80,6 +82,7 @@ class Steps:
     ) -> None:
         self._database = database
         self._queue = queue
+        self._outbox = outbox
         self._buckets = buckets
         self._decoder = decoder
         self._running = running
@@ -187,10 +190,10 @@ class Steps:
             told = report_of(report)
             count = sum(shot.status in ("taken", "replaced") for shot in report.shots)
             if report.ok:
-                lifecycle.succeed(live, count, told)
+                lifecycle.succeed(session, self._outbox, live, count, told)
             else:
-                lifecycle.fail(session, live, report.code or _KILLED, report.message or "", report=told)
-                live.count = count
+                code, message = report.code or _KILLED, report.message or ""
+                lifecycle.fail(session, self._outbox, live, code, message, count=count, report=told)
             pipelines.has_ended(session, self._queue, live)
         self._metrics.job_outcomes.labels(code=report.code or "Success").inc()
 
@@ -205,7 +208,7 @@ class Steps:
             live.failures += 1
             if live.failures > self._attempts:
                 message = f"{lost[0].output.name} does not stay as it was written: somebody else writes there"
-                lifecycle.fail(session, live, "OperationDenied", message)
+                lifecycle.fail(session, self._outbox, live, "OperationDenied", message)
                 pipelines.has_ended(session, self._queue, live)
                 self._metrics.job_outcomes.labels(code="OperationDenied").inc()
                 return
@@ -338,7 +341,7 @@ class Steps:
             if pause_s is None:
                 code, message = _told(error)
                 log.info("job failed", code=code, reason=message)
-                lifecycle.fail(session, job, code, message)
+                lifecycle.fail(session, self._outbox, job, code, message)
                 pipelines.has_ended(session, self._queue, job)
                 self._metrics.job_outcomes.labels(code=code).inc()
                 return True

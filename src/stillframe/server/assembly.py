@@ -26,6 +26,9 @@ from stillframe.catalog.templates import Templates
 from stillframe.database import migrations
 from stillframe.database.engine import Database, is_transient, make_engine
 from stillframe.errors import StillframeError, Unavailable
+from stillframe.events.callbacks import Callbacks
+from stillframe.events.delivery import Deliverer
+from stillframe.events.outbox import Outbox
 from stillframe.ims.action import Services
 from stillframe.ims.endpoint import Endpoint
 from stillframe.ims.permission import RamCheck
@@ -45,6 +48,7 @@ from stillframe.server.files import file_routes
 from stillframe.server.proxies import BehindProxies
 from stillframe.service.accounts import open_account
 from stillframe.service.backlog import Backlog
+from stillframe.service.event_callbacks import EventCallbacks
 from stillframe.service.pipelines import PipelineControl
 from stillframe.service.snapshot_jobs import SnapshotJobs
 from stillframe.service.templates import TemplateKeeper
@@ -89,12 +93,15 @@ class Assembly:
         self.pipelines = Pipelines(self.database)
         self.templates = Templates(self.database)
         self.queue = Queue()
+        self.outbox = Outbox(self.database)
+        self._callbacks = Callbacks(self.database, self.keyring)
         self.running = Running()
         #: where clients find the server; known for sure once it listens
         self.public_url = settings.public_url or f"http://{settings.host}:{settings.port}"
         self.jobs = SnapshotJobs(
             self.database,
             self.queue,
+            self.outbox,
             self.buckets,
             self.templates,
             self.running,
@@ -105,6 +112,8 @@ class Assembly:
             max_expiry_s=settings.url_expiry_max_seconds,
             metrics=self.metrics,
         )
+        self.event_callbacks = EventCallbacks(self._callbacks, settings.callback_allow_networks)
+        self._deliverer: Deliverer | None = None
         self._url = url
         self._owns_database = owns_database
         self._decoder: Decoder | None = None
@@ -142,6 +151,7 @@ class Assembly:
         steps = Steps(
             self.database,
             self.queue,
+            self.outbox,
             self.buckets,
             self._decoder,
             self.running,
@@ -149,6 +159,14 @@ class Assembly:
             slots=settings.slots,
             attempts=settings.slice_attempts,
         )
+        self._deliverer = Deliverer(
+            self.outbox,
+            self._callbacks,
+            self.metrics,
+            allowed=settings.callback_allow_networks,
+            retry_s=settings.callback_retry_seconds,
+        )
+        self._deliverer.start()
         handlers = Handlers(steps.survey, steps.render, steps.finish)
         self._worker = Worker(self._url, handlers, settings.slots, owns_database=self._owns_database)
         self._worker.start()
@@ -162,6 +180,8 @@ class Assembly:
         """Give back what is in work, now and whenever `stop` is called. May be called from a signal's handler."""
         self.is_hurried = True
         self.running.cancel(None, 0)
+        if self._deliverer is not None:
+            self._deliverer.hurry()
 
     def stop(self) -> None:
         """Begin nothing more, let what is in work end or give it back, and close everything."""
@@ -176,6 +196,9 @@ class Assembly:
                 log.info("giving back what is in work", tasks=self.running.number)
                 self.running.cancel(None, _GIVE_BACK_S)
                 self._worker.join(_GIVE_BACK_S)
+        if self._deliverer is not None:
+            # last: what has ended just now is told
+            self._deliverer.stop()
         if self._decoder is not None:
             self._decoder.close()
         self.database.close()
@@ -191,6 +214,7 @@ class Assembly:
                 self.buckets,
                 self.pipelines,
                 PipelineControl(self.database, self.queue),
+                self.event_callbacks,
             ),
             keys=key_lookup(self.keys.find, self.sts.find),
             nonces=self.nonces,

@@ -27,6 +27,7 @@ from stillframe.errors import (
     NotSupported,
     StillframeError,
 )
+from stillframe.events.outbox import Outbox
 from stillframe.jobs import lifecycle, outputs, pipelines
 from stillframe.jobs.models import Job, JobOutput, JobStatus, Slice
 from stillframe.jobs.queue import Queue
@@ -62,6 +63,7 @@ class SnapshotJobs:
         self,
         database: Database,
         queue: Queue,
+        outbox: Outbox,
         buckets: Buckets,
         templates: Templates,
         running: Running,
@@ -75,6 +77,7 @@ class SnapshotJobs:
     ) -> None:
         self._database = database
         self._queue = queue
+        self._outbox = outbox
         self._buckets = buckets
         self._templates = templates
         self._running = running
@@ -190,7 +193,7 @@ class SnapshotJobs:
             job = self._find(session, account_id, job_id, for_update=True)
             if job.status != "Init":
                 raise ConfigError("JobId", job_id, "a job that is not done yet")
-            lifecycle.fail(session, job, lifecycle.CANCELED, "The job was cancelled.")
+            lifecycle.fail(session, self._outbox, job, lifecycle.CANCELED, "The job was cancelled.")
             pipelines.has_ended(session, self._queue, job)
             job.epoch += 1
         self._metrics.job_outcomes.labels(code=lifecycle.CANCELED).inc()

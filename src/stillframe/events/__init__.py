@@ -1,0 +1,1 @@
+"""What accounts want to be told of, and the outbox that tells them."""
