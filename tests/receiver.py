@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -53,8 +54,10 @@ class Receiver:
 
 
 @contextlib.contextmanager
-def receiving(host: str = "127.0.0.1", port: int = 0) -> Iterator[Receiver]:
-    """A receiver on a port of loopback."""
+def receiving(
+    host: str = "127.0.0.1", port: int = 0, context: ssl.SSLContext | None = None
+) -> Iterator[Receiver]:
+    """A receiver on a port of loopback, with TLS if there is a context."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -79,7 +82,15 @@ def receiving(host: str = "127.0.0.1", port: int = 0) -> Iterator[Receiver]:
         daemon_threads = False
         request_queue_size = 64
 
+        def handle_error(self, *_: object) -> None:
+            # whoever breaks off a handshake
+            pass
+
     with Server((host, port), Handler) as server:
+        if context is not None:
+            server.socket = context.wrap_socket(
+                server.socket, server_side=True, do_handshake_on_connect=False
+            )
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         receiver.url = f"http://{host}:{server.server_port}/events"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 import structlog
 
 from stillframe import __version__
+from stillframe.database.engine import is_transient
 from stillframe.events.callbacks import Callback, Callbacks
 from stillframe.events.outbox import Claimed, Outbox
 from stillframe.events.posting import ANSWER_S, NotPosted, Poster
@@ -29,7 +31,7 @@ _RECEIVED = 200
 #: messages on their way at the same time: of one account, so that its slow receiver holds up nobody else's, and of all
 _EACH, _MOST = 8, 200
 #: what this process has written or put off is looked for when it is due; this is for what others have left behind
-_POLL_S = 5.0
+_POLL_S = 2.0
 _DATABASE_THREADS = 2
 _LOOKUP_THREADS = 64
 _STOP_S = ANSWER_S + 2.0
@@ -58,7 +60,8 @@ class Deliverer:
         self._stopping = False
         self._is_hurried = False
         self._busy: Counter[str] = Counter()
-        self._full: set[str] = set()
+        #: there may be more to begin as soon as something on its way ends
+        self._is_full = False
         self._in_hand: set[asyncio.Task[None]] = set()
         self._database_threads = ThreadPoolExecutor(_DATABASE_THREADS, "stillframe-outbox")
         self._thread = threading.Thread(target=self._run, name="stillframe-events", daemon=True)
@@ -71,8 +74,10 @@ class Deliverer:
     def wake(self) -> None:
         """Something may be due. May be called from any thread."""
         loop = self._loop
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._due.set)
+        if loop is not None:
+            # one that has ended cares for nothing any more
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._due.set)
 
     def hurry(self) -> None:
         """Give back what is on its way, now or when `stop` is called."""
@@ -112,37 +117,39 @@ class Deliverer:
         await self._poster.close()
 
     async def _wait(self) -> None:
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_POLL_S):
                 await self._due.wait()
-        except TimeoutError:
-            pass
 
     async def _begin_due(self) -> None:
-        room = _MOST - len(self._in_hand)
-        if room == 0:
-            return
-        busy = dict(self._busy)
-        events = await self._in_thread(lambda: self._outbox.claim(busy, each=_EACH, most=room))
+        taken = Counter(self._busy)
+        room = _MOST - taken.total()
+        events = await self._in_thread(lambda: self._outbox.claim(dict(taken), each=_EACH, most=room))
         for event in events:
+            taken[event.account_id] += 1
             self._busy[event.account_id] += 1
             task = asyncio.create_task(self._deliver(event))
             self._in_hand.add(task)
             task.add_done_callback(self._in_hand.discard)
+        self._is_full = taken.total() >= _MOST or any(number >= _EACH for number in taken.values())
+        if self._is_full and self._busy != taken:
+            # something has ended while it was asked for more
+            self._due.set()
 
     async def _deliver(self, event: Claimed) -> None:
-        # more of its account, or of all, may wait for the room that it takes
-        is_last = len(self._in_hand) >= _MOST or self._busy[event.account_id] >= _EACH
         try:
             await self._try(event)
         except Exception as error:
             # its lease ends, and it is due once more
-            log.warning("an event was not settled", event_id=event.event_id, error=str(error))
+            broken = None if is_transient(error) else error
+            log.warning(
+                "an event was not settled", event_id=event.event_id, error=str(error), exc_info=broken
+            )
         finally:
             self._busy[event.account_id] -= 1
             if not self._busy[event.account_id]:
                 del self._busy[event.account_id]
-            if is_last:
+            if self._is_full:
                 self._due.set()
 
     async def _try(self, event: Claimed) -> None:
@@ -151,11 +158,11 @@ class Deliverer:
             self._metrics.delivered_events.inc()
             await self._in_thread(lambda: self._outbox.delivered(event))
             return
-        told = {"event_id": event.event_id, "event": event.type, "account_id": event.account_id}
+        told = {"event_id": event.event_id, "type": event.type, "account_id": event.account_id}
         if event.failures >= len(self._pauses_s):
             log.warning("an event could not be delivered and is given up", **told, reason=reason)
-            self._metrics.failed_events.inc()
-            await self._in_thread(lambda: self._outbox.give_up(event))
+            if await self._in_thread(lambda: self._outbox.give_up(event)):
+                self._metrics.failed_events.inc()
             return
         pause_s = self._pauses_s[event.failures]
         log.info("an event could not be delivered", **told, reason=reason, pause_s=pause_s)

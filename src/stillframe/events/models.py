@@ -10,8 +10,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from stillframe.database.base import Base
 
-_WHEN = DateTime(timezone=True)
-
 
 class EventCallback(Base):
     """Where an account is told of which events; its secrets are encrypted with the keyring."""
@@ -26,7 +24,6 @@ class EventCallback(Base):
     auth_switch: Mapped[bool]
     auth_key_encrypted: Mapped[str | None]
     webhook_secret_encrypted: Mapped[str | None]
-    modified_at: Mapped[datetime] = mapped_column(_WHEN, server_default=func.now())
 
 
 class Event(Base):
@@ -43,5 +40,4 @@ class Event(Base):
     body: Mapped[str]
     #: tries that have failed
     failures: Mapped[int] = mapped_column(default=0)
-    due_at: Mapped[datetime] = mapped_column(_WHEN, server_default=func.clock_timestamp())
-    created_at: Mapped[datetime] = mapped_column(_WHEN, server_default=func.clock_timestamp())
+    due_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())

@@ -50,6 +50,8 @@ _PUT_OFF = (
     "WHERE event_id = %s AND due_at = %s"
 )
 
+_GIVE_UP = "DELETE FROM events WHERE event_id = %s AND due_at = %s"
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
@@ -117,12 +119,11 @@ class Outbox:
         with self._database.statements() as connection:
             connection.execute(_PUT_OFF, [pause_s, event.event_id, event.lease_end])
 
-    def give_up(self, event: Claimed) -> None:
-        """The last try has failed."""
+    def give_up(self, event: Claimed) -> bool:
+        """The last try has failed; False when it is another's by now, or done."""
         with self._database.statements() as connection:
-            connection.execute(
-                "DELETE FROM events WHERE event_id = %s AND due_at = %s", [event.event_id, event.lease_end]
-            )
+            gone = connection.execute(_GIVE_UP, [event.event_id, event.lease_end])
+            return gone.rowcount == 1
 
     def waiting(self) -> int:
         """How many events are not delivered yet."""

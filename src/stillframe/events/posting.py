@@ -10,11 +10,12 @@ that says something else the next time is not asked again. Redirects are answers
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import socket
-import ssl
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpcore
 import httpx
@@ -26,8 +27,8 @@ from stillframe.settings import Network
 ANSWER_S = 3.0
 #: of several addresses each but the last has so long to take the connection
 _CONNECT_S = 1.0
-
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+#: of an answer's body no more is read, and for no longer
+_REST_BYTES, _REST_S = 65_536, 0.5
 
 
 class NotPosted(Exception):
@@ -42,19 +43,18 @@ class Poster:
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
         """The status that the receiver answers. Raises NotPosted."""
-        target = httpx.URL(url)
-        sent = {"Host": target.netloc.decode(), "Content-Length": str(len(body)), **headers}
+        sent = {"Host": urlsplit(url).netloc, "Content-Length": str(len(body)), **headers}
         try:
-            async with (
-                asyncio.timeout(ANSWER_S),
-                self._pool.stream("POST", url, headers=[*sent.items()], content=body) as answer,
-            ):
-                # what else it says is not read
-                return answer.status
+            async with asyncio.timeout(ANSWER_S):
+                answer = await self._pool.handle_async_request(
+                    httpcore.Request("POST", url, headers=[*sent.items()], content=body)
+                )
         except TimeoutError:
             raise NotPosted(f"no answer within {ANSWER_S:g} s") from None
-        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
+        except Exception as error:
             raise NotPosted(str(error) or type(error).__name__) from error
+        await _take_leave(answer)
+        return answer.status
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -64,15 +64,25 @@ class Poster:
     def _pool(self) -> httpcore.AsyncConnectionPool:
         # certificates are loaded by who sends something; connections are for one message each
         return httpcore.AsyncConnectionPool(
-            ssl_context=_ssl_context(),
+            ssl_context=httpx.create_ssl_context(),
             max_connections=None,
             max_keepalive_connections=0,
             network_backend=self._backend,
         )
 
 
-def _ssl_context() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
+async def _take_leave(answer: httpcore.Response) -> None:
+    """Read a little of what else it says, and forget it: a receiver that is hung up on in its word may log an error."""
+    heard = 0
+    try:
+        with contextlib.suppress(TimeoutError, httpcore.NetworkError, httpcore.ProtocolError):
+            async with asyncio.timeout(_REST_S):
+                async for chunk in answer.aiter_stream():
+                    heard += len(chunk)
+                    if heard > _REST_BYTES:
+                        break
+    finally:
+        await answer.aclose()
 
 
 class _CheckedBackend(httpcore.AsyncNetworkBackend):
@@ -111,7 +121,7 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
             lookup.add_done_callback(functools.partial(self._forget, (host, port)))
         try:
             return await asyncio.shield(lookup)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(f"{host} cannot be resolved: {error}") from error
 
     def _forget(self, key: tuple[str, int], lookup: asyncio.Task[list[str]]) -> None:

@@ -6,9 +6,10 @@ whoever may set a callback could reach what only this machine can (the metadata 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from stillframe.errors import ConfigError
 from stillframe.settings import Network
@@ -16,7 +17,8 @@ from stillframe.settings import Network
 #: bytes of a callback's URL (`ims_api`, 2.9)
 LONGEST_URL = 256
 _PARAMETER = "CallbackURL"
-_SHAPE = "an address such as https://example.com/callback, of ASCII, without user and fragment"
+_SHAPE = "an address such as https://example.com/callback, of ASCII, without @, # and backslash"
+_NAME = re.compile(r"[a-z0-9_](?:[a-z0-9._-]{0,252}[a-z0-9_])?\.?")
 #: NAT64 (RFC 6052): the last four bytes are an IPv4 address that a gateway goes on to
 _NAT64 = ip_network("64:ff9b::/96")
 
@@ -33,14 +35,18 @@ def demand_url(url: str, allowed: Sequence[Network]) -> None:
         has_port = parts.port is None or parts.port > 0
     except ValueError:
         raise ConfigError(_PARAMETER, url, _SHAPE) from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or not has_port:
+    if parts.scheme not in ("http", "https") or not has_port or any(mark in url for mark in "@#\\"):
         raise ConfigError(_PARAMETER, url, _SHAPE)
-    if "@" in parts.netloc or "#" in url or "\\" in url:
-        raise ConfigError(_PARAMETER, url, _SHAPE)
-    if _is_refused_literal(parts, allowed):
-        raise ConfigError(
-            _PARAMETER, url, "an address that the public can reach (setting callback_allow_networks)"
-        )
+    host = parts.hostname or ""
+    try:
+        is_refused = not is_allowed(host, allowed)
+    except ValueError:
+        if not _NAME.fullmatch(host):
+            raise ConfigError(_PARAMETER, url, _SHAPE) from None
+        is_refused = host.rstrip(".") == "localhost" and not is_allowed("127.0.0.1", allowed)
+    if is_refused:
+        reachable = "an address that the public can reach, or one of the setting callback_allow_networks"
+        raise ConfigError(_PARAMETER, url, reachable)
 
 
 def is_allowed(address: str, allowed: Sequence[Network]) -> bool:
@@ -60,12 +66,3 @@ def _is_public(ip: IPv4Address | IPv6Address) -> bool:
 
 def _nat64(ip: IPv6Address) -> IPv4Address | None:
     return IPv4Address(ip.packed[-4:]) if ip in _NAT64 else None
-
-
-def _is_refused_literal(parts: SplitResult, allowed: Sequence[Network]) -> bool:
-    assert parts.hostname is not None
-    try:
-        return not is_allowed(parts.hostname, allowed)
-    except ValueError:
-        # a name
-        return False

@@ -23,7 +23,6 @@ def upgrade() -> None:
         sa.Column("auth_switch", sa.Boolean(), nullable=False),
         sa.Column("auth_key_encrypted", sa.String(), nullable=True),
         sa.Column("webhook_secret_encrypted", sa.String(), nullable=True),
-        sa.Column("modified_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(
             ["account_id"],
             ["accounts.account_id"],
@@ -41,12 +40,6 @@ def upgrade() -> None:
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column(
             "due_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
-        ),
-        sa.Column(
-            "created_at",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("clock_timestamp()"),
-            nullable=False,
         ),
         sa.ForeignKeyConstraint(
             ["account_id"],
