@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sdk_process import SdkProcess
 
+from ims_answers import ANSWERS
 from served import serve_process
 from stillframe.testing import Clip
 
@@ -88,6 +89,7 @@ def test_the_documented_receiver_hears_of_a_job(tmp_path: Path, film: Clip) -> N
         order = {"queries": {"WebhookSecret": SECRET}}
         assert sdk.call("SetEventCallback", order=order, **given)["Success"] is True
         found = sdk.call("GetEventCallback")
+        assert found.keys() == ANSWERS["GetEventCallback"].keys()
         assert {name: found[name] for name in given} == given
 
         job_id = sdk.call(

@@ -11,7 +11,6 @@ from sqlalchemy import URL
 from receiver import Receiver, receiving
 from service_client import Refused, Service, service, wait_for
 from stillframe.events import delivery
-from stillframe.jobs import lifecycle
 from stillframe.testing import videos
 
 AUTH_KEY = "TestKey001"
@@ -112,16 +111,14 @@ def test_a_job_that_loses_moments_is_told_of_once(running: Service, receiver: Re
 
 def test_a_cancelled_job_is_told_of_and_its_new_life_too(running: Service, receiver: Receiver) -> None:
     listen(running, receiver)
-    pipeline = running.assembly.pipelines.of_account(running.account_id, None)
-    with running.assembly.database.transaction() as session:
-        lifecycle.pause(session, pipeline.pipeline_id)
+    pipeline_id = running.assembly.pipelines.of_account(running.account_id, None).pipeline_id
+    running.client.call("UpdatePipeline", PipelineId=pipeline_id, Status="Paused")
     job_id = running.client.submit(Count=1)
     running.client.call("CancelSnapshotJob", JobId=job_id)
     wait_for(lambda: receiver.messages)
     told = receiver.messages[0].told
     assert (told["JobId"], told["Status"], told["Code"]) == (job_id, "Fail", "OperationCanceled")
-    with running.assembly.database.transaction() as session:
-        lifecycle.unpause(session, running.assembly.queue, pipeline.pipeline_id)
+    running.client.call("UpdatePipeline", PipelineId=pipeline_id, Status="Active")
     running.client.call("RetrySnapshotJob", JobId=job_id)
     running.client.succeeded(job_id)
     wait_for(lambda: len(receiver.messages) == 2)
