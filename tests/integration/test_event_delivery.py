@@ -157,6 +157,22 @@ def test_a_failing_receiver_gets_the_tries_of_the_rules(
     assert (events.count("delivered"), events.count("failed")) == (0, 1)
 
 
+def test_what_waits_is_measured(events: Events, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the tries of IMS it waits for those of the longer schedule."""
+    monkeypatch.setattr(delivery, "_POLL_S", 0.05)
+    receiver.answer = lambda _: 503
+    account_id = events.account(receiver.url)
+    with events.delivering(HOUR_S) as deliverer:
+        events.happen(account_id, 2)
+        wait_for(lambda: len(receiver.messages) == 6)
+        name = "stillframe_outbox_waiting_events"
+        wait_for(lambda: events.metrics.registry.get_sample_value(name) == 2)
+        wait_for(lambda: not deliverer._in_hand)
+        assert deliverer._poster._pool.connections == []
+    assert (len(receiver.messages), events.outbox.waiting()) == (6, 2)
+    assert (events.count("delivered"), events.count("failed")) == (0, 0)
+
+
 def test_a_receiver_that_comes_to_itself_gets_it(events: Events, receiver: Receiver) -> None:
     receiver.answer = lambda _: 200 if len(receiver.messages) == 3 else 503
     account_id = events.account(receiver.url)

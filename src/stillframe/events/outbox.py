@@ -31,7 +31,9 @@ _WRITE = "INSERT INTO events (event_id, account_id, type, body, failures) VALUES
 _CLAIM = """
 WITH picked AS (
     SELECT event.event_id
-    FROM (SELECT account_id FROM event_callbacks ORDER BY random()) AS callback
+    FROM (
+        SELECT account_id FROM event_callbacks WHERE EXISTS (SELECT FROM events) ORDER BY random()
+    ) AS callback
     LEFT JOIN unnest(%(accounts)s::text[], %(numbers)s::int[]) AS busy (account_id, number)
         ON busy.account_id = callback.account_id
     CROSS JOIN LATERAL (
