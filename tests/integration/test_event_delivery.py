@@ -25,7 +25,7 @@ from receiver import Message, Receiver, receiving
 from service_client import wait_for
 from stillframe.accounts.accounts import Accounts
 from stillframe.database.engine import Database, make_engine
-from stillframe.events import delivery, outbox
+from stillframe.events import delivery, outbox, posting
 from stillframe.events.callbacks import Callback, Callbacks
 from stillframe.events.delivery import Deliverer
 from stillframe.events.outbox import Outbox
@@ -294,6 +294,31 @@ def resolving(monkeypatch: pytest.MonkeyPatch, names: dict[str, Any]) -> list[st
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     return asked
+
+
+def test_a_name_server_that_keeps_silent_holds_one_thread(
+    events: Events, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(posting, "ANSWER_S", 0.2)
+    asked, speaks, real = [], threading.Event(), socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
+        if host != "silent.test":
+            return real(host, *arguments, **options)
+        asked.append(host)
+        speaks.wait(60)
+        raise OSError("there is no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    silent, other = events.account("http://silent.test/"), events.account(receiver.url)
+    with events.delivering():
+        events.happen(silent, 5)
+        wait_for(lambda: asked)
+        events.happen(other, 5)
+        wait_for(lambda: events.outbox.waiting() == 0)
+        assert asked == ["silent.test"]
+        speaks.set()
+    assert (events.count("delivered"), events.count("failed")) == (5, 5)
 
 
 def test_of_several_addresses_one_that_answers_is_found(

@@ -97,6 +97,21 @@ def test_proxies_are_a_list_or_a_text_with_commas(
 
 
 @pytest.mark.parametrize(
+    ("text", "environ", "expected"),
+    [
+        ("callback_retry_seconds = [60, 600.5]", {}, (60, 600.5)),
+        ("callback_retry_seconds = '60, 600.5'", {}, (60, 600.5)),
+        ("callback_retry_seconds = []", {}, ()),
+        ("", {"STILLFRAME_CALLBACK_RETRY_SECONDS": "1,2 , 3"}, (1, 2, 3)),
+    ],
+)
+def test_pauses_are_a_list_or_a_text_with_commas(
+    tmp_path: Path, text: str, environ: dict[str, str], expected: tuple[float, ...]
+) -> None:
+    assert load(tmp_path, text, environ).settings.callback_retry_seconds == expected
+
+
+@pytest.mark.parametrize(
     ("text", "environ", "message"),
     [
         ("prot = 1", {}, r"^prot \(.*stillframe\.toml\): is not a setting; did you mean port\?$"),
@@ -112,6 +127,9 @@ def test_proxies_are_a_list_or_a_text_with_commas(
         ("public_url = 'example.com'", {}, r"^public_url .*must be an address such as https://"),
         ("public_url = 'https://a:b@example.com'", {}, r"^public_url .*no user"),
         ("trusted_proxies = ['10.0.0.1/8']", {}, r"^trusted_proxies .*host bits set"),
+        ("callback_retry_seconds = [0]", {}, r"^callback_retry_seconds .*greater than 0"),
+        ("callback_retry_seconds = 'soon'", {}, r"^callback_retry_seconds .*valid number"),
+        ("callback_allow_networks = ['home']", {}, r"^callback_allow_networks .*'home' does not appear"),
         ("trusted_proxies = 7", {}, r"^trusted_proxies .*must be a list"),
         ("url_expiry_max_seconds = 60", {}, r"^url_expiry_max_seconds .*greater than or equal to 3600"),
         ("port = 1 2", {}, r"^stillframe\.toml .*is not TOML: .*line 1"),
