@@ -17,3 +17,4 @@ def test_no_job_is_lost_under_kills(tmp_path: Path) -> None:
     assert (told.kills, told.postgres_kills, told.points) == (3, 1, [*POINTS])
     assert told.ended == {"Success": 12, "InvalidParameter.ResourceContentBad": 4, "ResourceNotFound": 2}
     assert told.pictures
+    assert told.events >= 18

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from stillframe.cli.main import main
+from stillframe.events.outbox import Outbox
 from stillframe.jobs import lifecycle
 from stillframe.jobs.steps import Steps
 from stillframe.media import plan
@@ -73,13 +74,18 @@ def _before_the_commit_of_the_only_slice(die: Callable[[], None]) -> None:
 
 
 def _before_success(die: Callable[[], None]) -> None:
-    _before(lifecycle, "succeed", die, when=lambda job, *_: job.config["Type"] == "WebVtt")
+    _before(lifecycle, "succeed", die, when=lambda _, __, job, *___: job.config["Type"] == "WebVtt")
+
+
+def _after_an_event_is_sent(die: Callable[[], None]) -> None:
+    _before(Outbox, "delivered", die)
 
 
 #: the names of the points, and how the server is brought to die there
 POINTS: dict[str, Callable[[Callable[[], None]], None]] = {
     "after the claim of a survey": _after_a_survey_is_claimed,
     "after the claim of a slice": _after_a_slice_is_claimed,
+    "after an event is sent and before that is known": _after_an_event_is_sent,
     "in the middle of a write": _in_a_write,
     "between temporary file and rename": _before_a_rename,
     "after the write of a slice and before its commit": _before_the_commit_of_a_slice,

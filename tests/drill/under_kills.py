@@ -2,8 +2,8 @@
 
 python tests/drill/under_kills.py --jobs 200 --kills 20 --postgres-kills 5 [--seed 1] [--folder DIR]
 
-No job is lost or stuck, none says Success with a file missing, empty or wrong, none of the server's processes
-outlives it, and nothing but complete files lies in the bucket.
+No job is lost or stuck, none says Success with a file missing, empty or wrong, each one's end is told of by an event,
+none of the server's processes outlives it, and nothing but complete files lies in the bucket.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from drill.launcher import POINTS
 from drill.server import Server, demand
 from drill.work import TEMPLATE, Kind, kinds, numbers_in
+from receiver import Receiver, receiving
 from stillframe.storage.local import LocalBucket
 
 
@@ -37,6 +38,7 @@ class Told:
     postgres_kills: int = 0
     points: list[str] = field(default_factory=list)
     ended: Counter[str] = field(default_factory=Counter)
+    events: int = 0
     pictures: int = 0
     leftovers: int = 0
     processes: int = 0
@@ -44,12 +46,19 @@ class Told:
 
 def drill(folder: Path, *, jobs: int, kills: int, postgres_kills: int, seed: int) -> Told:
     """Do it all in a folder. Raises AssertionError for the first thing that is not as it must be."""
+    with receiving() as receiver:
+        return _drill(folder, receiver, jobs, kills, postgres_kills, random.Random(seed))
+
+
+def _drill(
+    folder: Path, receiver: Receiver, jobs: int, kills: int, postgres_kills: int, chance: random.Random
+) -> Told:
     began = time.monotonic()
-    chance = random.Random(seed)
     told = Told()
-    server = Server(folder, "--slots", "2")
+    server = Server(folder, "--slots", "2", callback_allow_networks="127.0.0.1")
     server.start()
     try:
+        server.insist("SetEventCallback", CallbackURL=receiver.url, EventTypeList="SnapshotComplete")
         submitted = _Submitter(server, kinds(server.bucket), jobs, chance)
         server.kill()
         submitted.start()
@@ -71,6 +80,7 @@ def drill(folder: Path, *, jobs: int, kills: int, postgres_kills: int, seed: int
         _wait_for_all(server, submitted)
         server.look()
         _check_jobs(server, submitted, told)
+        _check_events(submitted, receiver, told)
         server.kill()
     finally:
         server.close()
@@ -175,6 +185,20 @@ def _check_jobs(server: Server, submitted: _Submitter, told: Told) -> None:
         assert bool(urls.get("WebVTTUrl")) == (kind.overwrite["Type"] == "WebVtt"), said
 
 
+def _check_events(submitted: _Submitter, receiver: Receiver, told: Told) -> None:
+    """Each job's end was told of, as it was; some of them more than once."""
+    demand(
+        lambda: submitted.ids.keys() <= {message.told["JobId"] for message in receiver.messages},
+        "every job is told of",
+    )
+    for message in receiver.messages:
+        number, kind = submitted.ids[message.told["JobId"]]
+        assert message.told.get("Code") == kind.code, (
+            f"the event of job {number}, {kind.name}: {message.told}"
+        )
+    told.events = len(receiver.messages)
+
+
 def _check_files(server: Server, submitted: _Submitter, told: Told) -> None:
     """In each job's folder lies what it must give, and nothing else; the server is not asked."""
     told.leftovers = LocalBucket(server.bucket).clean_leftovers("out")
@@ -218,6 +242,7 @@ def main() -> None:
                 print("".join(log.read_text().splitlines(keepends=True)[-60:]), file=sys.stderr)
             raise
     print(f"{sum(told.ended.values())} jobs in {told.seconds:.0f} s: {dict(told.ended)}")
+    print(f"{told.events} events told of them")
     print(f"{told.pictures} pictures read back; {told.processes} processes seen, none left")
     print(
         f"{told.kills} kills of the server, {told.postgres_kills} of PostgreSQL; and at: {', '.join(told.points)}"
