@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0103"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
