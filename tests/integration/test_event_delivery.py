@@ -51,7 +51,7 @@ class Events:
 
     def account(self, url: str | None, **options: Any) -> str:
         """A new account, which is told of all events at this URL."""
-        account_id = Accounts(self.database).create(f"account {threading.get_ident()} {next(NUMBERS)}")
+        account_id = Accounts(self.database).create(f"account-{next(NUMBERS)}")
         if url is not None:
             self.callbacks.set(account_id, Callback(url, ("SnapshotComplete",), **options))
         return account_id
