@@ -25,7 +25,9 @@ stillframe api GetSnapshotJob JobId=5a0c8f6b2f0e4d3a9b7c6d5e4f3a2b1c --curl
 def api(
     action: Annotated[
         str,
-        typer.Argument(metavar="ACTION", help="Its name; docs/openapi.json has them all.", show_default=False),
+        typer.Argument(
+            metavar="ACTION", help="Its name; docs/openapi.json has them all.", show_default=False
+        ),
     ],
     parameters: Annotated[
         list[str] | None,

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0103"
+revision = "0007"
 down_revision = "0006"
 branch_labels = None
 depends_on = None
