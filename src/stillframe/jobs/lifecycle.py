@@ -21,7 +21,7 @@ from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import Session, undefer
 
 from stillframe.catalog.models import PipelineRow
-from stillframe.database.engine import Database
+from stillframe.database.engine import Database, driver_connection
 from stillframe.errors import NotFound
 from stillframe.events.outbox import Outbox
 from stillframe.jobs import outputs
@@ -231,12 +231,22 @@ def resume(session: Session, queue: Queue, job: Job) -> None:
     dispatch(session, queue, job)
 
 
-def complete(session: Session, piece: Slice, rendered: Rendered, kept: Sequence[Kept]) -> None:
-    """A slice is done, and its outputs are there."""
-    piece.state = "done"
-    piece.shots = msgspec.to_builtins(rendered.shots)
-    piece.stats = msgspec.to_builtins(rendered.stats)
-    outputs.store(session, piece.job_id, [*kept])
+_COMPLETE = (
+    "UPDATE slices SET state = 'done', shots = %s, stats = %s "
+    "WHERE job_id = %s AND number = %s AND attempt = %s AND state = 'queued'"
+)
+
+
+def complete(
+    session: Session, job_id: str, number: int, attempt: int, rendered: Rendered, kept: Sequence[Kept]
+) -> bool:
+    """A slice is done, and its outputs are there; False when this attempt at it is void."""
+    facts = (Jsonb(part, dumps=msgspec.json.encode) for part in (rendered.shots, rendered.stats))
+    done = driver_connection(session).execute(_COMPLETE, [*facts, job_id, number, attempt])
+    if done.rowcount != 1:
+        return False
+    outputs.store(session, job_id, [*kept])
+    return True
 
 
 def rendered_slices(session: Session, job_id: str, kept: Sequence[Kept]) -> list[Rendered]:

@@ -234,10 +234,8 @@ class Steps:
     def _complete(
         self, session: Session, job_id: str, number: int, attempt: int, rendered: Rendered, kept: list[Kept]
     ) -> None:
-        piece = session.get(Slice, (job_id, number))
-        if piece is None or piece.state != "queued" or piece.attempt != attempt:
+        if not lifecycle.complete(session, job_id, number, attempt, rendered, kept):
             raise Void
-        lifecycle.complete(session, piece, rendered, kept)
 
     def _claim(
         self, job_id: str, epoch: int, session: Session, *, with_survey: bool = False, begun: bool = False
