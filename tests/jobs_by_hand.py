@@ -44,6 +44,7 @@ class JobsByHand:
         self.bucket = Path(first.place.removeprefix("fs:"))
         (self.bucket / "long.mp4").write_bytes(_video())
         self.decoder: Decoder = Unlocked()
+        self.slots = 1
         #: the worker's tasks; with another than the assembly's it is one of another process
         self.running = self.assembly.running
 
@@ -58,7 +59,7 @@ class JobsByHand:
             self.decoder,
             self.running,
             made.metrics,
-            slots=1,
+            slots=self.slots,
             attempts=made.settings.slice_attempts,
         )
 

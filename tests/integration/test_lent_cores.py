@@ -13,7 +13,6 @@ from sqlalchemy import URL
 from jobs_by_hand import JobsByHand, jobs_by_hand
 from stillframe import FileSource, MemorySink, SnapshotConfig
 from stillframe.errors import ChildKilled
-from stillframe.jobs.steps import Steps
 from stillframe.media import plan
 from stillframe.sandbox.decoder import Work
 from stillframe.sandbox.parent import Sandbox
@@ -49,23 +48,9 @@ class Counting(Unlocked):
 @pytest.fixture
 def jobs(database_url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobsByHand]:
     monkeypatch.setattr(plan, "STRETCH_S", 0.005)
-    monkeypatch.setattr(JobsByHand, "steps", property(_with_slots))
     with jobs_by_hand(database_url, tmp_path) as made:
+        made.slots = SLOTS
         yield made
-
-
-def _with_slots(jobs: JobsByHand) -> Steps:
-    made = jobs.assembly
-    return Steps(
-        made.database,
-        made.queue,
-        made.buckets,
-        jobs.decoder,
-        made.running,
-        made.metrics,
-        slots=SLOTS,
-        attempts=2,
-    )
 
 
 @pytest.mark.parametrize(("others", "lent"), [(0, 4), (1, 2), (2, 1), (3, 1), (9, 1)])

@@ -144,7 +144,7 @@ def test_what_is_refused(
 
 def test_what_belongs_to_another_account(client: Client, running: Service) -> None:
     pipeline_id = create(client)["PipelineId"]
-    with running.account("stranger to pipelines") as (_, stranger):
+    with running.account("stranger-to-pipelines") as (_, stranger):
         for action in ("GetPipeline", "UpdatePipeline", "DeletePipeline"):
             theirs = refused(stranger, action, PipelineId=pipeline_id)
             nobodys = refused(stranger, action, PipelineId="f" * 32)
@@ -227,7 +227,7 @@ def test_a_change_of_the_priority_moves_what_waits(client: Client, running: Serv
 def test_no_more_jobs_are_in_work_than_may_be(client: Client, running: Service, most: int) -> None:
     pipeline_id = create(client, MaxConcurrency=most)["PipelineId"]
     jobs = [
-        submit(client, f"most{most}-{number}", pipeline_id, **{**LARGE, "Count": 4}) for number in range(5)
+        submit(client, f"most{most}-{number}", pipeline_id, **{**LARGE, "Count": 2}) for number in range(5)
     ]
     failing = client.submit(
         "oss://local/nothing.mp4",

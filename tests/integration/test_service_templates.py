@@ -250,7 +250,7 @@ def test_a_job_keeps_the_config_that_it_was_submitted_with(client: Client, runni
 
 def test_what_belongs_to_another_account(client: Client, running: Service) -> None:
     template_id = create(client)["TemplateId"]
-    with running.account("stranger to templates") as (_, stranger):
+    with running.account("stranger-to-templates") as (_, stranger):
         for action in (
             "GetCustomTemplate",
             "UpdateCustomTemplate",
