@@ -97,32 +97,43 @@ class ListSystemTemplatesRequest(RequestModel):
         return text
 
 
-class SystemTemplateView(AnswerObject):
-    """A template that every account has."""
+class TemplateFacts(AnswerObject):
+    """What every template tells."""
 
     template_id: str
     template_name: str
     type: int
     type_name: str
-    subtype: int = Field(description=_SUBTYPE)
-    subtype_name: str
     template_config: str = Field(description="A snapshot config, as JSON text.")
     status: str
 
 
-class CustomTemplateView(SystemTemplateView):
-    """A template of one's own."""
+class OwnTemplateFacts(TemplateFacts):
+    """What a template of one's own tells besides."""
 
     create_time: UtcTime
     modified_time: UtcTime
     is_default: bool
 
 
-class CreatedTemplateView(CustomTemplateView):
+class SystemTemplateView(TemplateFacts):
+    """A template that every account has."""
+
+    subtype: int = Field(description=_SUBTYPE)
+    subtype_name: str
+
+
+class CustomTemplateView(OwnTemplateFacts):
+    """A template of one's own."""
+
+    subtype: int = Field(description=_SUBTYPE)
+    subtype_name: str
+
+
+class CreatedTemplateView(OwnTemplateFacts):
     """A template that was made just now."""
 
-    subtype: str = Field(description="Normal, Sprite or WebVtt: text here, a number elsewhere, as in IMS.")  # type: ignore[assignment]
-    subtype_name: None = Field(default=None, exclude=True)  # type: ignore[assignment]
+    subtype: str = Field(description="Normal, Sprite or WebVtt: text here, a number elsewhere, as in IMS.")
 
 
 class CreateCustomTemplateAnswer(Answer):

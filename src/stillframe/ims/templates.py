@@ -43,9 +43,7 @@ def create(context: Context, request: CreateCustomTemplateRequest) -> CreateCust
     made = context.services.template_keeper.create(
         context.caller.account_id, request.name, type, request.template_config
     )
-    return CreateCustomTemplateAnswer(
-        custom_template=CreatedTemplateView(**_own(made) | {"subtype": made.type, "subtype_name": None})
-    )
+    return CreateCustomTemplateAnswer(custom_template=CreatedTemplateView(subtype=made.type, **_own(made)))
 
 
 def update(context: Context, request: UpdateCustomTemplateRequest) -> SuccessAnswer:
@@ -78,7 +76,7 @@ def get(context: Context, request: GetCustomTemplateRequest) -> GetCustomTemplat
     else:
         _demand_snapshots(request.type)
         found = context.services.templates.default(account_id, _type_of(request.subtype))
-    return GetCustomTemplateAnswer(custom_template=CustomTemplateView(**_own(found)))
+    return GetCustomTemplateAnswer(custom_template=CustomTemplateView(**_own(found), **_kind(found)))
 
 
 def list_custom(context: Context, request: ListCustomTemplatesRequest) -> ListCustomTemplatesAnswer:
@@ -91,14 +89,14 @@ def list_custom(context: Context, request: ListCustomTemplatesRequest) -> ListCu
         number=request.page_number,
         size=request.page_size,
     )
-    views = [CustomTemplateView(**_own(template)) for template in found]
+    views = [CustomTemplateView(**_own(template), **_kind(template)) for template in found]
     return ListCustomTemplatesAnswer(custom_template_list=views, total=total)
 
 
 def get_system(context: Context, request: TemplateRequest) -> GetSystemTemplateAnswer:
     """One system template."""
     found = find_system_template(request.template_id)
-    return GetSystemTemplateAnswer(system_template=SystemTemplateView(**_shared(found)))
+    return GetSystemTemplateAnswer(system_template=SystemTemplateView(**_shared(found), **_kind(found)))
 
 
 def list_system(context: Context, request: ListSystemTemplatesRequest) -> ListSystemTemplatesAnswer:
@@ -109,7 +107,9 @@ def list_system(context: Context, request: ListSystemTemplatesRequest) -> ListSy
     wanted = TemplateFilter(_type_of(request.subtype), request.name, request.template_id)
     found = find_system_templates(wanted) if request.status != "Invisible" else []
     first = (request.page_number - 1) * request.page_size
-    views = [SystemTemplateView(**_shared(one)) for one in found[first : first + request.page_size]]
+    views = [
+        SystemTemplateView(**_shared(one), **_kind(one)) for one in found[first : first + request.page_size]
+    ]
     return ListSystemTemplatesAnswer(system_template_list=views, total=len(found))
 
 
@@ -205,8 +205,10 @@ def _shared(template: TemplateView | SystemTemplate) -> dict[str, Any]:
         "template_name": template.name,
         "type": _SNAPSHOTS,
         "type_name": "SnapshotTemplate",
-        "subtype": _NUMBERS[template.type],
-        "subtype_name": template.type,
         "template_config": json.dumps(dict(template.config), separators=(",", ":"), ensure_ascii=False),
         "status": "Normal",
     }
+
+
+def _kind(template: TemplateView | SystemTemplate) -> dict[str, Any]:
+    return {"subtype": _NUMBERS[template.type], "subtype_name": template.type}
