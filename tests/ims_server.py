@@ -17,6 +17,7 @@ from cryptography.fernet import Fernet
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from documented_errors import demand_documented
 from ims_signer import Acs3, RpcV1, Signed
 from jobs_in_memory import JobsInMemory
 from stillframe.accounts.signatures import KeyFacts, Principal, TokenState
@@ -107,7 +108,10 @@ class ImsServer:
 
     def call(self, action: str, signer: Acs3 | RpcV1 = GOOD, /, **parameters: str) -> Any:
         """The answer's object of a request signed by a key that may."""
-        return self.send(signer.sign("POST", self.host, action, [*parameters.items()])).json()
+        told = self.send(signer.sign("POST", self.host, action, [*parameters.items()])).json()
+        if "Code" in told:
+            demand_documented(action, told["Code"])
+        return told
 
 
 @contextlib.contextmanager

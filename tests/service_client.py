@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 from sqlalchemy import URL
 
+from documented_errors import demand_documented
 from ims_server import over_http
 from ims_signer import Acs3
 from stillframe.server.assembly import Assembly
@@ -65,6 +66,7 @@ class Client:
         )
         told: dict[str, Any] = answer.json()
         if answer.status_code != 200:
+            demand_documented(action, told["Code"])
             raise Refused(answer.status_code, told)
         return told
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ims_answers import ANSWERS, OURS_IN_ANSWERS
+from stillframe.ims.error_table import ACTION_ERRORS
 from stillframe.ims.openapi import document
 from stillframe.ims.registry import ACTIONS
 
@@ -42,6 +43,24 @@ def test_every_reference_leads_somewhere_and_every_schema_is_used() -> None:
 
 def test_every_action_stands_in_it() -> None:
     assert {*values_of(DOCUMENT["paths"], "x-acs-action")} == {*ACTIONS}
+
+
+@pytest.mark.parametrize("action", [*ACTIONS])
+def test_its_errors_are_those_of_actions_and_say_when(action: str) -> None:
+    assert {*ACTIONS[action].all_errors} <= {*ACTION_ERRORS}
+    assert all(when.endswith(".") for when in ACTIONS[action].all_errors.values())
+
+
+@pytest.mark.parametrize("action", [*ACTIONS])
+def test_its_example_is_right_and_knows_nothing_that_ims_does_not(action: str) -> None:
+    example = ACTIONS[action].example
+    ACTIONS[action].parse({name: as_text(value) for name, value in example.items()})
+    assert not example.keys() & OURS.get(action, set())
+    assert ACTIONS[action].is_in_ims is (action in SDK_PARAMETERS)
+
+
+def as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 #: what the official SDK puts on the wire for these actions, and what it reads of the answers

@@ -71,7 +71,12 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One action. `handler(context, request)` gets and returns instances of the two models."""
+    """One action. `handler(context, request)` gets and returns instances of the two models.
+
+    `errors` are codes of `error_table.ACTION_ERRORS` and when they are answered: those that the action finds itself.
+    What follows from its parameters alone comes on top, in `all_errors`. `example` are parameters that show what it is
+    for, without those that IMS does not have; ids in it stand for real ones. docs/actions/ is made of both.
+    """
 
     name: str
     summary: str
@@ -79,11 +84,24 @@ class Action:
     request: type[RequestModel]
     answer: type[Answer]
     handler: Callable[[Context, Any], Answer]
+    errors: Mapping[str, str]
+    example: Mapping[str, Any]
+    is_in_ims: bool = True
 
     @property
     def permission(self) -> str:
         """The action as RAM policies spell it."""
         return f"ice:{self.name}"
+
+    @property
+    def all_errors(self) -> dict[str, str]:
+        """Every code of its own that the action may answer, and when; those of `COMMON_ERRORS` may come, too."""
+        found = {"InvalidParameter": _INVALID}
+        if _demands(self.request):
+            found["MissingParameter"] = _MISSING
+        for code, when in self.errors.items():
+            found[code] = f"{found[code]} {when}" if code in found else when
+        return dict(sorted(found.items()))
 
     def parse(self, parameters: Mapping[str, str]) -> RequestModel:
         """The request's model. Raises ApiError for the first parameter that is missing, unknown or wrong.
@@ -96,6 +114,19 @@ class Action:
             return self.request.model_validate(given)
         except ValidationError as error:
             raise _as_api_error(error, self.request) from None
+
+
+#: stands for an id in examples
+EXAMPLE_ID = "5a0c8f6b2f0e4d3a9b7c6d5e4f3a2b1c"
+
+_INVALID = "A parameter that the action does not have, or a value that is not allowed; the message names it."
+_MISSING = "A required parameter is left out."
+
+
+def _demands(model: type[BaseModel]) -> bool:
+    """Whether something must be given, in the parameters or in an object among them."""
+    fields = model.model_fields.values()
+    return any(field.is_required() or any(map(_demands, _models(field.annotation))) for field in fields)
 
 
 def _as_api_error(error: ValidationError, model: type[BaseModel]) -> ApiError:

@@ -2,7 +2,7 @@
 
 Codes, statuses and the first sentences of the messages are those of IMS and of the gateway before it
 (https://help.aliyun.com/document_detail/197855.html and the common error tables of its products).
-docs/errors.md is made from this table.
+docs/errors.md is made from this table. Which of its own codes an action may answer stands with the action, in `errors`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _VALUE_REMEDY = "Give the parameter a value that is allowed; docs/parameters.md 
 _FILE = "Look at the file itself: stillframe probe says what is in it."
 _DENIED = "User not authorized to operate on the specified resource."
 
-ERRORS: dict[str, ErrorKind] = {
-    # what the gateway finds
+#: what any request may be answered, whatever its action: what the gateway finds, and faults of the server
+COMMON_ERRORS: dict[str, ErrorKind] = {
     "ContentMD5NotMatched": ErrorKind(
         400,
         "The header Content-MD5 ({announced}) does not match the body ({actual}).",
@@ -99,11 +99,6 @@ ERRORS: dict[str, ErrorKind] = {
         _MANDATORY,
         "Give the version in the header x-acs-version, or in the parameter Version for RPC V1.",
     ),
-    "PermissionDenied.ResourceQuotaExceed": ErrorKind(
-        403,
-        'The resource "{kind}" quota has been used up.',
-        "Wait until some of them are done, or ask the operator for more; docs/settings.md names the limits.",
-    ),
     "NoPermission": ErrorKind(
         403,
         "User not authorized to operate on the specified resource, or this API doesn't support RAM.",
@@ -142,17 +137,25 @@ ERRORS: dict[str, ErrorKind] = {
     "UnsupportedHTTPMethod": ErrorKind(
         400, "The HTTP method {method} is not supported.", "Send POST or GET to /."
     ),
-    # what the actions find
+    "InternalError": ErrorKind(
+        500,
+        "The request processing has failed due to some unknown error.",
+        "Look for the RequestId in the server's log.",
+    ),
+    "ServiceUnavailable": ErrorKind(
+        503,
+        "The request has failed due to a temporary failure of the server.",
+        "Send the request again in a moment; with a ClientToken no job is made twice.",
+    ),
+}
+
+#: what the actions find
+ACTION_ERRORS: dict[str, ErrorKind] = {
     "Forbidden": ErrorKind(403, _DENIED, "Ask the owner of the resource for access."),
     "IdempotentParameterMismatch": ErrorKind(
         400,
         "The ClientToken was used before, with other parameters.",
         "Make a new ClientToken for every new job.",
-    ),
-    "InternalError": ErrorKind(
-        500,
-        "The request processing has failed due to some unknown error.",
-        "Look for the RequestId in the server's log.",
     ),
     "InvalidParameter": ErrorKind(400, _VALUE, _VALUE_REMEDY),
     "InvalidParameter.NotSupport": ErrorKind(
@@ -167,17 +170,19 @@ ERRORS: dict[str, ErrorKind] = {
     "OperationDenied": ErrorKind(
         403, "The operation is denied.", "The message says what stands in its way; mend that first."
     ),
+    "PermissionDenied.ResourceQuotaExceed": ErrorKind(
+        403,
+        'The resource "{kind}" quota has been used up.',
+        "Wait until some of them are done, or ask the operator for more; docs/settings.md names the limits.",
+    ),
     "ResourceNotFound": ErrorKind(
         404,
         'The specified resource for "{kind}" could not be found.',
         "Check the name; what belongs to another account cannot be seen.",
     ),
-    "ServiceUnavailable": ErrorKind(
-        503,
-        "The request has failed due to a temporary failure of the server.",
-        "Send the request again in a moment; with a ClientToken no job is made twice.",
-    ),
 }
+
+ERRORS: dict[str, ErrorKind] = COMMON_ERRORS | ACTION_ERRORS
 
 #: the message of SignatureDoesNotMatch for ACS3-HMAC-SHA256
 ACS3_MISMATCH = (

@@ -52,6 +52,20 @@ ACTIONS = (
         SetEventCallbackRequest,
         SuccessAnswer,
         set_callback,
+        errors={
+            "InvalidParameter": (
+                "EventTypeList names no event, CallbackURL is no public address, or AuthKey or "
+                "WebhookSecret is not made as it must be."
+            ),
+            "InvalidParameter.NotSupport": "CallbackType is MNS, or CallbackQueueName is given.",
+        },
+        example={
+            "CallbackType": "HTTP",
+            "CallbackURL": "https://example.com/events",
+            "EventTypeList": "SnapshotComplete",
+            "AuthSwitch": "on",
+            "AuthKey": "Example0Key",
+        },
     ),
     Action(
         "GetEventCallback",
@@ -60,5 +74,7 @@ ACTIONS = (
         GetEventCallbackRequest,
         GetEventCallbackAnswer,
         get_callback,
+        errors={},
+        example={},
     ),
 )

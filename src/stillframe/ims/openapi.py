@@ -54,7 +54,7 @@ def _path(action: Action) -> dict[str, Any]:
     return {
         "post": {
             "operationId": action.name,
-            "summary": action.summary,
+            "summary": action.summary if action.is_in_ims else f"{action.summary} Not in IMS.",
             "x-acs-action": action.name,
             "x-acs-version": VERSION,
             "x-ram-action": action.permission,

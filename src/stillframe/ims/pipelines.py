@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stillframe.catalog.pipelines import PipelineView
-from stillframe.ims.action import Action, Context
+from stillframe.ims.action import EXAMPLE_ID, Action, Context
 from stillframe.ims.models_pipelines import (
     CreatePipelineRequest,
     ListPipelinesAnswer,
@@ -59,6 +59,9 @@ def list_pipelines(context: Context, request: ListPipelinesRequest) -> ListPipel
     return ListPipelinesAnswer(pipeline_list=[_details(pipeline) for pipeline in found])
 
 
+_EXAMPLE = {"PipelineId": EXAMPLE_ID}
+_NONE = {"ResourceNotFound": "There is no such pipeline."}
+
 ACTIONS = (
     Action(
         "CreatePipeline",
@@ -67,6 +70,8 @@ ACTIONS = (
         CreatePipelineRequest,
         PipelineAnswer,
         create,
+        errors={},
+        example={"Name": "night", "Speed": "Standard", "Priority": 2},
     ),
     Action(
         "UpdatePipeline",
@@ -75,6 +80,8 @@ ACTIONS = (
         UpdatePipelineRequest,
         SuccessAnswer,
         update,
+        errors=_NONE,
+        example=_EXAMPLE | {"Status": "Paused", "Priority": 3},
     ),
     Action(
         "DeletePipeline",
@@ -83,8 +90,20 @@ ACTIONS = (
         PipelineRequest,
         SuccessAnswer,
         delete,
+        errors=_NONE
+        | {"InvalidParameter": "The pipeline is the default one, or has jobs that are not done."},
+        example=_EXAMPLE,
     ),
-    Action("GetPipeline", "One pipeline.", "read", PipelineRequest, PipelineAnswer, get),
+    Action(
+        "GetPipeline",
+        "One pipeline.",
+        "read",
+        PipelineRequest,
+        PipelineAnswer,
+        get,
+        errors=_NONE,
+        example=_EXAMPLE,
+    ),
     Action(
         "ListPipelines",
         "The pipelines of an account, the oldest first.",
@@ -92,6 +111,8 @@ ACTIONS = (
         ListPipelinesRequest,
         ListPipelinesAnswer,
         list_pipelines,
+        errors={},
+        example={"Speed": "Standard"},
     ),
 )
 

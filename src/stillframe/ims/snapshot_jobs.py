@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from stillframe.ims.action import Action, Context
+from stillframe.ims.action import EXAMPLE_ID, Action, Context
 from stillframe.ims.models_media import input_details, input_view, output_details, output_view
 from stillframe.ims.models_snapshot_jobs import (
     DeleteSnapshotJobRequest,
@@ -102,6 +102,9 @@ def delete(context: Context, request: DeleteSnapshotJobRequest) -> SuccessAnswer
     return SuccessAnswer()
 
 
+_EXAMPLE = {"JobId": EXAMPLE_ID}
+_NONE = {"ResourceNotFound": "There is no such job."}
+
 ACTIONS = (
     Action(
         "SubmitSnapshotJob",
@@ -110,8 +113,38 @@ ACTIONS = (
         SubmitSnapshotJobRequest,
         SubmitSnapshotJobAnswer,
         submit,
+        errors={
+            "IdempotentParameterMismatch": "ClientToken was used before, with other parameters.",
+            "InvalidParameter": (
+                "Input or Output is no address, or its region is not the bucket's; a key of the "
+                "config is unknown or out of its range; Output lacks a placeholder, or could be the "
+                "input."
+            ),
+            "InvalidParameter.NotSupport": "Type of Input or Output is Media, or Color is random.",
+            "PermissionDenied.ResourceQuotaExceed": "The pipeline holds as many jobs that are not done as it may.",
+            "ResourceNotFound": (
+                "There is no such template, pipeline or bucket, or the account may not read or write there."
+            ),
+        },
+        example={
+            "Input": {"Type": "OSS", "Media": "oss://local/movie.mp4"},
+            "Output": {"Type": "OSS", "Media": "oss://local/thumbs/{Count}.jpg"},
+            "TemplateConfig": {
+                "TemplateId": "S00000002-000011",
+                "OverwriteParams": {"Time": 1000, "Interval": 2, "Count": 3},
+            },
+        },
     ),
-    Action("GetSnapshotJob", "What became of a job.", "read", JobRequest, GetSnapshotJobAnswer, get),
+    Action(
+        "GetSnapshotJob",
+        "What became of a job.",
+        "read",
+        JobRequest,
+        GetSnapshotJobAnswer,
+        get,
+        errors=_NONE,
+        example=_EXAMPLE,
+    ),
     Action(
         "ListSnapshotJobs",
         "The jobs of an account, page by page.",
@@ -119,6 +152,12 @@ ACTIONS = (
         ListSnapshotJobsRequest,
         ListSnapshotJobsAnswer,
         list_jobs,
+        errors={
+            "InvalidParameter": (
+                "NextPageToken is not of an earlier answer, or EndOfCreateTime lies before StartOfCreateTime."
+            )
+        },
+        example={"Status": "Fail", "PageSize": 5},
     ),
     Action(
         "GetSnapshotUrls",
@@ -127,25 +166,51 @@ ACTIONS = (
         GetSnapshotUrlsRequest,
         GetSnapshotUrlsAnswer,
         urls,
+        errors={
+            "InvalidParameter": "Timeout is more than the server allows.",
+            "ResourceNotFound": "There is no such job, or its bucket is gone or no longer granted.",
+        },
+        example=_EXAMPLE | {"PageSize": 30, "Timeout": 600},
     ),
     Action(
         "CancelSnapshotJob",
-        "End a job that is not done yet. Not in IMS.",
+        "End a job that is not done yet.",
         "write",
         JobRequest,
         SuccessAnswer,
         cancel,
+        errors=_NONE | {"InvalidParameter": "The job has ended already."},
+        example=_EXAMPLE,
+        is_in_ims=False,
     ),
     Action(
-        "RetrySnapshotJob", "Do a failed job again. Not in IMS.", "write", JobRequest, SuccessAnswer, retry
+        "RetrySnapshotJob",
+        "Do a failed job again.",
+        "write",
+        JobRequest,
+        SuccessAnswer,
+        retry,
+        errors=_NONE | {"InvalidParameter": "The job has not failed."},
+        example=_EXAMPLE,
+        is_in_ims=False,
     ),
     Action(
         "DeleteSnapshotJob",
-        "Forget a job that is done, and its files if asked to. Not in IMS.",
+        "Forget a job that is done, and its files if asked to.",
         "write",
         DeleteSnapshotJobRequest,
         SuccessAnswer,
         delete,
+        errors={
+            "InvalidParameter": "The job has not ended.",
+            "OperationDenied": "A file cannot be removed.",
+            "ResourceNotFound": (
+                "There is no such job, or its bucket is gone, no longer granted or away, and its "
+                "files were to be removed."
+            ),
+        },
+        example=_EXAMPLE | {"Outputs": True},
+        is_in_ims=False,
     ),
 )
 

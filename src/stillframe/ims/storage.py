@@ -77,6 +77,8 @@ ACTIONS = (
         GetStorageListRequest,
         GetStorageListAnswer,
         list_storages,
+        errors={},
+        example={"StorageType": "user_oss_bucket"},
     ),
     Action(
         "GetDefaultStorageLocation",
@@ -85,6 +87,8 @@ ACTIONS = (
         GetDefaultStorageLocationRequest,
         GetDefaultStorageLocationAnswer,
         get_default,
+        errors={},
+        example={},
     ),
     Action(
         "SetDefaultStorageLocation",
@@ -93,5 +97,10 @@ ACTIONS = (
         SetDefaultStorageLocationRequest,
         SuccessAnswer,
         set_default,
+        errors={
+            "InvalidParameter.NotSupport": "StorageType is vod_oss_bucket.",
+            "ResourceNotFound": "There is no such bucket, or the account may not write there.",
+        },
+        example={"Bucket": "local", "Path": "media/"},
     ),
 )

@@ -10,7 +10,7 @@ from stillframe.catalog.templates import SystemTemplate, TemplateFilter, Templat
 from stillframe.catalog.templates import system_template as find_system_template
 from stillframe.catalog.templates import system_templates as find_system_templates
 from stillframe.errors import NotSupported
-from stillframe.ims.action import Action, Context
+from stillframe.ims.action import EXAMPLE_ID, Action, Context
 from stillframe.ims.errors import ApiError
 from stillframe.ims.models_snapshot_jobs import SuccessAnswer
 from stillframe.ims.models_templates import (
@@ -113,6 +113,15 @@ def list_system(context: Context, request: ListSystemTemplatesRequest) -> ListSy
     return ListSystemTemplatesAnswer(system_template_list=views, total=len(found))
 
 
+_CONFIG = "TemplateConfig has a key that is unknown or out of its range, or its Type is not the template's."
+_SYSTEM = "The template is a system template."
+_COLOR = "Color in TemplateConfig is random."
+_STILLS = {"Type": "Normal", "FrameType": "normal", "Time": 10000, "Count": 8, "Interval": 3}
+_EXAMPLE = {"TemplateId": EXAMPLE_ID}
+_NONE = {"ResourceNotFound": "There is no such template."}
+_FAMILY = "Type is not 2."
+_OTHER_FAMILY = {"InvalidParameter.NotSupport": _FAMILY}
+
 ACTIONS = (
     Action(
         "CreateCustomTemplate",
@@ -121,6 +130,8 @@ ACTIONS = (
         CreateCustomTemplateRequest,
         CreateCustomTemplateAnswer,
         create,
+        errors={"InvalidParameter": _CONFIG, "InvalidParameter.NotSupport": f"{_FAMILY} {_COLOR}"},
+        example={"Name": "eight stills", "Type": 2, "Subtype": 1, "TemplateConfig": _STILLS},
     ),
     Action(
         "UpdateCustomTemplate",
@@ -129,6 +140,8 @@ ACTIONS = (
         UpdateCustomTemplateRequest,
         SuccessAnswer,
         update,
+        errors=_NONE | {"InvalidParameter": f"{_CONFIG} {_SYSTEM}", "InvalidParameter.NotSupport": _COLOR},
+        example=_EXAMPLE | {"TemplateConfig": _STILLS | {"Count": 5}},
     ),
     Action(
         "DeleteCustomTemplate",
@@ -137,6 +150,8 @@ ACTIONS = (
         TemplateRequest,
         SuccessAnswer,
         delete,
+        errors=_NONE | {"InvalidParameter": _SYSTEM},
+        example=_EXAMPLE,
     ),
     Action(
         "SetDefaultCustomTemplate",
@@ -145,6 +160,8 @@ ACTIONS = (
         TemplateRequest,
         SuccessAnswer,
         set_default,
+        errors=_NONE | {"InvalidParameter": _SYSTEM},
+        example=_EXAMPLE,
     ),
     Action(
         "GetCustomTemplate",
@@ -153,6 +170,8 @@ ACTIONS = (
         GetCustomTemplateRequest,
         GetCustomTemplateAnswer,
         get,
+        errors=_OTHER_FAMILY | _NONE | {"MissingParameter": "Neither TemplateId nor Type is given."},
+        example=_EXAMPLE,
     ),
     Action(
         "ListCustomTemplates",
@@ -161,6 +180,8 @@ ACTIONS = (
         ListCustomTemplatesRequest,
         ListCustomTemplatesAnswer,
         list_custom,
+        errors=_OTHER_FAMILY,
+        example={"Type": 2, "Subtype": 1, "OrderBy": "CreationTime:Asc", "PageSize": 5},
     ),
     Action(
         "GetSystemTemplate",
@@ -169,6 +190,8 @@ ACTIONS = (
         TemplateRequest,
         GetSystemTemplateAnswer,
         get_system,
+        errors={"ResourceNotFound": "There is no such system template."},
+        example={"TemplateId": "S00000002-000010"},
     ),
     Action(
         "ListSystemTemplates",
@@ -177,6 +200,8 @@ ACTIONS = (
         ListSystemTemplatesRequest,
         ListSystemTemplatesAnswer,
         list_system,
+        errors=_OTHER_FAMILY,
+        example={"Type": "2", "Subtype": 2},
     ),
 )
 
