@@ -6,7 +6,7 @@ A bucket that is not registered, or belongs to another account that has granted 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -166,9 +166,7 @@ class Buckets:
 
     def set_default_storage(self, account_id: str, bucket: str, path: str) -> None:
         """Where outputs go that name no bucket. Raises NotFound for a bucket that the account may not write to."""
-        found = self.of_account(account_id, {bucket}).get(bucket)
-        if found is None or not found.allows("write", path):
-            raise NotFound("Bucket", bucket)
+        demand(self.of_account(account_id, {bucket}), bucket, "write", path)
         with self._database.transaction() as session:
             session.merge(DefaultStorageRow(account_id=account_id, bucket=bucket, path=path))
 
@@ -177,6 +175,14 @@ class Buckets:
         with self._database.transaction() as session:
             row = session.get(DefaultStorageRow, account_id)
             return DefaultStorage(row.bucket, row.path, row.modified_at) if row is not None else None
+
+
+def demand(found: Mapping[str, BucketView], name: str, access: Access, key: str) -> BucketView:
+    """The bucket of this name among those `of_account` has found. Raises NotFound where the account may not do that."""
+    bucket = found.get(name)
+    if bucket is None or not bucket.allows(access, key):
+        raise NotFound("Bucket", name)
+    return bucket
 
 
 #: a bucket that an account may use: name, owner, place, region, and what it was granted where it is not the owner

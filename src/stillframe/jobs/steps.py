@@ -1,14 +1,12 @@
 """What a worker does for each task: survey, render, finish; with the same steps of `media` as the command.
 
-Errors decide what follows. A bad file, and what else will be the same the next time, ends the job at once. A
-fault of storage or database is tried again after a growing pause. A slice whose child was killed three times is
-given up, and its job with it.
+What follows from an error is said in `faults`. A slice that is given up takes its job with it.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import msgspec
@@ -16,20 +14,11 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from stillframe.catalog.buckets import Buckets, BucketView
-from stillframe.catalog.models import Access
+from stillframe.catalog.buckets import Buckets, demand
 from stillframe.database.engine import Database, is_transient
-from stillframe.errors import (
-    ChildKilled,
-    ConfigError,
-    MediaError,
-    NotFound,
-    SinkError,
-    SourceError,
-    StillframeError,
-)
+from stillframe.errors import SinkError
 from stillframe.events.outbox import Outbox
-from stillframe.jobs import lifecycle, outputs, pipelines
+from stillframe.jobs import faults, lifecycle, outputs, pipelines
 from stillframe.jobs.models import Job, JobOutput, Slice
 from stillframe.jobs.outputs import JobSink, Kept
 from stillframe.jobs.queue import Queue
@@ -46,15 +35,6 @@ from stillframe.storage.bucket import Bucket, ObjectSource
 from stillframe.telemetry import Metrics, bound
 
 log = structlog.get_logger(__name__)
-
-#: children that one slice (or one survey) may cost before it is given up
-MOST_KILLS = 3
-#: the longest pause between tries after faults that may pass
-_LONGEST_PAUSE_S = 60.0
-#: workers that may die over one task: more is no accident (a decoder without a sandbox takes its worker along)
-_MOST_STARTS = 100
-_KILLED = "InvalidParameter.ResourceContentBad"
-_TOO_LONG = "SnapshotTimeOut"
 
 
 class Void(Exception):
@@ -93,7 +73,7 @@ class Steps:
     def survey(self, job_id: str, epoch: int, starts: int) -> None:
         """Look at the source; render it as well, when all of it is one slice, and end the job."""
         with self._step("survey", job_id, epoch, None, starts) as task:
-            _demand_few(starts)
+            faults.demand_few(starts)
             job = lifecycle.ready(self._database, job_id, epoch)
             if job is None:
                 with self._database.transaction() as session:
@@ -126,7 +106,7 @@ class Steps:
     def render(self, job_id: str, epoch: int, number: int, attempt: int, starts: int) -> None:
         """Make the pictures of one slice, and let the next one into the queue."""
         with self._step("render", job_id, epoch, (number, attempt), starts) as task:
-            _demand_few(starts)
+            faults.demand_few(starts)
             with self._database.transaction() as session:
                 job = self._claim(job_id, epoch, session, with_survey=True)
                 piece = session.get(Slice, (job_id, number))
@@ -151,7 +131,7 @@ class Steps:
     def finish(self, job_id: str, epoch: int, starts: int) -> None:
         """Verify every output, write the track, and end the job."""
         with self._step("finish", job_id, epoch, None, starts) as task:
-            _demand_few(starts)
+            faults.demand_few(starts)
             with self._database.transaction() as session:
                 job = self._claim(job_id, epoch, session, with_survey=True)
                 kept = outputs.load(session, job_id)
@@ -192,7 +172,7 @@ class Steps:
             if report.ok:
                 lifecycle.succeed(session, self._outbox, live, count, told)
             else:
-                code, message = report.code or _KILLED, report.message or ""
+                code, message = report.code or faults.BAD_CONTENT, report.message or ""
                 lifecycle.fail(session, self._outbox, live, code, message, count=count, report=told)
             pipelines.has_ended(session, self._queue, live)
         self._metrics.job_outcomes.labels(code=report.code or "Success").inc()
@@ -250,13 +230,13 @@ class Steps:
     def _open(self, job: Job) -> tuple[ObjectSource, Bucket]:
         # asked again: what was granted at the submit may have been taken back
         found = self._buckets.of_account(job.account_id, {job.input_bucket, job.output_bucket})
-        target = _usable(found, job.output_bucket, "write", job.output_key)
-        source = _usable(found, job.input_bucket, "read", job.input_key)
+        target = demand(found, job.output_bucket, "write", job.output_key).open()
+        source = demand(found, job.input_bucket, "read", job.input_key).open()
         return source.open_source(job.input_key), target
 
     def _target(self, job: Job) -> Bucket:
         found = self._buckets.of_account(job.account_id, {job.output_bucket})
-        return _usable(found, job.output_bucket, "write", job.output_key)
+        return demand(found, job.output_bucket, "write", job.output_key).open()
 
     def _work(self, task: Task, kills: int, on_survey: OnSurvey | None = None) -> Work:
         """One thread for each slot in use; a core that is idle is lent to a lone slice.
@@ -308,7 +288,7 @@ class Steps:
                 if is_transient(error):
                     # the database is away: the queue brings the task back when it can
                     raise
-                if self._put_off(stage, job_id, epoch, piece, error, given_up=starts >= _MOST_STARTS):
+                if self._put_off(stage, job_id, epoch, piece, error, given_up=starts >= faults.MOST_STARTS):
                     # what else is done for the job now is done for nothing
                     self._running.cancel(job_id, 0)
             finally:
@@ -335,18 +315,20 @@ class Steps:
                 if found is None or found.attempt != piece[1] or found.state != "queued":
                     return False
                 counted = found
-            pause_s = None if given_up else self._pause_s(counted, error)
+            pause_s = (
+                None if given_up else faults.pause_before_next(counted, error, self._attempts, self._metrics)
+            )
             if pause_s is None:
-                code, message = _told(error)
+                code, message = faults.told(error)
                 log.info("job failed", code=code, reason=message)
                 lifecycle.fail(session, self._outbox, job, code, message)
                 pipelines.has_ended(session, self._queue, job)
                 self._metrics.job_outcomes.labels(code=code).inc()
                 return True
             log.warning("trying again", stage=stage, pause_s=pause_s, error=str(error))
-            if not _is_given_back(error):
+            if not faults.is_given_back(error):
                 # its owner sees what it waits for, until it goes on
-                job.code, job.message = _told(error)
+                job.code, job.message = faults.told(error)
             self._metrics.retries.labels(stage=stage).inc()
             if isinstance(counted, Slice):
                 lifecycle.requeue(session, self._queue, job, counted, pause_s)
@@ -357,33 +339,6 @@ class Steps:
             else:
                 self._queue.defer_finish(session, job_id, epoch, priority=job.priority, delay_s=pause_s)
             return False
-
-    def _pause_s(self, counted: Job | Slice, error: Exception) -> float | None:
-        """Seconds until the next try; None when there is none."""
-        if isinstance(error, ChildKilled):
-            self._metrics.child_kills.labels(reason=error.reason).inc()
-            if _is_given_back(error):
-                # the server is leaving: the next one goes on at once
-                return 0.0
-            counted.kills += 1
-            return None if counted.kills >= MOST_KILLS else 1.0
-        if isinstance(error, ConfigError | MediaError | NotFound):
-            return None
-        if isinstance(error, SourceError | SinkError) and not error.transient:
-            return None
-        if not isinstance(error, StillframeError):
-            log.error("a step broke", exc_info=error)
-        counted.failures += 1
-        if counted.failures >= self._attempts:
-            return None
-        return min(2.0 ** (counted.failures - 1), _LONGEST_PAUSE_S)
-
-
-def _usable(found: Mapping[str, BucketView], name: str, access: Access, key: str) -> Bucket:
-    bucket = found.get(name)
-    if bucket is None or not bucket.allows(access, key):
-        raise NotFound("Bucket", name)
-    return bucket.open()
 
 
 def _has_slices_in_the_queue(session: Session, job: Job) -> bool:
@@ -397,25 +352,3 @@ def _is_in_its_life(job: Job, epoch: int) -> bool:
     if job.status == "Success":
         return False
     return job.epoch == epoch or (job.epoch == epoch + 1 and job.code == lifecycle.CANCELED)
-
-
-def _is_given_back(error: Exception) -> bool:
-    """Whether there is nothing wrong with the work itself."""
-    return isinstance(error, ChildKilled) and error.reason == "cancelled"
-
-
-def _demand_few(starts: int) -> None:
-    if starts >= _MOST_STARTS:
-        raise ChildKilled("crash", f"{starts} workers have died over it")
-
-
-def _told(error: Exception) -> tuple[str, str]:
-    """The code and the text that the job's owner reads."""
-    if isinstance(error, ChildKilled):
-        code = _TOO_LONG if error.reason in ("time", "no-progress") else _KILLED
-        return code, f"{error}; it is given up after {MOST_KILLS} tries"
-    if isinstance(error, NotFound):
-        return error.code, f'The specified resource for "{error.kind}" could not be found: {error.name}'
-    if isinstance(error, StillframeError):
-        return error.code, str(error)
-    return "InternalError", "the job could not be done because of an error of the service; see its log"

@@ -49,6 +49,7 @@ from stillframe.server.proxies import BehindProxies
 from stillframe.service.accounts import open_account
 from stillframe.service.backlog import Backlog
 from stillframe.service.event_callbacks import EventCallbacks
+from stillframe.service.file_links import FileLinks
 from stillframe.service.pipelines import PipelineControl
 from stillframe.service.snapshot_jobs import SnapshotJobs
 from stillframe.service.templates import TemplateKeeper
@@ -98,6 +99,11 @@ class Assembly:
         self.running = Running()
         #: where clients find the server; known for sure once it listens
         self.public_url = settings.public_url or f"http://{settings.host}:{settings.port}"
+        self._links = FileLinks(
+            lambda: self.public_url,
+            self.keyring.hmac_key(_FILES),
+            max_expiry_s=settings.url_expiry_max_seconds,
+        )
         self.jobs = SnapshotJobs(
             self.database,
             self.queue,
@@ -105,11 +111,9 @@ class Assembly:
             self.buckets,
             self.templates,
             self.running,
-            public_url=lambda: self.public_url,
-            signing_key=self.keyring.hmac_key(_FILES),
+            links=self._links,
             backlog=Backlog(self.database, settings.max_queued_jobs),
             max_shots=settings.max_shots,
-            max_expiry_s=settings.url_expiry_max_seconds,
             metrics=self.metrics,
         )
         self.event_callbacks = EventCallbacks(self._callbacks, settings.callback_allow_networks)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import re
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session, undefer
 
-from stillframe.catalog.buckets import Buckets, BucketView
+from stillframe.catalog.buckets import Buckets, BucketView, demand
 from stillframe.catalog.models import Access
 from stillframe.catalog.references import find_references
 from stillframe.catalog.templates import Templates
@@ -36,6 +33,8 @@ from stillframe.media import config_json
 from stillframe.media.config import MAX_SHOTS, SnapshotConfig
 from stillframe.media.sink import Names, demand_placeholder, names_for
 from stillframe.service.backlog import Backlog
+from stillframe.service.file_links import FileLinks
+from stillframe.service.page_tokens import place_of, token_of
 from stillframe.service.ports import (
     Address,
     JobPage,
@@ -47,7 +46,6 @@ from stillframe.service.ports import (
 )
 from stillframe.storage import addresses
 from stillframe.storage.bucket import Bucket
-from stillframe.storage.signed_urls import signed_path
 from stillframe.telemetry import Metrics
 
 #: the work on a job that has ended is over after this long, or what was asked for is an error
@@ -68,11 +66,9 @@ class SnapshotJobs:
         templates: Templates,
         running: Running,
         *,
-        public_url: Callable[[], str],
-        signing_key: bytes,
+        links: FileLinks,
         backlog: Backlog,
         max_shots: int = MAX_SHOTS,
-        max_expiry_s: int = 129_600,
         metrics: Metrics,
     ) -> None:
         self._database = database
@@ -81,11 +77,9 @@ class SnapshotJobs:
         self._buckets = buckets
         self._templates = templates
         self._running = running
-        self._public_url = public_url
-        self._signing_key = signing_key
+        self._links = links
         self._backlog = backlog
         self._max_shots = max_shots
-        self._max_expiry_s = max_expiry_s
         self._metrics = metrics
 
     def submit(self, account_id: str, request: SubmitRequest) -> str:
@@ -156,19 +150,18 @@ class SnapshotJobs:
         if request.created_to is not None:
             query = query.where(func.date_trunc("second", Job.created_at) <= request.created_to)
         if request.page_token is not None:
-            after = _place_of(request.page_token, account_id)
+            after = place_of(request.page_token, account_id, "NextPageToken")
             query = query.where(place < after if request.newest_first else place > after)
         order = (Job.created_at, Job.job_id)
         query = query.order_by(*(column.desc() if request.newest_first else column for column in order))
         with self._database.transaction() as session:
             found = session.scalars(query.limit(request.page_size + 1)).all()
             jobs = [self._view(session, job, brief=True) for job in found[: request.page_size]]
-        more = len(found) > request.page_size
-        return JobPage(jobs, _token_of(found[request.page_size - 1]) if more else None)
+        last = found[request.page_size - 1] if len(found) > request.page_size else None
+        return JobPage(jobs, token_of(account_id, (last.created_at, last.job_id)) if last else None)
 
     def urls(self, account_id: str, request: UrlsRequest) -> UrlsView:
-        if request.timeout_s > self._max_expiry_s:
-            raise ConfigError("Timeout", request.timeout_s, f"at most {self._max_expiry_s} seconds")
+        expires_at = self._links.expiry("Timeout", request.timeout_s)
         with self._database.transaction() as session:
             job = self._find(session, account_id, request.job_id)
             pictures = select(JobOutput).where(JobOutput.job_id == job.job_id, JobOutput.kind != "track")
@@ -177,15 +170,13 @@ class SnapshotJobs:
             first = (request.page_number - 1) * request.page_size
             page = session.scalars(pictures.order_by(order).offset(first).limit(request.page_size)).all()
             track = session.get(JobOutput, (job.job_id, "track", 1))
-        bucket = self._buckets.of_account(account_id, {job.output_bucket}).get(job.output_bucket)
-        if bucket is None or not bucket.allows("write", job.output_key):
-            # what was granted when they were made was taken back
-            raise NotFound("Bucket", job.output_bucket)
-        expires_at = int(time.time()) + request.timeout_s
+        # what was granted when they were made may have been taken back
+        found = self._buckets.of_account(account_id, {job.output_bucket})
+        demand(found, job.output_bucket, "write", job.output_key)
         return UrlsView(
             total,
-            [self._url(job.output_bucket, picture.key, expires_at) for picture in page],
-            self._url(job.output_bucket, track.key, expires_at) if track is not None else None,
+            [self._links.url(job.output_bucket, picture.key, expires_at) for picture in page],
+            self._links.url(job.output_bucket, track.key, expires_at) if track is not None else None,
         )
 
     def cancel(self, account_id: str, job_id: str) -> None:
@@ -218,9 +209,7 @@ class SnapshotJobs:
 
     def _remove_files(self, session: Session, job: Job) -> None:
         found = self._buckets.of_account(job.account_id, {job.output_bucket})
-        if job.output_bucket not in found or not found[job.output_bucket].allows("write", job.output_key):
-            raise NotFound("Bucket", job.output_bucket)
-        bucket = found[job.output_bucket].open()
+        bucket = demand(found, job.output_bucket, "write", job.output_key).open()
         for item in outputs.load(session, job.job_id):
             # another job, or somebody else, may have written there since
             if bucket.verify(item.output.name, item.written):
@@ -335,10 +324,6 @@ class SnapshotJobs:
         shots = int(done or 0) + self._running.shots_done(job.job_id)
         return min(shots * 100 // job.planned, 99)
 
-    def _url(self, bucket: str, key: str, expires_at: int) -> str:
-        path = signed_path(bucket, key, expires_at=expires_at, signing_key=self._signing_key)
-        return self._public_url().rstrip("/") + path
-
 
 @dataclass(frozen=True, slots=True)
 class _Place:
@@ -352,9 +337,7 @@ class _Place:
 def _resolved(
     found: Mapping[str, BucketView], address: addresses.Address, access: Access, media: str, parameter: str
 ) -> _Place:
-    bucket = found.get(address.bucket)
-    if bucket is None or not bucket.allows(access, address.key):
-        raise NotFound("Bucket", address.bucket)
+    bucket = demand(found, address.bucket, access, address.key)
     if address.region not in (None, bucket.region):
         raise ConfigError(parameter, media, f"in the region of its bucket, {bucket.region}")
     return _Place(bucket, bucket.open(), address.key)
@@ -401,20 +384,3 @@ def _digest(request: SubmitRequest) -> str:
         request.user_data,
     )
     return hashlib.sha256(json.dumps(fields, sort_keys=True, default=dict).encode()).hexdigest()
-
-
-def _token_of(job: Job) -> str:
-    text = f"{job.account_id}/{job.created_at.timestamp():.6f}/{job.job_id}"
-    return base64.urlsafe_b64encode(text.encode()).decode()
-
-
-def _place_of(token: str, account_id: str) -> tuple[datetime, str]:
-    """The place in the list that a page token stands for. Raises ConfigError for another account's, too."""
-    try:
-        owner, when, job_id = base64.urlsafe_b64decode(token.encode()).decode().split("/")
-        place = datetime.fromtimestamp(float(when), UTC), bytes.fromhex(job_id).hex()
-    except (ValueError, OverflowError, OSError):
-        owner, place = "", (datetime.now(UTC), "")
-    if owner != account_id:
-        raise ConfigError("NextPageToken", token, "the NextPageToken of an earlier answer")
-    return place
