@@ -1,6 +1,6 @@
 """What each action answers, field by field with its type in JSON, as IMS documents it.
 
-What only we have stands apart in `OURS_IN_ANSWERS`; what is documented and left out here has its reason beside it.
+What only we have stands apart in `OURS_IN_ANSWERS`; what is documented and stays empty, in `EMPTY_FIELDS`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ DETAILS = SUMMARY | {
     "TemplateConfig": "string",
     "UserData": "string",
 }
-#: without FrontendHint, which is about transcode templates
 SYSTEM_TEMPLATE = {
     "Status": "string",
     "Subtype": "integer",
@@ -110,7 +109,6 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "GetPipeline": {"RequestId": "string", "Pipeline": PIPELINE},
     "ListPipelines": {"RequestId": "string", "PipelineList": [PIPELINE]},
     "SetEventCallback": SUCCESS,
-    # CallbackQueueName is of CallbackType MNS, which there is not
     "GetEventCallback": {
         "RequestId": "string",
         "AuthKey": "string",
@@ -129,4 +127,14 @@ OURS_IN_ANSWERS: dict[str, dict[str, Any]] = {
     "CreatePipeline": {"Pipeline": {"MaxConcurrency": "integer"}},
     "GetPipeline": {"Pipeline": {"MaxConcurrency": "integer"}},
     "ListPipelines": {"PipelineList": [{"MaxConcurrency": "integer"}]},
+}
+
+_TRANSCODE = "it is about transcode templates, and there are snapshot templates only"
+#: documented fields that never have a value, each with the reason; a path leads through lists, and takes all below it
+EMPTY_FIELDS: dict[str, dict[str, str]] = {
+    "GetCustomTemplate": {"CustomTemplate.FrontendHint": _TRANSCODE},
+    "ListCustomTemplates": {"CustomTemplateList.FrontendHint": _TRANSCODE},
+    "GetEventCallback": {
+        "CallbackQueueName": "it is of CallbackType MNS, and there is no message queue here"
+    },
 }

@@ -68,8 +68,6 @@ class SdkProcess:
         `settings` are for this call's client alone. `order` says how it is to be sent: further `queries`, and
         for the core SDK `method` and `where`.
         """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         line = {
             "queries": {},
             **(order or {}),
@@ -77,10 +75,20 @@ class SdkProcess:
             "action": action,
             "parameters": parameters,
         }
+        answer: dict[str, Any] = self._asked(line)
+        return answer
+
+    def documented(self, action: str) -> dict[str, Any] | None:
+        """The fields that the SDK knows of an answer, with their types as in `ims_answers`; None: no such action."""
+        answer: dict[str, Any] | None = self._asked({"documented": action})
+        return answer
+
+    def _asked(self, line: dict[str, Any]) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(line) + "\n")
         self._process.stdin.flush()
         told = json.loads(self._process.stdout.readline())
         if "error" in told:
             raise SdkError(told["error"])
-        answer: dict[str, Any] = told["answer"]
-        return answer
+        return told["answer"]

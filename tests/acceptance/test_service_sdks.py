@@ -21,7 +21,6 @@ import pytest
 from PIL import Image
 from sdk_process import INSTALL, SdkProcess
 
-from ims_answers import ANSWERS
 from served import Served, serve_process
 from stillframe.testing import Clip, barcode
 
@@ -134,62 +133,6 @@ def test_a_track(sdk: SdkProcess, film: Clip, request: pytest.FixtureRequest, ti
         whole = picture(fetched(urljoin(made["WebVTTUrl"], name)).content)
         assert barcode.read(whole[y : y + height, x : x + width]) == film.number_at(5000 * k)
     assert len(made["SnapshotUrls"]) == (2 if tiled else 5)
-
-
-def shape(value: Any) -> Any:
-    """An answer's fields with their types, as in `ims_answers`; of a list, what all its items have."""
-    match value:
-        case dict():
-            return {name: shape(item) for name, item in value.items()}
-        case [first, *others]:
-            assert all(shape(other) == shape(first) for other in others)
-            return [shape(first)]
-        case bool():
-            return "boolean"
-        case int():
-            return "integer"
-        case _:
-            assert isinstance(value, str)
-            assert value
-            return "string"
-
-
-def test_every_field_of_templates_pipelines_and_storage(sdk: SdkProcess) -> None:
-    """Each documented one is there, with a value of the right type."""
-
-    def answered(action: str, **parameters: Any) -> Any:
-        answer = sdk.call(action, **parameters)
-        assert shape(answer) == ANSWERS[action]
-        return answer
-
-    config = '{"Type":"Normal","FrameType":"normal","Time":10000,"Count":8,"Interval":3}'
-    made = answered("CreateCustomTemplate", Name="from the SDK", Type=2, Subtype=1, TemplateConfig=config)
-    template = {"TemplateId": made["CustomTemplate"]["TemplateId"]}
-    answered("SetDefaultCustomTemplate", **template)
-    answered("UpdateCustomTemplate", **template, Name="renamed")
-    assert answered("GetCustomTemplate", **template)["CustomTemplate"]["TemplateName"] == "renamed"
-    listed = answered("ListCustomTemplates", Type="2", Subtype="1", OrderBy="CreationTime:Asc", PageSize=5)
-    assert listed["CustomTemplateList"][-1]["IsDefault"] is True
-    answered("DeleteCustomTemplate", **template)
-    answered("ListSystemTemplates", Type="2", Status="All")
-    answered("GetSystemTemplate", TemplateId="S00000002-000010")
-
-    made = answered("CreatePipeline", Name="from the SDK", Speed="Standard", Priority=8)
-    pipeline = {"PipelineId": made["Pipeline"]["PipelineId"]}
-    answered("UpdatePipeline", **pipeline, Status="Paused", Priority=3)
-    found = answered("GetPipeline", **pipeline)["Pipeline"]
-    assert (found["Status"], found["Priority"]) == ("Paused", 3)
-    answered("ListPipelines", Speed="Standard")
-    answered("DeletePipeline", **pipeline)
-
-    answered("SetDefaultStorageLocation", Bucket="local", Path="media", StorageType="user_oss_bucket")
-    assert answered("GetDefaultStorageLocation")["Path"] == "media/"
-    (storage,) = answered("GetStorageList", StorageType="user_oss_bucket")["StorageInfoList"]
-    assert (storage["StorageLocation"], storage["DefaultStorage"], storage["Path"]) == (
-        "local",
-        True,
-        "media/",
-    )
 
 
 def test_the_example_of_the_readme(server: Served, film: Clip, tmp_path: Path) -> None:

@@ -75,7 +75,8 @@ class Action:
 
     `errors` are codes of `error_table.ACTION_ERRORS` and when they are answered: those that the action finds itself.
     What follows from its parameters alone comes on top, in `all_errors`. `example` are parameters that show what it is
-    for, without those that IMS does not have; ids in it stand for real ones. docs/actions/ is made of both.
+    for, as the SDK's users write them (an object, or its JSON as text) and without those that IMS does not have; ids in
+    it stand for real ones. docs/actions/ is made of both.
     """
 
     name: str

@@ -116,7 +116,7 @@ def list_system(context: Context, request: ListSystemTemplatesRequest) -> ListSy
 _CONFIG = "TemplateConfig has a key that is unknown or out of its range, or its Type is not the template's."
 _SYSTEM = "The template is a system template."
 _COLOR = "Color in TemplateConfig is random."
-_STILLS = {"Type": "Normal", "FrameType": "normal", "Time": 10000, "Count": 8, "Interval": 3}
+_STILLS = '{"Type":"Normal","FrameType":"normal","Time":10000,"Count":8,"Interval":3}'
 _EXAMPLE = {"TemplateId": EXAMPLE_ID}
 _NONE = {"ResourceNotFound": "There is no such template."}
 _FAMILY = "Type is not 2."
@@ -141,7 +141,7 @@ ACTIONS = (
         SuccessAnswer,
         update,
         errors=_NONE | {"InvalidParameter": f"{_CONFIG} {_SYSTEM}", "InvalidParameter.NotSupport": _COLOR},
-        example=_EXAMPLE | {"TemplateConfig": _STILLS | {"Count": 5}},
+        example=_EXAMPLE | {"Name": "the eight", "TemplateConfig": _STILLS},
     ),
     Action(
         "DeleteCustomTemplate",

@@ -2,13 +2,14 @@
 
 {"settings": {"endpoint": "127.0.0.1:8080", "access_key_id": "...", "access_key_secret": "..."},
  "action": "GetSnapshotJob", "parameters": {"JobId": "..."}, "queries": {}}
+{"documented": "GetSnapshotJob"} asks for what the SDK knows of an action's answer; null: it does not know the action
 """
 
 import functools
 import json
 import re
 import sys
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from alibabacloud_ice20201109 import models
 from alibabacloud_ice20201109.client import Client
@@ -36,7 +37,18 @@ def call(client: Client, action: str, parameters: dict[str, Any], queries: dict[
         req_body_type="formData",
         body_type="json",
     )
-    return client.call_api(about, open_api.OpenApiRequest(query=parameters), runtime)["body"]
+    query = {name: item if isinstance(item, str) else json.dumps(item) for name, item in parameters.items()}
+    return client.call_api(about, open_api.OpenApiRequest(query=query), runtime)["body"]
+
+
+def filled(kind: Any) -> Any:
+    """A model in which every field has the name of its type in JSON, or for a type that name itself."""
+    if get_origin(kind) is list:
+        return [filled(get_args(kind)[0])]
+    if hasattr(kind, "to_map"):
+        hints = get_type_hints(kind.__init__, vars(sys.modules[kind.__module__]))
+        return kind(**{name: filled(hint) for name, hint in hints.items()})
+    return {str: "string", int: "integer", bool: "boolean", float: "number"}.get(kind, "object")
 
 
 @functools.cache
@@ -47,6 +59,10 @@ def client_of(settings: str) -> Client:
 def main() -> None:
     for line in sys.stdin:
         order = json.loads(line)
+        if "documented" in order:
+            model = getattr(models, f"{order['documented']}ResponseBody", None)
+            print(json.dumps({"answer": model and filled(model).to_map()}), flush=True)
+            continue
         client = client_of(json.dumps(order["settings"]))
         try:
             answer = call(client, order["action"], order["parameters"], order["queries"])

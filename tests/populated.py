@@ -1,0 +1,130 @@
+"""A service with something of each kind in it, and for every action parameters that it answers well.
+
+    with service(url, folder) as running:
+        world = populate(running, film)
+        running.client.call("GetSnapshotJob", **parameters_of("GetSnapshotJob", world))
+
+A new action needs its line in `CALLS`: what of its example must be a real thing.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from service_client import Service
+from stillframe.ims.registry import ACTIONS
+
+_PATHS = {"input": "oss://local/movie.mp4", "still": "oss://local/stills/{Count}.jpg"}
+
+
+@dataclass(frozen=True)
+class World:
+    """Things of the first account; what an action uses up is made anew for each call of it."""
+
+    service: Service
+    #: a job that has made a track, and all of whose fields have a value that a success can have
+    track_id: str
+    #: a job that has ended badly, likewise
+    failed_id: str
+    template_id: str
+    pipeline_id: str
+    paused_id: str
+
+    def new_template(self) -> str:
+        """A template that nothing else is about."""
+        example = ACTIONS["CreateCustomTemplate"].example
+        made = self.service.client.call("CreateCustomTemplate", **example)
+        return str(made["CustomTemplate"]["TemplateId"])
+
+    def new_pipeline(self) -> str:
+        """An empty pipeline."""
+        made = self.service.client.call("CreatePipeline", Name="for a moment", Speed="Standard")
+        return str(made["Pipeline"]["PipelineId"])
+
+    def waiting_job(self) -> str:
+        """A job that waits in a paused pipeline, with all that a submit can say."""
+        return self.service.client.submit(
+            _PATHS["input"],
+            _PATHS["still"],
+            more={
+                "Name": "waiting",
+                "UserData": "mine",
+                "ScheduleConfig": {"PipelineId": self.paused_id},
+            },
+            Count=2,
+        )
+
+    def ended_job(self) -> str:
+        """A job that was cancelled before it began."""
+        job_id = self.waiting_job()
+        self.service.client.call("CancelSnapshotJob", JobId=job_id)
+        return job_id
+
+
+#: what takes the place of the ids in an action's example
+CALLS: dict[str, Callable[[World], dict[str, Any]]] = {
+    "SubmitSnapshotJob": lambda world: {},
+    # only a failed job has Code and Message
+    "GetSnapshotJob": lambda world: {"JobId": world.failed_id},
+    # there are more of them, for NextPageToken to be there
+    "ListSnapshotJobs": lambda world: {"PageSize": 1},
+    "GetSnapshotUrls": lambda world: {"JobId": world.track_id},
+    "CancelSnapshotJob": lambda world: {"JobId": world.waiting_job()},
+    "RetrySnapshotJob": lambda world: {"JobId": world.ended_job()},
+    "DeleteSnapshotJob": lambda world: {"JobId": world.ended_job()},
+    "CreateCustomTemplate": lambda world: {},
+    "UpdateCustomTemplate": lambda world: {"TemplateId": world.new_template()},
+    "DeleteCustomTemplate": lambda world: {"TemplateId": world.new_template()},
+    "SetDefaultCustomTemplate": lambda world: {"TemplateId": world.new_template()},
+    "GetCustomTemplate": lambda world: {"TemplateId": world.template_id},
+    "ListCustomTemplates": lambda world: {},
+    "GetSystemTemplate": lambda world: {},
+    "ListSystemTemplates": lambda world: {},
+    "GetStorageList": lambda world: {},
+    "GetDefaultStorageLocation": lambda world: {},
+    "SetDefaultStorageLocation": lambda world: {},
+    "CreatePipeline": lambda world: {},
+    "UpdatePipeline": lambda world: {"PipelineId": world.new_pipeline()},
+    "DeletePipeline": lambda world: {"PipelineId": world.new_pipeline()},
+    "GetPipeline": lambda world: {"PipelineId": world.pipeline_id},
+    "ListPipelines": lambda world: {},
+    "SetEventCallback": lambda world: {},
+    "GetEventCallback": lambda world: {},
+}
+
+
+def parameters_of(action: str, world: World) -> dict[str, Any]:
+    """Parameters that an action answers well, objects as objects."""
+    return {**ACTIONS[action].example, **CALLS[action](world)}
+
+
+def populate(service: Service, film: Path) -> World:
+    """Fill a service that is new; `film` becomes oss://local/movie.mp4."""
+    shutil.copy(film, service.folder / "movie.mp4")
+    client = service.client
+    template_id = client.call("CreateCustomTemplate", **ACTIONS["CreateCustomTemplate"].example)[
+        "CustomTemplate"
+    ]["TemplateId"]
+    pipeline_id, paused_id = (
+        client.call("CreatePipeline", Name=name, Speed="Standard", MaxConcurrency=5)["Pipeline"]["PipelineId"]
+        for name in ("night", "paused")
+    )
+    client.call("UpdatePipeline", PipelineId=paused_id, Status="Paused")
+    client.call("SetDefaultStorageLocation", **ACTIONS["SetDefaultStorageLocation"].example)
+    client.call("SetEventCallback", **ACTIONS["SetEventCallback"].example)
+    track_id = client.submit(
+        _PATHS["input"],
+        "oss://local/track.vtt",
+        "S00000002-000031",
+        more={"Name": "a track", "UserData": "mine"},
+        Interval=1,
+        Width=96,
+    )
+    world = World(service, track_id, "", template_id, pipeline_id, paused_id)
+    failed = [world.ended_job() for _ in range(2)]
+    client.succeeded(track_id)
+    return World(service, track_id, failed[0], template_id, pipeline_id, paused_id)
