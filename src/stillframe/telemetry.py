@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -173,17 +174,19 @@ class Metrics:
 
 
 def _mask_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    return {name: _MASK if _SECRET_KEY.search(name) else _masked(value) for name, value in event.items()}
+    return {name: _MASK if _is_secret(name) else _masked(value) for name, value in event.items()}
+
+
+@lru_cache(256)
+def _is_secret(name: object) -> bool:
+    return isinstance(name, str) and _SECRET_KEY.search(name) is not None
 
 
 def _masked(value: Any) -> Any:
     if isinstance(value, str):
-        return _CREDENTIALS.sub(_MASK, value)
+        return _CREDENTIALS.sub(_MASK, value) if "://" in value else value
     if isinstance(value, dict):
-        return {
-            name: _MASK if isinstance(name, str) and _SECRET_KEY.search(name) else _masked(inner)
-            for name, inner in value.items()
-        }
+        return {name: _MASK if _is_secret(name) else _masked(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(_masked(inner) for inner in value) if type(value) in (list, tuple) else value
     return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from stillframe.catalog.buckets import IS_USABLE, USABLE, BucketView, usable
@@ -13,7 +12,8 @@ _FIND = (
     "FROM buckets AS bucket LEFT JOIN pipelines AS pipeline ON pipeline.account_id = %(account_id)s "
     "AND pipeline.deleted_at IS NULL AND "
 )
-_OF_ACCOUNT = f" WHERE bucket.name = ANY(%(buckets)s) AND {IS_USABLE}"
+# not an array: its unknown length would have every submit planned anew
+_OF_ACCOUNT = f" WHERE bucket.name IN (%(source)s, %(target)s) AND {IS_USABLE}"
 _WITH_DEFAULT = _FIND + "pipeline.is_default" + _OF_ACCOUNT
 _WITH_NAMED = _FIND + "pipeline.pipeline_id = %(pipeline_id)s" + _OF_ACCOUNT
 
@@ -27,10 +27,10 @@ class References:
 
 
 def find_references(
-    database: Database, account_id: str, buckets: Collection[str], pipeline_id: str | None
+    database: Database, account_id: str, source: str, target: str, pipeline_id: str | None
 ) -> References:
-    """Look up the named buckets of an account, and a pipeline of it (None: its default one)."""
-    values = {"account_id": account_id, "buckets": [*buckets], "pipeline_id": pipeline_id}
+    """Look up the buckets of an account by their names, and a pipeline of it (None: its default one)."""
+    values = {"account_id": account_id, "source": source, "target": target, "pipeline_id": pipeline_id}
     with database.statements() as connection:
         rows = connection.execute(_WITH_DEFAULT if pipeline_id is None else _WITH_NAMED, values).fetchall()
     found = {name: usable(name, *row) for _, name, *row in rows}

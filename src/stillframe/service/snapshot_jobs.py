@@ -239,8 +239,9 @@ class SnapshotJobs:
                 raise NotSupported(parameter, kind, "OSS: there are no media assets yet")
         source = addresses.parse_address(request.input_media, "Input.Media")
         target = addresses.parse_address(request.output_media, "Output.Media")
-        names = {source.bucket, target.bucket}
-        references = find_references(self._database, account_id, names, request.pipeline_id)
+        references = find_references(
+            self._database, account_id, source.bucket, target.bucket, request.pipeline_id
+        )
         found = references.buckets
         resolved = (
             _resolved(found, source, "read", request.input_media, "Input.Media"),
@@ -259,8 +260,10 @@ class SnapshotJobs:
         if (config.count or 0) > self._max_shots:
             raise ConfigError("Count", config.count, f"at most {self._max_shots}")
         _demand_keys(source, target, names, config, request)
-        # two buckets may lie in one folder
-        read, written = source.open.whereabouts(source.key), target.open.whereabouts(names.template)
+        read, written = source.key, names.template
+        if source.bucket.name != target.bucket.name:
+            # two buckets may lie in one folder
+            read, written = source.open.whereabouts(read), target.open.whereabouts(written)
         if _may_be(written, read, track=names.track):
             raise ConfigError("Output.Media", request.output_media, "another object than the input")
 
@@ -363,9 +366,13 @@ def _demand_keys(
 
 def _may_be(template: str, key: str, *, track: bool) -> bool:
     """Whether one of the outputs that a template gives could be the object `key`."""
+    if track and key.startswith(f"{template[:-4]}/snapshot-"):
+        return True
+    if not key.startswith(template.partition("{")[0]):
+        # as for nearly every job: no pattern is worth making
+        return False
     pattern = re.escape(template).replace(r"\{TileCount\}", r"\d{5,}").replace(r"\{Count\}", r"\d{5,}")
-    stem = template[:-4]
-    return bool(re.fullmatch(pattern, key)) or (track and key.startswith(f"{stem}/snapshot-"))
+    return bool(re.fullmatch(pattern, key))
 
 
 def _digest(request: SubmitRequest) -> str:
