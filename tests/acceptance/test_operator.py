@@ -72,7 +72,7 @@ def test_a_key_from_its_first_day_to_its_last(server: Server) -> None:
 def test_a_key_is_shown_to_people(server: Server) -> None:
     lines = well(server, "key", "create").splitlines()
     assert lines[0].startswith("AccessKeyId      SF")
-    assert lines[1].endswith("(shown only this once)")
+    assert lines[1].endswith("(shown once)")
 
 
 def test_a_bucket_is_used_as_soon_as_it_is_added(server: Server, tmp_path: Path, film: Clip) -> None:

@@ -281,7 +281,12 @@ def test_what_a_request_asks_the_database(ram: Ram, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("policy", "kind", "told"),
     [
-        (None, "ImplicitDeny", "No policy of the user alice allows ice:ListSnapshotJobs."),
+        (
+            None,
+            "ImplicitDeny",
+            "No policy of the user alice allows ice:ListSnapshotJobs. On the server, this lets one count: "
+            "stillframe user attach alice POLICY.",
+        ),
         (
             document("Deny", "ice:List*"),
             "ExplicitDeny",

@@ -29,7 +29,7 @@ def create(
         return
     say(f"AccountId        {account_id}")
     say(f"AccessKeyId      {key.access_key_id}")
-    say(f"AccessKeySecret  {key.secret}      (shown only this once)")
+    say(f"AccessKeySecret  {key.secret}      (shown once)")
 
 
 @app.command("list", epilog="Example:\n\nstillframe account list")

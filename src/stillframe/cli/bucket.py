@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,7 +49,7 @@ def list_buckets(as_json: Json = False, data_dir: DataDir = None, config: Config
                 bucket.place,
                 bucket.region,
                 accounts[bucket.account_id],
-                [_told(one) for one in grants if one.bucket == bucket.name],
+                [_told(one, accounts) for one in grants if one.bucket == bucket.name],
             )
             for bucket in operator.buckets.all()
         ]
@@ -59,8 +60,8 @@ def list_buckets(as_json: Json = False, data_dir: DataDir = None, config: Config
     say_table(names, [(*row, ", ".join(granted)) for *row, granted in rows])
 
 
-def _told(view: GrantView) -> str:
-    return f"{view.account_id} {view.grant.access} {view.grant.prefix}*"
+def _told(view: GrantView, accounts: Mapping[str, str]) -> str:
+    return f"{accounts[view.account_id]} {view.grant.access} {view.grant.prefix}*"
 
 
 Grantee = Annotated[

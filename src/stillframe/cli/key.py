@@ -35,7 +35,7 @@ def create(
         say(json.dumps({"AccessKeyId": made.access_key_id, "AccessKeySecret": made.secret}))
         return
     say(f"AccessKeyId      {made.access_key_id}")
-    say(f"AccessKeySecret  {made.secret}      (shown only this once)")
+    say(f"AccessKeySecret  {made.secret}      (shown once)")
 
 
 @app.command("list", epilog="Example:\n\nstillframe key list --json")

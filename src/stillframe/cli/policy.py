@@ -10,7 +10,10 @@ import typer
 from stillframe.cli.messages import say, say_table
 from stillframe.cli.settings import Account, ConfigFile, DataDir, Json, group, operating, read_document
 
-app = group("Make policies, change, show, list and delete them. docs/ram.md says what stands in them.")
+app = group(
+    "Make policies, change, show, list and delete them. docs/ram.md says what stands in them; "
+    "`stillframe user attach` lets one count for a user."
+)
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The policy's name.", show_default=False)]
 Document = Annotated[
     str,

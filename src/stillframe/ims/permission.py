@@ -75,8 +75,13 @@ def _evidence(request: AccessRequest, decision: Decision) -> str:
 def _told(principal: Principal, request: AccessRequest, decision: Decision) -> str:
     who = f"the role {principal.role}" if principal.role else f"the user {principal.user_name}"
     is_denied = decision.no_permission_type == "ExplicitDeny"
+    way_out = ""
     if decision.policy_type == "SessionPolicy":
         says = f"The policy of this session of {who} {'denies' if is_denied else 'does not allow'}"
     else:
         says = f"The policy {decision.policy} of {who} denies" if is_denied else f"No policy of {who} allows"
-    return f"{says} {request.action}."
+        if not (is_denied or principal.role):
+            way_out = (
+                f" On the server, this lets one count: stillframe user attach {principal.user_name} POLICY."
+            )
+    return f"{says} {request.action}.{way_out}"
