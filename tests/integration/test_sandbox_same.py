@@ -23,12 +23,13 @@ from stillframe import (
 )
 from stillframe.media import plan
 from stillframe.media.config import Caps
+from stillframe.media.describe import describe
 from stillframe.media.finish import finish
 from stillframe.media.render import render
 from stillframe.media.source import ByteSource
 from stillframe.media.survey import survey
 from stillframe.sandbox.check import Broken, checked_survey
-from stillframe.sandbox.decoder import Decoder, Work
+from stillframe.sandbox.decoder import Decoder, Described, Work
 from stillframe.sandbox.parent import Sandbox
 from stillframe.sandbox.unlocked import Unlocked
 from stillframe.sandbox.wire import SOURCE_IDENTITY, SOURCE_NAME
@@ -174,6 +175,20 @@ def demand_the_same(box: Sandbox, path: Path, number: int) -> None:
     threads, as_bytes = 1 + number % 2, number // 2 % 2 == 0
     expected = came(path, number, as_bytes=as_bytes, threads=threads, box=None)
     assert came(path, number, as_bytes=as_bytes, threads=threads, box=box) == expected
+    here = describe if number % 5 else Unlocked().describe
+    assert described(path, box.describe, as_bytes=as_bytes) == described(path, here, as_bytes=as_bytes)
+
+
+def described(path: Path, by: Callable[[ByteSource], object], *, as_bytes: bool) -> Came | object:
+    """What is said to be in a file."""
+    source: ByteSource = MemorySource(path.read_bytes(), str(path)) if as_bytes else FileSource(path)
+    try:
+        told = by(source)
+    except StillframeError as error:
+        return type(error), str(error)
+    finally:
+        source.close()
+    return told.facts if isinstance(told, Described) else told
 
 
 def came(path: Path, number: int, *, as_bytes: bool, threads: int, box: Sandbox | None) -> Came:

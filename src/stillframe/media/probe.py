@@ -179,7 +179,8 @@ def _look(source: ByteSource, opened: Opened, boxes: Mp4Facts | None) -> tuple[S
     )
 
 
-def _refuse_by_boxes(source: ByteSource, boxes: Mp4Facts | None) -> None:
+def demand_index(source: ByteSource, boxes: Mp4Facts | None) -> None:
+    """Raise MediaError for an MP4 whose index is not there, or is not read."""
     if boxes is None:
         return
     if boxes.moov_missing:
@@ -189,6 +190,12 @@ def _refuse_by_boxes(source: ByteSource, boxes: Mp4Facts | None) -> None:
         mebi = -(-boxes.moov_too_large >> 20)
         message = f"its index (moov) has {mebi:,} MiB, more than the {MAX_MOOV_BYTES >> 20} allowed"
         raise MediaError(source.name, "too-large", message)
+
+
+def _refuse_by_boxes(source: ByteSource, boxes: Mp4Facts | None) -> None:
+    demand_index(source, boxes)
+    if boxes is None:
+        return
     videos = [track for track in boxes.tracks.values() if track.handler == "vide"]
     hidden = boxes.encrypted_in_fragment
     if videos and all(track.encrypted or track.track_id in hidden for track in videos):

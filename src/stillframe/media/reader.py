@@ -58,7 +58,7 @@ class VideoReader:
         self.lone_first: VideoFrame | None = None
         self._file = SourceFile(source)
         self._skipping = False
-        self.container = self._open()
+        self.container = open_container(self._file, source.name)
         try:
             self._choose_and_prepare(stream_index)
         except BaseException:
@@ -71,7 +71,7 @@ class VideoReader:
         try:
             self.container.seek(pts, stream=self.stream, backward=True)
         except (av.error.FFmpegError, OverflowError):
-            self._raise_source_error()
+            self._file.raise_error()
             return False
         finally:
             self.flush()
@@ -82,7 +82,7 @@ class VideoReader:
         index = self.stream.index
         self.container.close()
         self._file = SourceFile(self.source)
-        self.container = self._open()
+        self.container = open_container(self._file, self.source.name)
         self._choose_and_prepare(index)
 
     def next_packet(self) -> Packet[VideoStream] | None:
@@ -100,7 +100,7 @@ class VideoReader:
             try:
                 packet = next(packets, None)
             except av.error.FFmpegError:
-                self._raise_source_error()
+                self._file.raise_error()
                 broken_reads += 1
                 packets = self.container.demux(*streams)
                 continue
@@ -135,27 +135,6 @@ class VideoReader:
         """Close the container; the source stays open."""
         self.container.close()
 
-    def _open(self) -> InputContainer:
-        try:
-            container = av.open(
-                self._file,
-                options={
-                    "format_whitelist": DEMUXERS,
-                    "protocol_whitelist": "",
-                },
-                buffer_size=_BUFFER_BYTES,
-                metadata_errors="replace",
-            )
-            assert isinstance(container, InputContainer)
-            return container
-        except (av.error.FFmpegError, ValueError) as error:
-            self._raise_source_error()
-            raise MediaError(
-                self.source.name,
-                "damaged",
-                "cannot be opened as a video: the file is damaged or of no known kind",
-            ) from error
-
     def _choose_and_prepare(self, index: int | None) -> None:
         self.stream = self._choose(index)
         for stream in self.container.streams:
@@ -185,7 +164,7 @@ class VideoReader:
             if self.container.streams.audio:
                 raise MediaError(self.source.name, "audio-only", "holds sound but no video")
             raise MediaError(self.source.name, "no-picture", "there is no video stream in it")
-        known = [stream for stream in real if _has_decoder(stream)]
+        known = [stream for stream in real if has_decoder(stream)]
         if not known:
             raise MediaError(self.source.name, "unknown-codec", "its video codec is not known")
         return max(
@@ -222,10 +201,28 @@ class VideoReader:
         self.frames_decoded += len(frames)
         return frames
 
-    def _raise_source_error(self) -> None:
-        if self._file.error is not None:
-            error, self._file.error = self._file.error, None
-            raise error
+
+def open_container(file: SourceFile, name: str, demuxers: str = DEMUXERS) -> InputContainer:
+    """What libav makes of a file, by one of these demuxers. Raises MediaError for what is none, and SourceError."""
+    try:
+        container = av.open(
+            file,
+            options={
+                "format_whitelist": demuxers,
+                "protocol_whitelist": "",
+            },
+            buffer_size=_BUFFER_BYTES,
+            metadata_errors="replace",
+        )
+        assert isinstance(container, InputContainer)
+        return container
+    except (av.error.FFmpegError, ValueError) as error:
+        file.raise_error()
+        raise MediaError(
+            name,
+            "damaged",
+            "cannot be opened as a video: the file is damaged or of no known kind",
+        ) from error
 
 
 def time_of(packet: Packet[Any]) -> int | None:
@@ -233,7 +230,8 @@ def time_of(packet: Packet[Any]) -> int | None:
     return packet.pts if packet.pts is not None else packet.dts
 
 
-def _has_decoder(stream: VideoStream) -> bool:
+def has_decoder(stream: VideoStream) -> bool:
+    """Whether the codec of a stream is known."""
     with contextlib.suppress(AttributeError, ValueError):
         return bool(stream.codec_context is not None and stream.codec_context.codec.is_decoder)
     return False

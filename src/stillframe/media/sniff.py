@@ -49,6 +49,14 @@ _AUDIO: tuple[tuple[int, bytes, str], ...] = (
 
 def refuse_what_is_no_video(source: ByteSource) -> None:
     """Raise MediaError for a file whose first bytes tell that no video is in it."""
+    head = refuse_what_is_no_media(source)
+    for offset, magic, what in _AUDIO:
+        if head[offset : offset + len(magic)] == magic:
+            raise MediaError(source.name, "audio-only", f"is {what} file: there is no video in it")
+
+
+def refuse_what_is_no_media(source: ByteSource) -> bytes:
+    """Raise MediaError for a file whose first bytes tell that neither video nor sound is in it; those bytes."""
     if source.size == 0:
         raise MediaError(source.name, "empty", "the file is empty (0 bytes)")
     head = source.read_at(0, _HEAD_BYTES)
@@ -62,13 +70,11 @@ def refuse_what_is_no_video(source: ByteSource) -> None:
     for offset, magic, what in _NOT_VIDEO:
         if head[offset : offset + len(magic)] == magic:
             raise MediaError(source.name, "not-video", f"is {what}, not a video")
-    for offset, magic, what in _AUDIO:
-        if head[offset : offset + len(magic)] == magic:
-            raise MediaError(source.name, "audio-only", f"is {what} file: there is no video in it")
-    if _looks_like_text(head) and not head.startswith(b"YUV4MPEG2"):
+    if _looks_like_text(head) and not head.startswith((b"YUV4MPEG2", b"#!AMR")):
         raise MediaError(source.name, "not-video", "is a text file, not a video")
     if not any(head) and source.size <= len(head):
         raise MediaError(source.name, "not-video", "holds only zero bytes")
+    return head
 
 
 def _looks_like_text(head: bytes) -> bool:

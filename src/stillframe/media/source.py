@@ -225,6 +225,12 @@ class SourceFile:
     def tell(self) -> int:
         return self._position
 
+    def raise_error(self) -> None:
+        """Raise what went wrong in a read since this was last asked, if anything did."""
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+
 
 def open_source(source: str | os.PathLike[str] | ByteSource) -> ByteSource:
     """A source from a path, or the source itself."""

@@ -13,6 +13,7 @@ from dataclasses import replace
 from stillframe.errors import ConfigError, MediaError, PastTheEnd, SourceError, StillframeError
 from stillframe.media.config import Caps, SnapshotConfig
 from stillframe.media.geometry import cell_size, place, sheet_geometry, still_size
+from stillframe.media.media_facts import MediaFacts, Ratio, StreamFacts
 from stillframe.media.plan import costs_of, stretches
 from stillframe.media.probe import Probe
 from stillframe.media.reader import MAX_PIXELS
@@ -83,6 +84,36 @@ def checked_survey(survey: Survey, config: SnapshotConfig, caps: Caps, size: int
     )
     _demand(own == survey, "a survey that does not follow from its config")
     return own
+
+
+def checked_facts(facts: MediaFacts, size: int) -> MediaFacts:
+    """The description of a source of this size, when there could be such a file. Raises Broken."""
+    _demand(facts.size_bytes == size, "a source of another size")
+    _demand(bool(facts.video or facts.audio), "a source with neither video nor sound")
+    _check_text(facts.format_name)
+    _check_count(facts.duration_us, "a duration")
+    _check_count(facts.bit_rate, "a bit rate")
+    streams: list[StreamFacts] = [*facts.video, *facts.audio, *facts.subtitles]
+    _demand(len(streams) <= _MOST_NAMES, "too many streams")
+    _demand(len({stream.index for stream in streams}) == len(streams), "two streams in one place")
+    for stream in streams:
+        _check_stream(stream)
+    for video in facts.video:
+        _check_count(video.width_px, "a width")
+        _check_count(video.height_px, "a height")
+        _check_count(video.b_frames, "a number of frames")
+        _check_number(video.level, "a level")
+        _check_text(video.pixel_format)
+        ratios = (video.sample_aspect, video.display_aspect, video.frame_rate, video.average_frame_rate)
+        for ratio in ratios:
+            _check_ratio(ratio)
+        _demand(video.rotation in (0, 90, 180, 270), "an impossible rotation")
+    for audio in facts.audio:
+        _check_count(audio.channels, "a number of channels")
+        _check_count(audio.sample_rate_hz, "a sample rate")
+        _check_text(audio.channel_layout)
+        _check_text(audio.sample_format)
+    return facts
 
 
 def checked_shot(report: ShotReport, shot: Shot, probe: Probe) -> ShotReport:
@@ -184,6 +215,27 @@ def _check_shot_plan(shot: Shot) -> None:
     _demand(shot.extent is None or min(shot.extent) >= 0, "a place before the start of the source")
     _demand(shot.black_level is None or 30 <= shot.black_level <= 100, "an impossible black level")
     _check_text(shot.reason)
+
+
+def _check_stream(stream: StreamFacts) -> None:
+    for text in (stream.codec_name, stream.codec_long_name, stream.language, stream.profile):
+        _check_text(text)
+    _check_count(stream.index, "a stream")
+    _demand(stream.codec_tag is None or 0 <= stream.codec_tag < 1 << 32, "a tag of more than four bytes")
+    _check_ratio(stream.time_base)
+    _check_ratio(stream.codec_time_base)
+    _check_number(stream.start_us, "a time")
+    _check_count(stream.duration_us, "a duration")
+    _check_count(stream.bit_rate, "a bit rate")
+    _check_count(stream.number_of_frames, "a number of frames")
+
+
+def _check_ratio(ratio: Ratio | None) -> None:
+    _demand(ratio is None or all(0 < number < _INT64 for number in ratio), "an impossible ratio")
+
+
+def _check_count(number: int | None, what: str) -> None:
+    _demand(number is None or 0 <= number < _INT64, f"{what} below zero, or beyond 64 bits")
 
 
 def _check_number(number: int | None, what: str) -> None:

@@ -17,12 +17,13 @@ from collections.abc import Sequence
 import msgspec
 
 from stillframe.errors import ConfigError, MediaError, PastTheEnd, SourceError
+from stillframe.media.describe import describe
 from stillframe.media.plan import threads_that_fit
 from stillframe.media.reader import VideoReader
 from stillframe.media.render import counters, render
 from stillframe.media.report import ShotReport, Stats
 from stillframe.media.sink import Item, Names, Output
-from stillframe.media.source import MeteredSource
+from stillframe.media.source import ByteSource, MeteredSource
 from stillframe.media.survey import Survey, survey_and_keep
 from stillframe.sandbox.channel import Channel, DescriptorSource, RemoteSource
 from stillframe.sandbox.layers import MEMORY_BYTES
@@ -67,6 +68,8 @@ def _do(channel: Channel, request: Request, video: int | None) -> Stats:
     _Ticker(channel, source, readers).start()
     stats = Stats()
     started = time.perf_counter()
+    if request.task == "describe":
+        channel.send(Kind.FACTS, _facts_as_json(source))
     survey, stretch = request.survey, request.stretch
     if request.config is not None:
         survey, reader = survey_and_keep(source, request.config, request.caps)
@@ -101,6 +104,15 @@ def _as_json(survey: Survey) -> bytes:
     if len(data) > MAX_JSON[Kind.SURVEY]:
         message = f"its {len(survey.probe.keyframes_pts):,} keyframes are too many to be listed"
         raise MediaError(SOURCE_NAME, "too-large", message)
+    return data
+
+
+def _facts_as_json(source: ByteSource) -> bytes:
+    facts = describe(source)
+    data = msgspec.json.encode(facts)
+    if len(data) > MAX_JSON[Kind.FACTS]:
+        streams = len(facts.video) + len(facts.audio) + len(facts.subtitles)
+        raise MediaError(SOURCE_NAME, "too-large", f"its {streams:,} streams are too many to be listed")
     return data
 
 

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from stillframe.media.config import SnapshotConfig
+from stillframe.media.media_facts import MediaFacts
 from stillframe.media.plan import Stretch
 from stillframe.media.render import OnShot, Rendered
 from stillframe.media.report import Stats
@@ -45,6 +46,14 @@ class Surveyed:
     stats: Stats
 
 
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What is in a source, and what it has cost to look."""
+
+    facts: MediaFacts
+    stats: Stats
+
+
 class Decoder(Protocol):
     """The steps of `media` that read video. Safe to use from several threads at once; a context.
 
@@ -65,6 +74,9 @@ class Decoder(Protocol):
         self, survey: Survey, stretch: Stretch, source: ByteSource, sink: Sink, work: Work = ALONE
     ) -> Rendered:
         """As `media.render.render`."""
+
+    def describe(self, source: ByteSource, work: Work = ALONE) -> Described:
+        """As `media.describe.describe`."""
 
     def close(self) -> None:
         """End what is running, and give back what is held."""

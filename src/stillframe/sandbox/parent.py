@@ -25,6 +25,7 @@ import msgspec
 
 from stillframe.errors import ChildKilled, SandboxUnavailable, SourceError
 from stillframe.media.config import DEFAULT_CAPS, Caps, SnapshotConfig
+from stillframe.media.media_facts import MediaFacts
 from stillframe.media.plan import Stretch
 from stillframe.media.render import OnShot, Rendered
 from stillframe.media.report import ShotReport, Stats
@@ -33,7 +34,7 @@ from stillframe.media.source import ByteSource, unchanged
 from stillframe.media.survey import Survey
 from stillframe.sandbox import check
 from stillframe.sandbox.check import Broken
-from stillframe.sandbox.decoder import ALONE, Surveyed, Work
+from stillframe.sandbox.decoder import ALONE, Described, Surveyed, Work
 from stillframe.sandbox.forkserver import CHILD, Child, ForkServer
 from stillframe.sandbox.session import Limits, Message, Session, decoded, out_of_memory
 from stillframe.sandbox.wire import (
@@ -116,6 +117,17 @@ class Sandbox:
         )
         with self._session(source, request, work) as session:
             return _Rendering(survey, stretch, sink, work.on_shot).hear(session, source)
+
+    def describe(self, source: ByteSource, work: Work = ALONE) -> Described:
+        """As `media.describe.describe`. Raises what it raises and what `survey` does."""
+        with self._session(source, Request("describe", source.size), work) as session:
+            session.allowed = {kind: MAX_JSON[kind] for kind in (Kind.FACTS, Kind.FAILED)}
+            session.allow_reads(1)
+            message = next(session.messages())
+            if message.kind is Kind.FAILED:
+                raise _error(message, source)
+            facts = check.checked_facts(decoded(message.payload, MediaFacts), source.size)
+            return Described(facts, _hear_end(session, source))
 
     def close(self) -> None:
         """End the fork server and every child."""

@@ -13,13 +13,14 @@ from typing import Self
 
 from stillframe.errors import ChildKilled
 from stillframe.media.config import DEFAULT_CAPS, Caps, SnapshotConfig
+from stillframe.media.describe import describe
 from stillframe.media.plan import Stretch
 from stillframe.media.render import OnShot, Rendered, counters, render
 from stillframe.media.report import ShotReport, Stats
 from stillframe.media.sink import Sink
 from stillframe.media.source import ByteSource, MeteredSource, unchanged
 from stillframe.media.survey import Survey, survey_and_keep
-from stillframe.sandbox.decoder import ALONE, Surveyed, Work
+from stillframe.sandbox.decoder import ALONE, Described, Surveyed, Work
 
 
 class Unlocked:
@@ -75,6 +76,13 @@ class Unlocked:
             rendered = render(survey, stretch, metered, sink, threads=work.threads, on_shot=watched)
         rendered.stats.bytes_read, rendered.stats.reads = metered.bytes_read, metered.reads
         return rendered
+
+    def describe(self, source: ByteSource, work: Work = ALONE) -> Described:
+        self._demand_wanted(work)
+        metered = MeteredSource(source)
+        with unchanged(source):
+            facts = describe(metered)
+        return Described(facts, Stats(bytes_read=metered.bytes_read, reads=metered.reads))
 
     def close(self) -> None:
         """What is running ends after its next shot."""

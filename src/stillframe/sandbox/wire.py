@@ -52,6 +52,8 @@ class Kind(IntEnum):
     DONE = 8
     #: JSON: a Failure; everything is said
     FAILED = 9
+    #: JSON: the MediaFacts
+    FACTS = 10
 
 
 #: the most bytes of JSON for each kind that has any
@@ -62,14 +64,18 @@ MAX_JSON = {
     Kind.SHOT: 8 << 10,
     Kind.DONE: 16 << 10,
     Kind.FAILED: 64 << 10,
+    # a thousand streams
+    Kind.FACTS: 1 << 20,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a child is to do: survey (`config`), survey and go on when told, or render one stretch of `survey`."""
+    """What a child is to do: survey (`config`), survey and go on when told, render one stretch of `survey`, or
+    describe the source.
+    """
 
-    task: Literal["survey", "survey-and-render", "render"]
+    task: Literal["survey", "survey-and-render", "render", "describe"]
     size: int
     config: SnapshotConfig | None = None
     caps: Caps = DEFAULT_CAPS
