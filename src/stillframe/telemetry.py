@@ -119,6 +119,12 @@ class Metrics:
             ["pipeline"],
             registry=self.registry,
         )
+        self.parked_jobs = Gauge(
+            "stillframe_parked_jobs",
+            "Jobs that wait for their pipeline: it is paused, or has as many in work as it may.",
+            ["pipeline"],
+            registry=self.registry,
+        )
         self.stage = Histogram(
             "stillframe_stage_seconds",
             "Time that a task took, by stage.",

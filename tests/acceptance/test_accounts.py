@@ -119,6 +119,15 @@ def test_two_accounts(server: Server, tmp_path: Path, film: Clip) -> None:
     assert (tmp_path / "one.jpg").exists()
     demand_one_line(command(server, *submit), "There is no Bucket 'studio-videos'")
 
+    granted = well(server, "bucket", "grant", "studio-videos", "default", "--read", "--write")
+    assert granted == "account default may read and write oss://studio-videos/*\n"
+    (grants,) = [row["Grants"] for row in loaded(server, "bucket", "list") if row["Name"] != "local"]
+    assert grants == ["default read *", "default write *"]
+    assert command(server, *submit).code == 0
+    taken = well(server, "bucket", "revoke", "studio-videos", "default")
+    assert taken == "account default has lost 2 grants in oss://studio-videos\n"
+    demand_one_line(command(server, *submit), "There is no Bucket 'studio-videos'")
+
     well(server, "user", "create", "eve", "--account", "studio")
     eve = loaded(server, "key", "create", "--user", "eve", "--account", "studio")
     demand_one_line(command(server, "job", "list", **as_key(eve)), "NoPermission")

@@ -26,6 +26,7 @@ from stillframe.database.engine import psycopg_dsn
 from stillframe.errors import ConfigError, SinkError
 from stillframe.jobs import queue, repair
 from stillframe.server.assembly import Assembly
+from stillframe.service.pipelines import PipelineControl
 from stillframe.settings import Settings
 from stillframe.storage.signed_urls import signed_path
 from stillframe.testing import videos
@@ -177,6 +178,15 @@ def test_what_a_running_service_keeps_current(
         wait_for(lambda: counted("job_outcomes_total", '{code="Success"}') == 1)
         wait_for(lambda: (counted("stage_seconds_count", '{stage="survey"}') or 0) >= 2)
         assert counted("read_bytes_total") == report["BytesRead"] > 0
+        control = PipelineControl(running.assembly.database, running.assembly.queue)
+        assert counted("parked_jobs", waiting) is None
+        control.pause(running.account_id, pipeline)
+        parked = [running.client.submit() for _ in range(2)]
+        wait_for(lambda: counted("parked_jobs", waiting) == 2)
+        control.resume(running.account_id, pipeline)
+        wait_for(lambda: counted("parked_jobs", waiting) is None)
+        for job_id in parked:
+            running.client.succeeded(job_id)
 
         def known() -> set[str]:
             with running.assembly.database.transaction() as session:

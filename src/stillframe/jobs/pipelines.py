@@ -50,6 +50,12 @@ def set_max_concurrency(session: Session, queue: Queue, pipeline_id: str, most: 
     let_in(session, queue, pipeline_id)
 
 
+def parked_jobs(session: Session) -> dict[str, int]:
+    """How many jobs wait for their pipeline, by its id; no pipeline where none does."""
+    parked = select(Job.pipeline_id, func.count().label("jobs")).where(Job.status == "Init", Job.parked)
+    return {row.pipeline_id: row.jobs for row in session.execute(parked.group_by(Job.pipeline_id))}
+
+
 def has_ended(session: Session, queue: Queue, job: Job) -> None:
     """A job has ended just now, in this transaction: where its pipeline has a limit, another one may begin."""
     if job.is_begun:

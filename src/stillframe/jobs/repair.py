@@ -6,9 +6,10 @@ One process at a time does it, whoever gets the advisory lock.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
+from prometheus_client import Gauge
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -71,8 +72,8 @@ class Keeper:
         self._worker = worker
         self._metrics = metrics
         self._also = also
-        #: pipelines that the metrics of the queue tell of
-        self._measured: set[str] = set()
+        #: pipelines that each metric of the queue tells of
+        self._shown: dict[Gauge, set[str]] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stillframe-keeper", daemon=True)
 
@@ -98,12 +99,15 @@ class Keeper:
                 log.warning("the repair could not be done", error=str(error))
 
     def _measure(self, session: Session) -> None:
-        depth = {pipeline_id: (tasks, age_s) for pipeline_id, tasks, age_s in self._queue.depth(session)}
-        for pipeline_id, (tasks, age_s) in depth.items():
-            self._metrics.queue_tasks.labels(pipeline=pipeline_id).set(tasks)
-            self._metrics.queue_age.labels(pipeline=pipeline_id).set(age_s)
+        depth = self._queue.depth(session)
+        self._show(self._metrics.queue_tasks, {pipeline_id: tasks for pipeline_id, tasks, _ in depth})
+        self._show(self._metrics.queue_age, {pipeline_id: age_s for pipeline_id, _, age_s in depth})
+        self._show(self._metrics.parked_jobs, pipelines.parked_jobs(session))
+
+    def _show(self, gauge: Gauge, values: Mapping[str, float]) -> None:
+        for pipeline_id, value in values.items():
+            gauge.labels(pipeline=pipeline_id).set(value)
         # those that are left are not taken away in between: somebody may read them at this very moment
-        for pipeline_id in self._measured - depth.keys():
-            self._metrics.queue_tasks.remove(pipeline_id)
-            self._metrics.queue_age.remove(pipeline_id)
-        self._measured = {*depth}
+        for pipeline_id in self._shown.get(gauge, set()) - values.keys():
+            gauge.remove(pipeline_id)
+        self._shown[gauge] = {*values}
