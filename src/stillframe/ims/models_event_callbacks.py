@@ -47,9 +47,15 @@ class GetEventCallbackRequest(RequestModel):
 class GetEventCallbackAnswer(Answer):
     """Answer of GetEventCallback; empty while none is set."""
 
-    callback_type: str | None = None
-    callback_url: str | None = Field(default=None, serialization_alias="CallbackURL")
-    event_type_list: str | None = None
-    auth_switch: str | None = Field(default=None, description="on or off")
-    auth_key: str | None = None
-    webhook_secret: str | None = Field(default=None, description="Not in IMS.")
+    callback_type: str | None = Field(default=None, description="Always HTTP.")
+    callback_url: str | None = Field(
+        default=None, serialization_alias="CallbackURL", description="Where events are sent to, by POST."
+    )
+    event_type_list: str | None = Field(default=None, description="Names of events with commas, or ALL.")
+    auth_switch: str | None = Field(
+        default=None, description="on: X-ICE-TIMESTAMP and X-ICE-SIGNATURE are sent."
+    )
+    auth_key: str | None = Field(default=None, description="What X-ICE-SIGNATURE is made with.")
+    webhook_secret: str | None = Field(
+        default=None, description="What webhook-signature is made with. Not in IMS."
+    )

@@ -29,22 +29,22 @@ class MediaAddress(RequestModel):
 class OssFile(AnswerObject):
     """An object in a bucket."""
 
-    bucket: str
+    bucket: str = Field(description="The name of the bucket.")
     location: str = Field(description="oss- and the region of the bucket")
-    object: str
+    object: str = Field(description="The key.")
 
 
 class MediaAddressView(AnswerObject):
     """An input or output as lists show it."""
 
-    type: str
-    media: str
+    type: str = Field(description="OSS or Media")
+    media: str = Field(description="The address, or the id of the media asset.")
 
 
 class MediaAddressDetails(MediaAddressView):
     """An input or output with the object that it means."""
 
-    oss_file: OssFile
+    oss_file: OssFile = Field(description="The object that is meant.")
 
 
 def input_view(address: Address) -> MediaAddressView:

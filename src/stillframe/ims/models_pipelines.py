@@ -9,7 +9,7 @@ from pydantic import Field
 from stillframe.ims.action import Answer, AnswerObject, RequestModel
 from stillframe.ims.fields import Text, UtcTime, WholeNumber
 
-Id = Annotated[str, Text(200)]
+Id = Annotated[str, Text(200), Field(description="The pipeline's id.")]
 Name = Annotated[str, Text(128)]
 Speed = Literal["Standard", "Boost", "NarrowBandHDV2"]
 Priority = Annotated[int, WholeNumber(1, 10)]
@@ -33,7 +33,7 @@ class UpdatePipelineRequest(RequestModel):
     """Parameters of UpdatePipeline; what is left out stays."""
 
     pipeline_id: Id
-    name: Name | None = None
+    name: Name | None = Field(default=None, description="Another name.")
     status: Literal["Active", "Paused"] | None = Field(
         default=None, description="Paused: nothing more is begun, and jobs are still accepted."
     )
@@ -54,29 +54,29 @@ class PipelineRequest(RequestModel):
 class ListPipelinesRequest(RequestModel):
     """Parameters of ListPipelines."""
 
-    speed: Speed | None = None
+    speed: Speed | None = Field(default=None, description="Pipelines of that speed only.")
 
 
 class PipelineDetails(AnswerObject):
     """A pipeline."""
 
-    pipeline_id: str
-    name: str
-    speed: Speed
-    status: Literal["Active", "Paused"]
-    priority: int
+    pipeline_id: str = Field(description="The pipeline's id, which jobs name.")
+    name: str = Field(description="Its name.")
+    speed: Speed = Field(description=_SPEED)
+    status: Literal["Active", "Paused"] = Field(description="Paused: nothing more is begun.")
+    priority: int = Field(description="1 to 10; jobs of a larger one are done first.")
     max_concurrency: int | None = Field(default=None, description=_MOST)
-    create_time: UtcTime
-    modified_time: UtcTime
+    create_time: UtcTime = Field(description="When it was made.")
+    modified_time: UtcTime = Field(description="When it was changed last.")
 
 
 class PipelineAnswer(Answer):
     """Answer of CreatePipeline and GetPipeline."""
 
-    pipeline: PipelineDetails
+    pipeline: PipelineDetails = Field(description="The pipeline.")
 
 
 class ListPipelinesAnswer(Answer):
     """Answer of ListPipelines."""
 
-    pipeline_list: list[PipelineDetails]
+    pipeline_list: list[PipelineDetails] = Field(description="The pipelines, the oldest first.")

@@ -70,7 +70,9 @@ class SubmitSnapshotJobRequest(RequestModel):
 class SubmitSnapshotJobAnswer(Answer):
     """Answer of SubmitSnapshotJob."""
 
-    job_id: str
+    job_id: str = Field(
+        description="The job's id. From now on it is worked on, whatever happens to the server."
+    )
 
 
 class JobRequest(RequestModel):
@@ -82,34 +84,34 @@ class JobRequest(RequestModel):
 class SnapshotJobSummary(AnswerObject):
     """What a list shows of a job."""
 
-    job_id: str
-    name: str | None = None
+    job_id: str = Field(description="The job's id.")
+    name: str | None = Field(default=None, description="The name that was given at submit.")
     type: str = Field(description="Normal, Sprite or WebVtt")
-    status: JobStatus
+    status: JobStatus = Field(description="Init until the job has ended, then Success or Fail.")
     async_: bool = Field(default=True, serialization_alias="Async", description="Always true.")
     count: int | None = Field(
         default=None, description="How many moments have a picture: stills, or cells of sheets."
     )
-    input: MediaAddressView
-    output: MediaAddressView
-    template_id: str | None = None
-    pipeline_id: str
+    input: MediaAddressView = Field(description="The video.")
+    output: MediaAddressView = Field(description="Where the pictures go, with the placeholders left in.")
+    template_id: str | None = Field(default=None, description="The template that was named.")
+    pipeline_id: str = Field(description="The pipeline that it is in.")
     trigger_source: str = Field(description="API, Console or Workflow")
-    create_time: UtcTime
-    submit_time: UtcTime
-    modified_time: UtcTime
-    finish_time: UtcTime | None = None
+    create_time: UtcTime = Field(description="When it was submitted.")
+    submit_time: UtcTime = Field(description="The same; after a retry, when that was.")
+    modified_time: UtcTime = Field(description="When something changed last.")
+    finish_time: UtcTime | None = Field(default=None, description="When it ended.")
 
 
 class SnapshotJob(SnapshotJobSummary):
     """All that there is to know of a job."""
 
-    input: MediaAddressDetails
-    output: MediaAddressDetails
+    input: MediaAddressDetails = Field(description="The video.")
+    output: MediaAddressDetails = Field(description="Where the pictures go, with the placeholders left in.")
     code: str | None = Field(default=None, description="Why a job failed, or what holds it up.")
     message: str | None = Field(default=None, description="The same in words.")
     template_config: str = Field(description="The effective config, as JSON text.")
-    user_data: str | None = None
+    user_data: str | None = Field(default=None, description="The text that was given at submit.")
     progress: int = Field(description="Percent of the work that is done. Not in IMS.")
     report: dict[str, Any] | None = Field(
         default=None, description="What became of every moment asked for (docs/report.md). Not in IMS."
@@ -119,21 +121,23 @@ class SnapshotJob(SnapshotJobSummary):
 class GetSnapshotJobAnswer(Answer):
     """Answer of GetSnapshotJob."""
 
-    snapshot_job: SnapshotJob
+    snapshot_job: SnapshotJob = Field(description="The job.")
 
 
 class ListSnapshotJobsRequest(RequestModel):
     """Parameters of ListSnapshotJobs."""
 
-    job_id: Id | None = None
-    status: JobStatus | None = None
+    job_id: Id | None = Field(default=None, description="That job only.")
+    status: JobStatus | None = Field(default=None, description="Jobs in that state only.")
     start_of_create_time: UtcTime | None = Field(default=None, description="Jobs made then or later.")
     end_of_create_time: UtcTime | None = Field(default=None, description="Jobs made then or earlier.")
-    order_by: Literal["CreateTimeDesc", "CreateTimeAsc"] = "CreateTimeDesc"
+    order_by: Literal["CreateTimeDesc", "CreateTimeAsc"] = Field(
+        default="CreateTimeDesc", description="The newest first, or the oldest."
+    )
     next_page_token: Annotated[str, Text(1024)] | None = Field(
         default=None, description="NextPageToken of the page before."
     )
-    page_size: Annotated[int, WholeNumber(1, 100)] = 20
+    page_size: Annotated[int, WholeNumber(1, 100)] = Field(default=20, description="Jobs on a page.")
 
     @field_validator("end_of_create_time")
     @classmethod
@@ -147,7 +151,7 @@ class ListSnapshotJobsRequest(RequestModel):
 class ListSnapshotJobsAnswer(Answer):
     """Answer of ListSnapshotJobs."""
 
-    jobs: list[SnapshotJobSummary]
+    jobs: list[SnapshotJobSummary] = Field(description="The jobs of the page.")
     next_page_token: str | None = Field(default=None, description="Absent on the last page.")
 
 
@@ -155,8 +159,10 @@ class GetSnapshotUrlsRequest(JobRequest):
     """Parameters of GetSnapshotUrls."""
 
     order_by: Literal["Asc", "Desc"] = Field(default="Asc", description="By the pictures' numbers.")
-    page_number: Annotated[int, WholeNumber(1, 1_000_000)] = 1
-    page_size: Annotated[int, WholeNumber(1, 30)] = 10
+    page_number: Annotated[int, WholeNumber(1, 1_000_000)] = Field(
+        default=1, description="Which page, counted from 1."
+    )
+    page_size: Annotated[int, WholeNumber(1, 30)] = Field(default=10, description="Pictures on a page.")
     timeout: Annotated[int, WholeNumber(1, 129_600)] = Field(
         default=3600, description="How long the URLs are good, in seconds."
     )
@@ -181,4 +187,4 @@ class DeleteSnapshotJobRequest(JobRequest):
 class SuccessAnswer(Answer):
     """Answer of an action that has nothing else to tell."""
 
-    success: bool = True
+    success: bool = Field(default=True, description="Always true: what could not be done is an error.")

@@ -18,28 +18,28 @@ class GetStorageListRequest(RequestModel):
     """Parameters of GetStorageList."""
 
     app_id: AppId | None = Field(default=None, description="There is one: app-1000000.")
-    status: Literal["Normal"] | None = None
-    storage_type: StorageType | None = None
+    status: Literal["Normal"] | None = Field(default=None, description="All buckets are Normal.")
+    storage_type: StorageType | None = Field(default=None, description="There are no vod_oss_bucket.")
 
 
 class StorageInfo(AnswerObject):
     """A bucket that the account may use."""
 
-    app_id: str
+    app_id: str = Field(description="Always app-1000000.")
     storage_location: str = Field(description="The name of the bucket.")
-    storage_type: StorageType
+    storage_type: StorageType = Field(description="Always user_oss_bucket.")
     path: str = Field(description="The beginning of the keys that it is about.")
-    status: Literal["Normal"]
-    default_storage: bool
-    editing_temp_file_storage: bool
-    creation_time: UtcTime
-    modified_time: UtcTime
+    status: Literal["Normal"] = Field(description="Always Normal.")
+    default_storage: bool = Field(description="Whether outputs go there that name no bucket.")
+    editing_temp_file_storage: bool = Field(description="Always false: nothing is edited here.")
+    creation_time: UtcTime = Field(description="When it was registered.")
+    modified_time: UtcTime = Field(description="The same.")
 
 
 class GetStorageListAnswer(Answer):
     """Answer of GetStorageList."""
 
-    storage_info_list: list[StorageInfo]
+    storage_info_list: list[StorageInfo] = Field(description="The buckets, by name.")
 
 
 class GetDefaultStorageLocationRequest(RequestModel):
@@ -49,10 +49,12 @@ class GetDefaultStorageLocationRequest(RequestModel):
 class GetDefaultStorageLocationAnswer(Answer):
     """Answer of GetDefaultStorageLocation."""
 
-    status: Literal["Normal", "notExist"]
-    bucket: str | None = None
-    path: str | None = None
-    storage_type: StorageType | None = None
+    status: Literal["Normal", "notExist"] = Field(
+        description="notExist: none was set, or its bucket is gone."
+    )
+    bucket: str | None = Field(default=None, description="The name of the bucket.")
+    path: str | None = Field(default=None, description="The beginning of the keys.")
+    storage_type: StorageType | None = Field(default=None, description="Always user_oss_bucket.")
 
 
 class SetDefaultStorageLocationRequest(RequestModel):

@@ -22,7 +22,7 @@ from stillframe.media.config import CHOICES, RANGES, SnapshotConfig, SpriteSnaps
 
 _REF = "#/components/schemas/{model}"
 _CONFIG = "SnapshotConfig"
-#: parameters that hold any keys of a snapshot config
+#: parameters that hold any keys of a snapshot config, as TemplateConfig does where templates are made
 _CONFIG_KEYS = ("OverwriteParams", "Extensions")
 
 _ABOUT = f"""Video snapshots over the wire protocol of Alibaba Cloud Intelligent Media Services (product ICE).
@@ -33,8 +33,8 @@ RPC V1), and with the version {VERSION}. Parameters go into the query or into a 
 text there."""
 
 
-def document(actions: Mapping[str, Action]) -> dict[str, Any]:
-    """The whole document, as JSON's objects."""
+def document(actions: Mapping[str, Action], url: str = "http://127.0.0.1:8080") -> dict[str, Any]:
+    """The whole document, as JSON's objects. `url` is where the service is."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -43,7 +43,7 @@ def document(actions: Mapping[str, Action]) -> dict[str, Any]:
             "description": _ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "http://127.0.0.1:8080"}],
+        "servers": [{"url": url}],
         "security": [{"ACS3": []}, {"V1": []}],
         "paths": {f"/{name}": _path(action) for name, action in actions.items()},
         "components": {"schemas": _schemas(actions.values()), "securitySchemes": _SECURITY},
@@ -113,7 +113,8 @@ def _tidy(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     options = [option for option in schema.get("anyOf", ()) if option != {"type": "null"}]
     if options:
         kept = options[0] | kept
-    if name in _CONFIG_KEYS:
+    is_template = name == "TemplateConfig" and kept.get("type") == "object"
+    if name in _CONFIG_KEYS or is_template:
         described = {key: value for key, value in kept.items() if key == "description"}
         return {"$ref": _REF.format(model=_CONFIG)} | described
     return kept
@@ -153,11 +154,12 @@ def _error() -> dict[str, Any]:
         "type": "object",
         "required": ["RequestId", "HostId", "Code", "Message", "Recommend"],
         "properties": {
-            "RequestId": {"type": "string"},
-            "HostId": {"type": "string"},
-            "Code": {"type": "string", "enum": sorted(ERRORS)},
-            "Message": {"type": "string"},
-            "Recommend": {"type": "string"},
+            "RequestId": _text("The id of this request, as it stands in the server's log."),
+            "HostId": _text("The host that the request was sent to."),
+            "Code": _text("What is wrong, for programs; docs/errors.md has them all.")
+            | {"enum": sorted(ERRORS)},
+            "Message": _text("What is wrong, for people: the parameter, its value, and what is allowed."),
+            "Recommend": _text("What to do."),
             "AccessDeniedDetail": _detail(),
         },
     }
@@ -174,7 +176,16 @@ def _detail() -> dict[str, Any]:
         "NoPermissionType": {"type": "string", "enum": [*get_args(NoPermissionType)]},
         "PolicyType": {"type": "string", "enum": [*get_args(PolicyType)]},
     }
-    return {"type": "object", "required": [*properties], "properties": properties}
+    return {
+        "type": "object",
+        "description": "Of NoPermission: who was denied what, and by which kind of policy.",
+        "required": [*properties],
+        "properties": properties,
+    }
+
+
+def _text(description: str) -> dict[str, Any]:
+    return {"type": "string", "description": description}
 
 
 def _ref(model: type[BaseModel]) -> dict[str, str]:

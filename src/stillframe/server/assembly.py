@@ -43,6 +43,7 @@ from stillframe.sandbox.layers import available_layers, require
 from stillframe.sandbox.parent import Sandbox
 from stillframe.sandbox.session import Limits
 from stillframe.sandbox.unlocked import Unlocked
+from stillframe.server.api_document import document_route
 from stillframe.server.cleaning import Cleaner
 from stillframe.server.files import file_routes
 from stillframe.server.proxies import BehindProxies
@@ -208,7 +209,7 @@ class Assembly:
         self.database.close()
 
     def app(self) -> ASGIApp:
-        """The application: files, health, metrics, and the API at `/`."""
+        """The application: files, health, metrics, the API at `/`, and what it is at `/openapi.json`."""
         throttle = Throttle(self.settings.requests_per_second)
         endpoint = Endpoint(
             Services(
@@ -234,6 +235,7 @@ class Assembly:
                 Route("/healthz", _alive),
                 Route("/readyz", self._ready_answer),
                 Route("/metrics", self._metrics_answer),
+                document_route(lambda: self.public_url),
                 *file_routes(self._find_bucket, self.keyring.hmac_keys(_FILES)),
                 Mount("/", endpoint),
             ]
