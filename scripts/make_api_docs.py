@@ -1,8 +1,9 @@
-"""Write docs/openapi.json and docs/errors.md from the code: python scripts/make_api_docs.py"""
+"""Write docs/openapi.json, docs/errors.md and docs/actions/ from the code: python scripts/make_api_docs.py"""
 
 from __future__ import annotations
 
 import json
+import runpy
 from pathlib import Path
 
 from stillframe.ims.error_table import ACS3_MISMATCH, ERRORS
@@ -10,6 +11,7 @@ from stillframe.ims.openapi import document
 from stillframe.ims.registry import ACTIONS
 
 DOCS = Path(__file__).parent.parent / "docs"
+ACTION_PAGES = runpy.run_path(str(Path(__file__).with_name("action_pages.py")))
 
 HEAD = """# Errors of the API
 
@@ -43,8 +45,17 @@ def errors() -> str:
     return HEAD + "".join(rows) + TAIL
 
 
-PAGES = {DOCS / "openapi.json": openapi, DOCS / "errors.md": errors}
+def pages() -> dict[Path, str]:
+    """The text of every page that is made from the code."""
+    actions = {DOCS / "actions" / name: text for name, text in ACTION_PAGES["pages"]().items()}
+    return {DOCS / "openapi.json": openapi(), DOCS / "errors.md": errors(), **actions}
+
 
 if __name__ == "__main__":
-    for path, text in PAGES.items():
-        path.write_text(text(), encoding="utf-8")
+    made = pages()
+    for old in (DOCS / "actions").glob("*.md"):
+        if old not in made:
+            old.unlink()
+    for path, text in made.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")

@@ -11,6 +11,7 @@ import os
 import runpy
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -83,7 +84,12 @@ class SdkProcess:
         answer: dict[str, Any] | None = self._asked({"documented": action})
         return answer
 
-    def _asked(self, line: dict[str, Any]) -> Any:
+    def printed(self, program: str, environment: Mapping[str, str]) -> str:
+        """What a program prints that calls the SDK. Raises SdkError for what it raises."""
+        told: str = self._asked({"program": program, "environment": {**environment}})
+        return told
+
+    def _asked(self, line: Mapping[str, Any]) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(line) + "\n")

@@ -1,8 +1,20 @@
-"""Every action through the official SDKs: each documented field of its answer is there, with a value of its type."""
+"""Every action, through the official SDKs and by the examples of its page.
+
+Each documented field of an answer is there, with a value of its type.
+"""
 
 from __future__ import annotations
 
+import ast
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sysconfig
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +24,12 @@ from sqlalchemy import URL
 from ims_answers import ANSWERS, EMPTY_FIELDS
 from populated import CALLS, World, parameters_of, populate
 from service_client import service
+from stillframe.cli.main import app_for
+from stillframe.ims.action import EXAMPLE_ID
 from stillframe.ims.registry import ACTIONS
 from stillframe.testing import Clip
 
+PAGES = Path(__file__).parents[2] / "docs" / "actions"
 SDKS = ("ice6", "ice1", "core")
 
 
@@ -24,15 +39,21 @@ def world(module_database_url: URL, tmp_path_factory: pytest.TempPathFactory, fi
         yield populate(running, film.path)
 
 
-@pytest.fixture(scope="module", params=SDKS)
-def sdk(request: pytest.FixtureRequest, world: World) -> Iterator[SdkProcess]:
+@pytest.fixture(scope="module")
+def environment(world: World) -> dict[str, str]:
+    """Where the service is and a key for it, as the examples take them."""
     key = world.service.assembly.keys.create(world.service.account_id)
-    with SdkProcess(
-        request.param,
-        endpoint=f"127.0.0.1:{world.service.port}",
-        access_key_id=key.access_key_id,
-        access_key_secret=key.secret,
-    ) as process:
+    return {
+        "STILLFRAME_ENDPOINT": f"127.0.0.1:{world.service.port}",
+        "STILLFRAME_ACCESS_KEY_ID": key.access_key_id,
+        "STILLFRAME_ACCESS_KEY_SECRET": key.secret,
+    }
+
+
+@pytest.fixture(scope="module", params=SDKS)
+def sdk(request: pytest.FixtureRequest, environment: dict[str, str]) -> Iterator[SdkProcess]:
+    settings = {name.removeprefix("STILLFRAME_").lower(): value for name, value in environment.items()}
+    with SdkProcess(request.param, **settings) as process:
         yield process
 
 
@@ -90,3 +111,72 @@ def take_out(documented: Any, path: list[str]) -> None:
         del inner[path[0]]
     else:
         take_out(inner[path[0]], path[1:])
+
+
+@pytest.mark.parametrize("sdk", ["ice6"], indirect=True)
+def test_the_programs_of_the_pages_run(sdk: SdkProcess, world: World, environment: dict[str, str]) -> None:
+    for action in ACTIONS:
+        (program,) = on_page(action, "python", world)
+        answer = ast.literal_eval(sdk.printed(program, environment))
+        # what was sent without a parameter that the SDK does not know would be answered all the same
+        assert answer.keys() >= {"RequestId"}, action
+
+
+def test_the_commands_of_the_pages_run(
+    world: World,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    for name, value in {**environment, "STILLFRAME_DATA_DIR": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    for action in ACTIONS:
+        line, _ = on_page(action, "sh", world)
+        _, *arguments = shlex.split(line)
+        capsys.readouterr()
+        app_for(arguments)(arguments, standalone_mode=False)
+        # the service logs to the same place, in lines
+        out = capsys.readouterr().out
+        assert "RequestId" in json.JSONDecoder().raw_decode(out, out.index("{\n"))[0], action
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
+def test_curl_sends_what_the_command_has_signed(
+    world: World, environment: dict[str, str], tmp_path: Path
+) -> None:
+    _, line = on_page("SubmitSnapshotJob", "sh", world)
+    script = f'PATH="$PROGRAMS:$PATH"; {line}'
+    programs = {
+        "PROGRAMS": sysconfig.get_path("scripts"),
+        "STILLFRAME_DATA_DIR": str(tmp_path),
+        "NO_PROXY": "*",
+    }
+    sent = subprocess.run(
+        ["bash", "-c", script],
+        env={**os.environ, **environment, **programs},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert json.loads(sent.stdout).keys() == {"RequestId", "JobId"}
+
+
+def on_page(action: str, language: str, world: World) -> list[str]:
+    """The examples of an action's page in a language, with real ids."""
+    text = (PAGES / f"{action}.md").read_text(encoding="utf-8")
+    parameters = parameters_of(action, world)
+    for real, example in pairs(parameters, ACTIONS[action].example):
+        if example == EXAMPLE_ID:
+            text = text.replace(EXAMPLE_ID, real)
+    return re.findall(f"```{language}\n(.*?)\n```", text, re.DOTALL)
+
+
+def pairs(real: Any, example: Any) -> Iterator[tuple[Any, Any]]:
+    """What stands at the same places of both."""
+    if isinstance(example, dict):
+        for name, inner in example.items():
+            yield from pairs(real[name], inner)
+    else:
+        yield real, example

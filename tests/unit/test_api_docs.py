@@ -1,28 +1,67 @@
-"""docs/openapi.json and docs/errors.md say what the code does, and the document holds together."""
+"""docs/openapi.json, errors.md and actions/ say what the code does, and the document holds together."""
 
 from __future__ import annotations
 
 import json
+import re
 import runpy
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from ims_answers import ANSWERS, OURS_IN_ANSWERS
+from stillframe.cli.main import app_for
 from stillframe.ims.error_table import ACTION_ERRORS
 from stillframe.ims.openapi import document
 from stillframe.ims.registry import ACTIONS
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = runpy.run_path(str(ROOT / "scripts" / "make_api_docs.py"))
+PAGES: dict[Path, str] = SCRIPT["pages"]()
 DOCUMENT = document(ACTIONS)
+#: objects whose keys docs/parameters.md tells of
+CONFIGS = ("SnapshotConfig", "SpriteSnapshotConfig")
 
 
-@pytest.mark.parametrize("page", [*SCRIPT["PAGES"]], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES], ids=lambda page: page.name)
 def test_the_pages_are_made_from_the_code(page: Path) -> None:
-    assert page.read_text(encoding="utf-8") == SCRIPT["PAGES"][page](), "run: python scripts/make_api_docs.py"
+    assert page.read_text(encoding="utf-8") == PAGES[page], "run: python scripts/make_api_docs.py"
+
+
+def test_every_action_has_its_page_and_no_other_is_there() -> None:
+    pages = {page.stem for page in (ROOT / "docs" / "actions").iterdir()}
+    assert pages == {*ACTIONS, "README"}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_the_command_of_the_page_is_one_and_calls_the_action(action: str) -> None:
+    line, curl_line = re.findall(
+        "```sh\n(.*?)\n```", PAGES[ROOT / "docs" / "actions" / f"{action}.md"], re.DOTALL
+    )
+    program, command, *arguments = shlex.split(line)
+    parsed = get_command(app_for([])).commands[command].make_context(command, arguments).params  # type: ignore[attr-defined]
+    assert (program, parsed["action"], parsed["curl"]) == ("stillframe", action, False)
+    given = dict(text.split("=", 1) for text in parsed["parameters"] or ())
+    assert ACTIONS[action].parse(given) == ACTIONS[action].parse(as_texts(ACTIONS[action].example))
+    assert curl_line == f'eval "$({line} --curl)"'
+
+
+def test_every_field_has_its_meaning() -> None:
+    fields = {
+        f"{name}.{field}": schema
+        for name, model in DOCUMENT["components"]["schemas"].items()
+        if name not in CONFIGS
+        for field, schema in model["properties"].items()
+    } | {
+        f"{path}.{parameter['name']}": parameter
+        for path, operations in DOCUMENT["paths"].items()
+        for parameter in operations["post"]["parameters"]
+    }
+    assert [name for name, schema in fields.items() if not schema.get("description")] == []
 
 
 def values_of(node: Any, key: str) -> Iterator[Any]:
@@ -54,13 +93,13 @@ def test_its_errors_are_those_of_actions_and_say_when(action: str) -> None:
 @pytest.mark.parametrize("action", [*ACTIONS])
 def test_its_example_is_right_and_knows_nothing_that_ims_does_not(action: str) -> None:
     example = ACTIONS[action].example
-    ACTIONS[action].parse({name: as_text(value) for name, value in example.items()})
+    ACTIONS[action].parse(as_texts(example))
     assert not example.keys() & OURS.get(action, set())
     assert ACTIONS[action].is_in_ims is (action in SDK_PARAMETERS)
 
 
-def as_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+def as_texts(example: Mapping[str, Any]) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in example.items()}
 
 
 #: what the official SDK puts on the wire for these actions, and what it reads of the answers

@@ -26,7 +26,7 @@ def api(
     action: Annotated[
         str,
         typer.Argument(
-            metavar="ACTION", help="Its name; docs/openapi.json has them all.", show_default=False
+            metavar="ACTION", help="Its name; docs/actions has a page for each.", show_default=False
         ),
     ],
     parameters: Annotated[

@@ -49,7 +49,7 @@ COMMON_ERRORS: dict[str, ErrorKind] = {
     "InvalidAction.NotFound": ErrorKind(
         404,
         "Specified api is not found, please check your url and method.",
-        "Send POST or GET to / with the name of an action of docs/openapi.json.",
+        "Send POST or GET to / with the name of an action; docs/actions lists them.",
     ),
     "InvalidSecurityToken.Expired": ErrorKind(400, "Specified SecurityToken is expired.", "Get a new token."),
     "InvalidSecurityToken.Malformed": ErrorKind(
@@ -165,7 +165,7 @@ ACTION_ERRORS: dict[str, ErrorKind] = {
     "MissingParameter": ErrorKind(
         400,
         'The input parameter "{path}" that is mandatory for processing this request is not supplied.',
-        "Give the parameter; docs/openapi.json lists those of each action.",
+        "Give the parameter; docs/actions has a page for each action.",
     ),
     "OperationDenied": ErrorKind(
         403, "The operation is denied.", "The message says what stands in its way; mend that first."

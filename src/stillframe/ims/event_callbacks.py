@@ -61,7 +61,7 @@ ACTIONS = (
         },
         example={
             "CallbackType": "HTTP",
-            "CallbackURL": "https://example.com/events",
+            "CallbackURL": "https://receiver.example/events",
             "EventTypeList": "SnapshotComplete",
             "AuthSwitch": "on",
             "AuthKey": "Example0Key",

@@ -3,10 +3,14 @@
 {"settings": {"endpoint": "127.0.0.1:8080", "access_key_id": "...", "access_key_secret": "..."},
  "action": "GetSnapshotJob", "parameters": {"JobId": "..."}, "queries": {}}
 {"documented": "GetSnapshotJob"} asks for what the SDK knows of an action's answer; null: it does not know the action
+{"program": "...", "environment": {...}} runs a program, and gets what it prints
 """
 
+import contextlib
 import functools
+import io
 import json
+import os
 import re
 import sys
 from typing import Any, get_args, get_origin, get_type_hints
@@ -51,6 +55,13 @@ def filled(kind: Any) -> Any:
     return {str: "string", int: "integer", bool: "boolean", float: "number"}.get(kind, "object")
 
 
+def printed(program: str, environment: dict[str, str]) -> str:
+    os.environ.update(environment)
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        exec(program, {"__name__": "__main__"})
+    return out.getvalue()
+
+
 @functools.cache
 def client_of(settings: str) -> Client:
     return Client(open_api.Config(protocol="http", region_id="cn-shanghai", **json.loads(settings)))
@@ -63,8 +74,11 @@ def main() -> None:
             model = getattr(models, f"{order['documented']}ResponseBody", None)
             print(json.dumps({"answer": model and filled(model).to_map()}), flush=True)
             continue
-        client = client_of(json.dumps(order["settings"]))
         try:
+            if "program" in order:
+                print(json.dumps({"answer": printed(order["program"], order["environment"])}), flush=True)
+                continue
+            client = client_of(json.dumps(order["settings"]))
             answer = call(client, order["action"], order["parameters"], order["queries"])
             print(json.dumps({"answer": answer}), flush=True)
         except Exception as error:
