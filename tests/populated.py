@@ -1,7 +1,7 @@
 """A service with something of each kind in it, and for every action parameters that it answers well.
 
     with service(url, folder) as running:
-        world = populate(running, film)
+        world = populate(running.client, running.folder, film)
         running.client.call("GetSnapshotJob", **parameters_of("GetSnapshotJob", world))
 
 A new action needs its line in `CALLS`: what of its example must be a real thing.
@@ -10,12 +10,13 @@ A new action needs its line in `CALLS`: what of its example must be a real thing
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service_client import Service
+from service_client import Client
+from stillframe.ims.action import EXAMPLE_ID
 from stillframe.ims.registry import ACTIONS
 
 _PATHS = {"input": "oss://local/movie.mp4", "still": "oss://local/stills/{Count}.jpg"}
@@ -25,7 +26,7 @@ _PATHS = {"input": "oss://local/movie.mp4", "still": "oss://local/stills/{Count}
 class World:
     """Things of the first account; what an action uses up is made anew for each call of it."""
 
-    service: Service
+    client: Client
     #: a job that has made a track, and all of whose fields have a value that a success can have
     track_id: str
     #: a job that has ended badly, likewise
@@ -37,17 +38,17 @@ class World:
     def new_template(self) -> str:
         """A template that nothing else is about."""
         example = ACTIONS["CreateCustomTemplate"].example
-        made = self.service.client.call("CreateCustomTemplate", **example)
+        made = self.client.call("CreateCustomTemplate", **example)
         return str(made["CustomTemplate"]["TemplateId"])
 
     def new_pipeline(self) -> str:
         """An empty pipeline."""
-        made = self.service.client.call("CreatePipeline", Name="for a moment", Speed="Standard")
+        made = self.client.call("CreatePipeline", Name="for a moment", Speed="Standard")
         return str(made["Pipeline"]["PipelineId"])
 
     def waiting_job(self) -> str:
         """A job that waits in a paused pipeline, with all that a submit can say."""
-        return self.service.client.submit(
+        return self.client.submit(
             _PATHS["input"],
             _PATHS["still"],
             more={
@@ -61,7 +62,7 @@ class World:
     def ended_job(self) -> str:
         """A job that was cancelled before it began."""
         job_id = self.waiting_job()
-        self.service.client.call("CancelSnapshotJob", JobId=job_id)
+        self.client.call("CancelSnapshotJob", JobId=job_id)
         return job_id
 
 
@@ -102,10 +103,17 @@ def parameters_of(action: str, world: World) -> dict[str, Any]:
     return {**ACTIONS[action].example, **CALLS[action](world)}
 
 
-def populate(service: Service, film: Path) -> World:
-    """Fill a service that is new; `film` becomes oss://local/movie.mp4."""
-    shutil.copy(film, service.folder / "movie.mp4")
-    client = service.client
+def with_real_ids(text: str, action: str, parameters: Mapping[str, Any]) -> str:
+    """A text about an action's example, with the ids of real parameters in the place of the example's."""
+    for real, example in _pairs(parameters, ACTIONS[action].example):
+        if example == EXAMPLE_ID:
+            text = text.replace(EXAMPLE_ID, real)
+    return text
+
+
+def populate(client: Client, folder: Path, film: Path) -> World:
+    """Fill a new account; `folder` is that of its bucket `local`, where `film` becomes movie.mp4."""
+    shutil.copy(film, folder / "movie.mp4")
     template_id = client.call("CreateCustomTemplate", **ACTIONS["CreateCustomTemplate"].example)[
         "CustomTemplate"
     ]["TemplateId"]
@@ -124,7 +132,16 @@ def populate(service: Service, film: Path) -> World:
         Interval=1,
         Width=96,
     )
-    world = World(service, track_id, "", template_id, pipeline_id, paused_id)
+    world = World(client, track_id, "", template_id, pipeline_id, paused_id)
     failed = [world.ended_job() for _ in range(2)]
     client.succeeded(track_id)
-    return World(service, track_id, failed[0], template_id, pipeline_id, paused_id)
+    return World(client, track_id, failed[0], template_id, pipeline_id, paused_id)
+
+
+def _pairs(real: Any, example: Any) -> Iterator[tuple[Any, Any]]:
+    """What stands at the same places of both."""
+    if isinstance(example, Mapping):
+        for name, inner in example.items():
+            yield from _pairs(real[name], inner)
+    else:
+        yield real, example

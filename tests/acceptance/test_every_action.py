@@ -22,10 +22,9 @@ from sdk_process import SdkProcess
 from sqlalchemy import URL
 
 from ims_answers import ANSWERS, EMPTY_FIELDS
-from populated import CALLS, World, parameters_of, populate
-from service_client import service
+from populated import CALLS, World, parameters_of, populate, with_real_ids
+from service_client import Service, service
 from stillframe.cli.main import app_for
-from stillframe.ims.action import EXAMPLE_ID
 from stillframe.ims.registry import ACTIONS
 from stillframe.testing import Clip
 
@@ -34,17 +33,22 @@ SDKS = ("ice6", "ice1", "core")
 
 
 @pytest.fixture(scope="module")
-def world(module_database_url: URL, tmp_path_factory: pytest.TempPathFactory, film: Clip) -> Iterator[World]:
-    with service(module_database_url, tmp_path_factory.mktemp("data"), slots=1) as running:
-        yield populate(running, film.path)
+def running(module_database_url: URL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with service(module_database_url, tmp_path_factory.mktemp("data"), slots=1) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
-def environment(world: World) -> dict[str, str]:
+def world(running: Service, film: Clip) -> World:
+    return populate(running.client, running.folder, film.path)
+
+
+@pytest.fixture(scope="module")
+def environment(running: Service) -> dict[str, str]:
     """Where the service is and a key for it, as the examples take them."""
-    key = world.service.assembly.keys.create(world.service.account_id)
+    key = running.assembly.keys.create(running.account_id)
     return {
-        "STILLFRAME_ENDPOINT": f"127.0.0.1:{world.service.port}",
+        "STILLFRAME_ENDPOINT": f"127.0.0.1:{running.port}",
         "STILLFRAME_ACCESS_KEY_ID": key.access_key_id,
         "STILLFRAME_ACCESS_KEY_SECRET": key.secret,
     }
@@ -166,17 +170,5 @@ def test_curl_sends_what_the_command_has_signed(
 def on_page(action: str, language: str, world: World) -> list[str]:
     """The examples of an action's page in a language, with real ids."""
     text = (PAGES / f"{action}.md").read_text(encoding="utf-8")
-    parameters = parameters_of(action, world)
-    for real, example in pairs(parameters, ACTIONS[action].example):
-        if example == EXAMPLE_ID:
-            text = text.replace(EXAMPLE_ID, real)
+    text = with_real_ids(text, action, parameters_of(action, world))
     return re.findall(f"```{language}\n(.*?)\n```", text, re.DOTALL)
-
-
-def pairs(real: Any, example: Any) -> Iterator[tuple[Any, Any]]:
-    """What stands at the same places of both."""
-    if isinstance(example, dict):
-        for name, inner in example.items():
-            yield from pairs(real[name], inner)
-    else:
-        yield real, example
