@@ -4,7 +4,7 @@ BIN := .venv/bin
 TESTS ?= -n auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all drill sdks players check format bench bench-service picture clean
+.PHONY: help demo test test-all fuzz-api drill sdks players check format bench bench-service picture clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -17,6 +17,9 @@ test: .venv/dev sdks ## Run the tests (the full tables have a fixed sample here)
 
 test-all: .venv/dev sdks ## Run the tests with the full tables of media and faults
 	$(BIN)/python -m pytest $(TESTS) -m "not players"
+
+fuzz-api: .venv/dev ## Call the API 2,000 times as Schemathesis makes it up, each time otherwise (about a minute)
+	$(BIN)/python -m pytest -m full tests/acceptance/test_fuzz_api.py
 
 drill: .venv/dev ## Kill the server and its database again and again under 200 jobs; none may be lost (some minutes)
 	$(BIN)/python tests/drill/under_kills.py

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from sdk_process import SdkProcess
 from sqlalchemy import URL
+from typer.main import get_command
 
 from ims_answers import ANSWERS, EMPTY_FIELDS
 from populated import CALLS, World, parameters_of, populate, with_real_ids
@@ -135,11 +136,12 @@ def test_the_commands_of_the_pages_run(
 ) -> None:
     for name, value in {**environment, "STILLFRAME_DATA_DIR": str(tmp_path)}.items():
         monkeypatch.setenv(name, value)
+    command = get_command(app_for([]))
     for action in ACTIONS:
         line, _ = on_page(action, "sh", world)
         _, *arguments = shlex.split(line)
         capsys.readouterr()
-        app_for(arguments)(arguments, standalone_mode=False)
+        command(arguments, standalone_mode=False)
         # the service logs to the same place, in lines
         out = capsys.readouterr().out
         assert "RequestId" in json.JSONDecoder().raw_decode(out, out.index("{\n"))[0], action
