@@ -92,6 +92,19 @@ def test_one_beyond_an_end_is_refused(path: str, field: str, value: int, allowed
 
 
 @pytest.mark.parametrize(
+    ("path", "field", "low"), [row[:3] for row in NUMBERS if row[3] is None], ids=lambda value: str(value)
+)
+def test_what_not_every_reader_of_json_can_read_is_refused_with_the_largest_that_they_can(
+    path: str, field: str, low: int
+) -> None:
+    assert getattr(make(path, field, 2**53 - 1), field) == 2**53 - 1
+    with pytest.raises(ConfigError) as caught:
+        make(path, field, 2**53)
+
+    assert caught.value.allowed == f"a whole number from {low} to 9007199254740991"
+
+
+@pytest.mark.parametrize(
     ("path", "field", "value"),
     [
         pytest.param(path, field, value, id=f"{path}={value!r}")

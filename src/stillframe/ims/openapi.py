@@ -18,7 +18,7 @@ from stillframe.accounts.policies import NoPermissionType, PolicyType
 from stillframe.ims.action import Action
 from stillframe.ims.error_table import ERRORS
 from stillframe.ims.wire import FORM, VERSION
-from stillframe.media.config import CHOICES, RANGES, SnapshotConfig, SpriteSnapshotConfig, wire_name
+from stillframe.media.config import CHOICES, LARGEST, RANGES, SnapshotConfig, SpriteSnapshotConfig, wire_name
 
 _REF = "#/components/schemas/{model}"
 _CONFIG = "SnapshotConfig"
@@ -146,7 +146,7 @@ def _config_value(path: str) -> dict[str, Any]:
     if path not in RANGES:
         return {"type": "boolean" if path == "IsSptFrag" else "string"}
     low, high = RANGES[path]
-    return {"type": "integer", "minimum": low} | ({"maximum": high} if high is not None else {})
+    return {"type": "integer", "minimum": low, "maximum": LARGEST if high is None else high}
 
 
 def _error() -> dict[str, Any]:

@@ -18,7 +18,9 @@ KeyframeMiss = Literal["exact", "nearest", "skip"]
 Fit = Literal["stretch", "contain", "cover"]
 BlackScope = Literal["first", "every"]
 
-#: allowed range of every number, both ends included; `None` means that there is no upper end
+#: the largest number that every reader of JSON reads alike (RFC 8259, section 6)
+LARGEST = (1 << 53) - 1
+#: allowed range of every number, both ends included; `None` means that there is no upper end below `LARGEST`
 RANGES: dict[str, tuple[int, int | None]] = {
     "Count": (1, 20_000),
     "Interval": (0, None),
@@ -173,7 +175,9 @@ def _check_range(path: str, value: object) -> None:
     allowed = f"a whole number from {low} to {high}" if high is not None else f"a whole number, {low} or more"
     if not isinstance(value, int) or isinstance(value, bool):
         raise ConfigError(path, value, allowed)
-    if value < low or (high is not None and value > high) or value >= 1 << 53:
+    if high is None and value > LARGEST:
+        raise ConfigError(path, value, f"a whole number from {low} to {LARGEST}")
+    if value < low or (high is not None and value > high):
         raise ConfigError(path, value, allowed)
 
 
