@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, GetCoreSchemaHandler, PlainSeri
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema, from_json
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+_TIME_PATTERN = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
 
 #: decimal digits of the longest number that is read; anything longer is out of every range
 _MOST_DIGITS = 18
@@ -125,9 +126,7 @@ def _parse_flag(value: object) -> bool:
 def _parse_time(value: object) -> datetime:
     if isinstance(value, datetime):
         return value
-    if isinstance(value, str) and re.fullmatch(
-        r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", value
-    ):
+    if isinstance(value, str) and re.fullmatch(_TIME_PATTERN, value):
         try:
             return datetime.fromisoformat(value[:-1]).replace(tzinfo=UTC)
         except ValueError:
@@ -146,5 +145,6 @@ UtcTime = Annotated[
     datetime,
     BeforeValidator(_parse_time),
     PlainSerializer(_time_text, return_type=str),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
+    # RFC 3339 has more forms than IMS
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": _TIME_PATTERN}),
 ]
