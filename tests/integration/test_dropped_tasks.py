@@ -15,9 +15,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from stillframe.database import migrations
 from stillframe.database.embedded import EmbeddedPostgres
 from stillframe.database.engine import Database, make_engine, psycopg_dsn
+from stillframe.database.migrations import history
 from stillframe.jobs.queue import Handlers, Queue, Worker
 from stillframe.jobs.repair import repair
 
@@ -29,7 +29,7 @@ JOB = "0" * 32
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     with EmbeddedPostgres(tmp_path_factory.mktemp("data")) as started:
         engine = make_engine(started.url)
-        migrations.upgrade(engine)
+        history.upgrade(engine)
         engine.dispose()
         yield started
 
@@ -78,6 +78,8 @@ def kill_its_process(work: Work, backend: int) -> None:
 
 
 def kill_postgres(work: Work, backend: int) -> None:
+    # or else, while PostgreSQL's processes die one after the other, the one with the lock may let this one go on
+    os.kill(backend, signal.SIGKILL)
     os.kill(work.postgres.pid, signal.SIGKILL)
 
 
