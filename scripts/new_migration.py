@@ -7,11 +7,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from stillframe.database import migrations
 from stillframe.database.embedded import EmbeddedPostgres
 from stillframe.database.engine import make_engine
+from stillframe.database.migrations import history
 
-PACKAGE = Path(migrations.__file__).parents[2]
+PACKAGE = Path(history.__file__).parents[2]
 
 
 def main() -> None:
@@ -22,8 +22,8 @@ def main() -> None:
         importlib.import_module(f"stillframe.{models.parent.name}.models")
     with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder)) as postgres:
         engine = make_engine(postgres.url)
-        migrations.upgrade(engine)
-        print(migrations.write_revision(engine, sys.argv[1]))
+        history.upgrade(engine)
+        print(history.write_revision(engine, sys.argv[1]))
         engine.dispose()
 
 

@@ -38,13 +38,13 @@ def database_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
 @pytest.fixture(scope="session")
 def database_template(database_server: URL) -> Iterator[str]:
     """The name of a database that is up to date and that nobody is connected to."""
-    from stillframe.database import migrations
     from stillframe.database.engine import make_engine
+    from stillframe.database.migrations import history
 
     name = f"stillframe_template_{secrets.token_hex(4)}"
     with _created(database_server, name) as url:
         engine = make_engine(url)
-        migrations.upgrade(engine)
+        history.upgrade(engine)
         engine.dispose()
         yield name
 

@@ -12,11 +12,12 @@ app = group("Bring the database up to date, or check that it is.")
 def upgrade(data_dir: DataDir = None, config: ConfigFile = None) -> None:
     """Bring the database to the revision that this Stillframe needs. `serve` does the same when it starts."""
     from stillframe.database import migrations
+    from stillframe.database.migrations import history
     from stillframe.server.operator import opened
 
     with opened(load(config, data_dir=data_dir)) as database:
         before = migrations.current(database.engine)
-        migrations.upgrade(database.engine)
+        history.upgrade(database.engine)
         after = migrations.current(database.engine)
     if before == after:
         say(f"the database was at revision {after} already")

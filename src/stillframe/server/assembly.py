@@ -23,8 +23,8 @@ from stillframe.accounts.throttle import Throttle
 from stillframe.catalog.buckets import Buckets
 from stillframe.catalog.pipelines import Pipelines
 from stillframe.catalog.templates import Templates
-from stillframe.database import migrations
 from stillframe.database.engine import Database, is_transient, make_engine
+from stillframe.database.migrations import history
 from stillframe.errors import StillframeError, Unavailable
 from stillframe.events.callbacks import Callbacks
 from stillframe.events.delivery import Deliverer
@@ -83,7 +83,7 @@ class Assembly:
         self.settings = settings
         self.metrics = metrics or Metrics()
         self.database = Database(make_engine(url, slots=settings.slots))
-        migrations.upgrade(self.database.engine)
+        history.upgrade(self.database.engine)
         # with a database of the operator's own nobody else has made it
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.keyring = Keyring.of(settings.data_dir)

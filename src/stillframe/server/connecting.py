@@ -9,7 +9,6 @@ from stillframe.database.data_folder import in_use
 from stillframe.errors import SettingsError
 from stillframe.ims.client import Client
 from stillframe.server.address import address_of
-from stillframe.server.operator import operate
 from stillframe.server.profiles import PROFILE_VARIABLE, find_profile
 from stillframe.settings import Settings
 
@@ -76,6 +75,9 @@ def _key_of_variables(environ: Mapping[str, str]) -> tuple[str, str, str | None]
 
 
 def _key_of_folder(settings: Settings) -> tuple[str, str, None]:
+    # the database is loaded only where it is needed: that takes a while
+    from stillframe.server.operator import operate
+
     with operate(settings) as operator:
         account_id = operator.account_id()
         for key in operator.keys.all():

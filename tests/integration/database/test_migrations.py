@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import URL, Engine, text
 
 import stillframe.accounts.models
@@ -12,7 +13,7 @@ import stillframe.catalog.models
 import stillframe.jobs.models  # noqa: F401 - all rooms' tables, for the comparison with the history
 from stillframe.database import migrations
 from stillframe.database.engine import make_engine
-from stillframe.database.migrations import procrastinate_schema
+from stillframe.database.migrations import history, procrastinate_schema
 from stillframe.errors import DatabaseError
 
 
@@ -26,12 +27,13 @@ def test_an_empty_database_is_brought_up_to_date(empty: Engine) -> None:
     with pytest.raises(DatabaseError, match=r"revision none, .* run: stillframe db upgrade"):
         migrations.check(empty)
 
-    migrations.upgrade(empty)
-    migrations.upgrade(empty)
+    history.upgrade(empty)
+    history.upgrade(empty)
 
     assert migrations.current(empty) == migrations.newest()
     migrations.check(empty)
     with empty.connect() as connection:
+        assert MigrationContext.configure(connection).get_current_revision() == migrations.newest()
         assert connection.scalar(text("SELECT count(*) FROM procrastinate_jobs")) == 0
     empty.dispose()
 
@@ -43,7 +45,7 @@ def test_servers_that_start_at_the_same_time_wait_for_each_other(empty: Engine) 
     def start() -> None:
         together.wait()
         try:
-            migrations.upgrade(empty)
+            history.upgrade(empty)
         except BaseException as error:
             failures.append(error)
 
@@ -64,7 +66,7 @@ def test_an_upgrade_that_fails_leaves_nothing_behind(empty: Engine) -> None:
         connection.execute(text("CREATE TABLE procrastinate_events (id int)"))
 
     with pytest.raises(Exception, match="procrastinate_events"):
-        migrations.upgrade(empty)
+        history.upgrade(empty)
 
     assert migrations.current(empty) is None
     with empty.connect() as connection:
@@ -77,7 +79,7 @@ def test_a_database_of_a_newer_release_is_refused(database_url: URL) -> None:
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
 
-    for use in (migrations.upgrade, migrations.check):
+    for use in (history.upgrade, migrations.check):
         with pytest.raises(DatabaseError, match="9999, which this Stillframe does not know: a newer one"):
             use(engine)
     engine.dispose()
@@ -89,17 +91,17 @@ def test_a_queue_package_with_another_schema_is_refused(
     monkeypatch.setattr(procrastinate_schema, "NEWEST_MIGRATION", "99.00.00_01_other.sql")
 
     with pytest.raises(DatabaseError, match=r"procrastinate 3\.\d+\.\d+ has the schema of .*pip install"):
-        migrations.upgrade(empty)
+        history.upgrade(empty)
     assert migrations.current(empty) is None
     empty.dispose()
 
 
 def test_the_models_and_the_history_agree_and_the_queue_is_left_out(database_url: URL) -> None:
     engine = make_engine(database_url)
-    assert migrations.differences(engine) == []
+    assert history.differences(engine) == []
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE forgotten (id int)"))
-    assert "forgotten" in str(migrations.differences(engine))
+    assert "forgotten" in str(history.differences(engine))
     engine.dispose()
 
 
@@ -109,7 +111,7 @@ def test_a_role_that_may_not_create_tables_is_told_so(database_url: URL, empty: 
     try:
         reader = make_engine(empty.url.set(username="stillframe_reader"))
         with pytest.raises(DatabaseError, match="permission denied for schema public"):
-            migrations.upgrade(reader)
+            history.upgrade(reader)
         reader.dispose()
     finally:
         with empty.begin() as connection:

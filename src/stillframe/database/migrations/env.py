@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 
 from stillframe.database.base import Base
-from stillframe.database.migrations import is_ours
+from stillframe.database.migrations.history import is_ours
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=Base.metadata, include_name=is_ours

@@ -6,9 +6,9 @@ step of ours; until then that version is refused, because its code would find ta
 
 from __future__ import annotations
 
-from importlib import metadata, resources
-
-from procrastinate.schema import SchemaManager
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
 
 from stillframe.errors import DatabaseError
 
@@ -20,6 +20,9 @@ PREFIX = "procrastinate_"
 
 def schema_sql() -> str:
     """The statements that make its tables. Raises DatabaseError when the installed version has others."""
+    # loaded for the one step that needs it: that takes a while
+    from procrastinate.schema import SchemaManager
+
     check_installed()
     return str(SchemaManager.get_schema())
 
@@ -36,5 +39,9 @@ def check_installed() -> None:
 
 def installed_migration() -> str:
     """The last migration of the installed package: its names begin with the version and sort by it."""
-    folder = resources.files("procrastinate.sql") / "migrations"
-    return max(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    # found without loading it
+    package = find_spec("procrastinate")
+    assert package is not None
+    assert package.origin is not None
+    folder = Path(package.origin).parent / "sql" / "migrations"
+    return max(entry.name for entry in folder.glob("*.sql"))
