@@ -21,14 +21,20 @@ def image_size(path: Path) -> tuple[int, int] | None:
         if not path.is_file():  # a pipe would make open() wait for ever
             return None
         with path.open("rb") as file:
-            start = file.read(24)
-            if start.startswith(_PNG):
-                return _png_size(start)
-            if start.startswith(_JPEG):
-                file.seek(len(_JPEG))
-                return _jpeg_size(file)
+            return image_size_in(file)
     except (OSError, ValueError):  # ValueError: a name that holds a NUL
         pass
+    return None
+
+
+def image_size_in(file: BinaryIO) -> tuple[int, int] | None:
+    """As `image_size`, of an open file."""
+    start = file.read(24)
+    if start.startswith(_PNG):
+        return _png_size(start)
+    if start.startswith(_JPEG):
+        file.seek(len(_JPEG))
+        return _jpeg_size(file)
     return None
 
 
