@@ -72,6 +72,58 @@ STORAGE = {
     "StorageType": "string",
 }
 SUCCESS = {"RequestId": "string", "Success": "boolean"}
+FILE_OF_BATCH = dict.fromkeys(
+    (
+        *("Bitrate", "Duration", "FileName", "FileSize", "FileStatus", "FileType", "FileUrl", "FormatName"),
+        *("Height", "Region", "Width"),
+    ),
+    "string",
+)
+FILE = FILE_OF_BATCH | {"CreateTime": "string", "ModifiedTime": "string"}
+_STREAM = (
+    *("CodecLongName", "CodecName", "CodecTag", "CodecTagString", "Duration", "Index", "Lang", "StartTime"),
+    "Timebase",
+)
+STREAMS = {
+    "AudioStreamInfoList": [
+        dict.fromkeys(
+            (
+                *(*_STREAM, "Bitrate", "ChannelLayout", "Channels", "CodecTimeBase", "NumFrames", "Profile"),
+                *("SampleFmt", "SampleRate"),
+            ),
+            "string",
+        )
+    ],
+    "SubtitleStreamInfoList": [dict.fromkeys(_STREAM, "string")],
+    "VideoStreamInfoList": [
+        dict.fromkeys(
+            (
+                *(
+                    *_STREAM,
+                    "AvgFPS",
+                    "Bitrate",
+                    "CodecTimeBase",
+                    "Dar",
+                    "Fps",
+                    "HasBFrames",
+                    "Height",
+                    "Level",
+                ),
+                *("Nb_frames", "NumFrames", "PixFmt", "Profile", "Rotate", "Sar", "Width"),
+            ),
+            "string",
+        )
+    ],
+}
+MEDIA_OF_BATCH = dict.fromkeys(
+    (
+        *("Biz", "BusinessType", "Category", "CoverURL", "CreateTime", "Description", "InputURL", "MediaId"),
+        *("MediaTags", "MediaType", "ModifiedTime", "Snapshots", "Source", "SpriteImages", "Status", "Title"),
+        "UserData",
+    ),
+    "string",
+)
+MEDIA = MEDIA_OF_BATCH | {"CateId": "integer", "ReferenceId": "string", "UploadSource": "string"}
 ANSWERS: dict[str, dict[str, Any]] = {
     "SubmitSnapshotJob": {"RequestId": "string", "JobId": "string"},
     "GetSnapshotJob": {"RequestId": "string", "SnapshotJob": DETAILS},
@@ -117,12 +169,48 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "CallbackURL": "string",
         "EventTypeList": "string",
     },
+    "RegisterMediaInfo": {"RequestId": "string", "MediaId": "string"},
+    "UpdateMediaInfo": {"RequestId": "string", "MediaId": "string"},
+    "GetMediaInfo": {
+        "RequestId": "string",
+        "MediaInfo": {
+            "MediaId": "string",
+            "MediaBasicInfo": MEDIA,
+            "FileInfoList": [STREAMS | {"FileBasicInfo": FILE}],
+        },
+    },
+    "DeleteMediaInfos": {"RequestId": "string", "ForbiddenList": ["string"], "IgnoredList": ["string"]},
+    "ListMediaBasicInfos": {
+        "RequestId": "string",
+        "MaxResults": "integer",
+        "NextToken": "string",
+        "TotalCount": "integer",
+        "MediaInfos": [
+            {"MediaId": "string", "MediaBasicInfo": MEDIA, "FileInfoList": [{"FileBasicInfo": FILE}]}
+        ],
+    },
+    "BatchGetMediaInfos": {
+        "RequestId": "string",
+        "IgnoredList": ["string"],
+        "MediaInfos": [
+            {
+                "MediaId": "string",
+                "MediaBasicInfo": MEDIA_OF_BATCH,
+                "FileInfoList": [STREAMS | {"FileBasicInfo": FILE_OF_BATCH}],
+            }
+        ],
+    },
     "CancelSnapshotJob": {"RequestId": "string", "Success": "boolean"},
     "RetrySnapshotJob": {"RequestId": "string", "Success": "boolean"},
     "DeleteSnapshotJob": {"RequestId": "string", "Success": "boolean"},
 }
+#: why the file of an asset is not, or not yet, understood
+_WHY = {"Code": "string", "Message": "string"}
 OURS_IN_ANSWERS: dict[str, dict[str, Any]] = {
     "GetEventCallback": {"WebhookSecret": "string"},
+    "GetMediaInfo": {"MediaInfo": {"MediaBasicInfo": _WHY}},
+    "ListMediaBasicInfos": {"MediaInfos": [{"MediaBasicInfo": _WHY}]},
+    "BatchGetMediaInfos": {"MediaInfos": [{"MediaBasicInfo": _WHY}]},
     "GetSnapshotJob": {"SnapshotJob": {"Progress": "integer", "Report": "object"}},
     "CreatePipeline": {"Pipeline": {"MaxConcurrency": "integer"}},
     "GetPipeline": {"Pipeline": {"MaxConcurrency": "integer"}},
@@ -131,9 +219,31 @@ OURS_IN_ANSWERS: dict[str, dict[str, Any]] = {
 
 _TRANSCODE = "it is about transcode templates, and there are snapshot templates only"
 #: documented fields that never have a value, each with the reason; a path leads through lists, and takes all below it
+_AI = "nothing is tagged or analysed here"
+_DELETED = "an asset that was deleted is not shown any more"
+_SOUND = "sound has no frames of pictures"
+_SUBTITLES = "a subtitle codec has no frames of a certain length"
 EMPTY_FIELDS: dict[str, dict[str, str]] = {
     "GetCustomTemplate": {"CustomTemplate.FrontendHint": _TRANSCODE},
     "ListCustomTemplates": {"CustomTemplateList.FrontendHint": _TRANSCODE},
+    "GetMediaInfo": {
+        "MediaInfo.AiRoughData": _AI,
+        "MediaInfo.MediaBasicInfo.CateName": "there are no categories here, only the ids and names that are given",
+        "MediaInfo.MediaBasicInfo.DeletedTime": _DELETED,
+        "MediaInfo.FileInfoList.AudioStreamInfoList.Fps": _SOUND,
+        "MediaInfo.FileInfoList.SubtitleStreamInfoList.CodecTimeBase": _SUBTITLES,
+    },
+    "ListMediaBasicInfos": {
+        "MediaInfos.MediaBasicInfo.DeletedTime": _DELETED,
+        "MediaInfos.MediaBasicInfo.TranscodeStatus": "nothing is transcoded here",
+    },
+    "BatchGetMediaInfos": {
+        "MediaInfos.MediaDynamicInfo": _AI,
+        "MediaInfos.MediaBasicInfo.DeletedTime": _DELETED,
+        "MediaInfos.MediaBasicInfo.TranscodeStatus": "nothing is transcoded here",
+        "MediaInfos.FileInfoList.AudioStreamInfoList.Fps": _SOUND,
+        "MediaInfos.FileInfoList.SubtitleStreamInfoList.CodecTimeBase": _SUBTITLES,
+    },
     "GetEventCallback": {
         "CallbackQueueName": "it is of CallbackType MNS, and there is no message queue here"
     },

@@ -21,17 +21,23 @@ from documented_errors import demand_documented
 from ims_signer import Acs3, RpcV1, Signed
 from jobs_in_memory import JobsInMemory
 from stillframe.accounts.signatures import KeyFacts, Principal, TokenState
+from stillframe.catalog.assets import Assets
 from stillframe.catalog.buckets import Buckets
 from stillframe.catalog.pipelines import Pipelines
 from stillframe.catalog.templates import Templates
 from stillframe.database.engine import Database, make_engine
 from stillframe.events.callbacks import Callbacks
+from stillframe.events.outbox import Outbox
 from stillframe.ims.action import Services
 from stillframe.ims.endpoint import Endpoint, Served
 from stillframe.jobs.queue import Queue
+from stillframe.jobs.running import Running
 from stillframe.keyring import Keyring
 from stillframe.server.connections import connection_options
+from stillframe.service.asset_removal import AssetRemoval
+from stillframe.service.assets import MediaAssets
 from stillframe.service.event_callbacks import EventCallbacks
+from stillframe.service.file_links import FileLinks
 from stillframe.service.pipelines import PipelineControl
 from stillframe.service.templates import TemplateKeeper
 
@@ -81,17 +87,27 @@ class ImsServer:
     def endpoint(self) -> Endpoint:
         # what is asked of them here ends before there is a question to the database
         nowhere = Database(make_engine("postgresql://127.0.0.1:1/none"))
-        templates, pipelines = Templates(nowhere), Pipelines(nowhere)
+        templates, pipelines, buckets = Templates(nowhere), Pipelines(nowhere), Buckets(nowhere)
+        assets = MediaAssets(
+            nowhere,
+            Queue(),
+            Outbox(nowhere),
+            buckets,
+            Assets(nowhere),
+            AssetRemoval(nowhere, Outbox(nowhere), buckets, self.jobs, Running()),
+            FileLinks(lambda: "", b"a signing key for nothing"),
+        )
         callbacks = EventCallbacks(Callbacks(nowhere, Keyring([Fernet.generate_key().decode()])), allowed=())
         return Endpoint(
             Services(
                 self.jobs,
                 templates,
                 TemplateKeeper(templates),
-                Buckets(nowhere),
+                buckets,
                 pipelines,
                 PipelineControl(nowhere, Queue()),
                 callbacks,
+                assets,
             ),
             keys=KEYS.get,
             nonces=self.nonces,

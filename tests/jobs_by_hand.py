@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import URL, text
 
 from stillframe.accounts.accounts import FIRST_ACCOUNT
+from stillframe.jobs.registering import Registering
 from stillframe.jobs.steps import Steps
 from stillframe.sandbox.decoder import Decoder
 from stillframe.sandbox.unlocked import Unlocked
@@ -63,6 +64,20 @@ class JobsByHand:
             attempts=made.settings.slice_attempts,
         )
 
+    @property
+    def registering(self) -> Registering:
+        made = self.assembly
+        return Registering(
+            made.database,
+            made.queue,
+            made.outbox,
+            made.buckets,
+            self.decoder,
+            self.running,
+            made.metrics,
+            attempts=made.settings.slice_attempts,
+        )
+
     def submit(
         self,
         count: int,
@@ -94,7 +109,8 @@ class JobsByHand:
 
     def do(self, task: TaskRow, starts: int = 0) -> None:
         """Do a task as a worker does, and take it out of the queue at its end."""
-        getattr(self.steps, task.name)(**task.arguments, starts=starts)
+        room = self.registering if task.name == "register" else self.steps
+        getattr(room, task.name)(**task.arguments, starts=starts)
         self.sql("DELETE FROM procrastinate_jobs WHERE id = :id", id=task.id)
 
     def do_all(self) -> None:

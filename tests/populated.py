@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from service_client import Client
+from service_client import Client, wait_for
 from stillframe.ims.action import EXAMPLE_ID
 from stillframe.ims.registry import ACTIONS
+from subtitled import with_subtitles
 
 _PATHS = {"input": "oss://local/movie.mp4", "still": "oss://local/stills/{Count}.jpg"}
 
@@ -34,6 +35,10 @@ class World:
     template_id: str
     pipeline_id: str
     paused_id: str
+    #: an asset of a film with sound and subtitles, all of whose fields have a value
+    media_id: str
+    #: one whose object cannot be removed
+    immovable_id: str
 
     def new_template(self) -> str:
         """A template that nothing else is about."""
@@ -93,6 +98,13 @@ CALLS: dict[str, Callable[[World], dict[str, Any]]] = {
     "DeletePipeline": lambda world: {"PipelineId": world.new_pipeline()},
     "GetPipeline": lambda world: {"PipelineId": world.pipeline_id},
     "ListPipelines": lambda world: {},
+    "RegisterMediaInfo": lambda world: {},
+    "GetMediaInfo": lambda world: {"MediaId": world.media_id},
+    "UpdateMediaInfo": lambda world: {"MediaId": world.media_id},
+    "DeleteMediaInfos": lambda world: {"MediaIds": f"{world.immovable_id},nothing"},
+    # the oldest has all fields; there are more of them, for NextToken to be there
+    "ListMediaBasicInfos": lambda world: {"MaxResults": 1, "SortBy": "asc"},
+    "BatchGetMediaInfos": lambda world: {"MediaIds": f"{world.media_id},nothing"},
     "SetEventCallback": lambda world: {},
     "GetEventCallback": lambda world: {},
 }
@@ -132,10 +144,42 @@ def populate(client: Client, folder: Path, film: Path) -> World:
         Interval=1,
         Width=96,
     )
-    world = World(client, track_id, "", template_id, pipeline_id, paused_id)
+    media_id, immovable_id = _asset(client, folder), _immovable_asset(client, folder, film)
+    world = World(client, track_id, "", template_id, pipeline_id, paused_id, media_id, immovable_id)
     failed = [world.ended_job() for _ in range(2)]
     client.succeeded(track_id)
-    return World(client, track_id, failed[0], template_id, pipeline_id, paused_id)
+    wait_for(lambda: all(client.asset(media_id)[name] != "[]" for name in ("Snapshots", "SpriteImages")))
+    return replace(world, failed_id=failed[0])
+
+
+def _asset(client: Client, folder: Path) -> str:
+    with_subtitles(folder / "subtitled.mp4")
+    media_id = client.call(
+        "RegisterMediaInfo",
+        InputURL="oss://local/subtitled.mp4",
+        Title="A film",
+        Description="It has everything.",
+        MediaTags="short,night",
+        UserData='{"order":17}',
+        CateId=5,
+        ReferenceId="film_0001",
+    )["MediaId"]
+    client.call("UpdateMediaInfo", MediaId=media_id, Category="films")
+    return str(media_id)
+
+
+def _immovable_asset(client: Client, folder: Path, film: Path) -> str:
+    shutil.copy(film, folder / "immovable.mp4")
+    parameters = {
+        "InputURL": "oss://local/immovable.mp4",
+        "RegisterConfig": {"NeedSnapshot": "false", "NeedSprite": "false"},
+    }
+    media_id = str(client.call("RegisterMediaInfo", **parameters)["MediaId"])
+    wait_for(lambda: client.asset(media_id)["Status"] == "Normal")
+    # a folder is not removed
+    (folder / "immovable.mp4").unlink()
+    (folder / "immovable.mp4").mkdir()
+    return media_id
 
 
 def _pairs(real: Any, example: Any) -> Iterator[tuple[Any, Any]]:

@@ -117,6 +117,20 @@ class Client:
         """Where a job's pictures are."""
         return self.call("GetSnapshotUrls", JobId=job_id, PageSize=30, **parameters)
 
+    def register(self, media: str = "oss://local/movie.mp4", **more: Any) -> str:
+        """The id of a new media asset."""
+        return str(self.call("RegisterMediaInfo", InputURL=media, **more)["MediaId"])
+
+    def asset(self, media_id: str) -> dict[str, Any]:
+        """What is told of a media asset now."""
+        found: dict[str, Any] = self.call("GetMediaInfo", MediaId=media_id)["MediaInfo"]["MediaBasicInfo"]
+        return found
+
+    def prepared(self, media_id: str) -> dict[str, Any]:
+        """A media asset whose file was looked at."""
+        wait_for(lambda: self.asset(media_id)["Status"] != "Preparing")
+        return self.asset(media_id)
+
     def close(self) -> None:
         """Let go of the connections."""
         self._http.close()

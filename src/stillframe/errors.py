@@ -6,6 +6,7 @@ StillframeError
 ├── AuthenticationError  the caller did not prove who it is
 ├── NotFound         what a parameter names does not exist, or belongs to somebody else
 ├── IdempotentParameterMismatch  a ClientToken was used before, for something else
+├── AlreadyRegistered  there is a media asset of this object
 ├── QuotaExceeded    there are as many of something as there may be
 ├── Throttled        too many requests of this caller, for now
 ├── Unavailable      a part of the service is away for a moment
@@ -106,6 +107,20 @@ class IdempotentParameterMismatch(StillframeError):
 
     def __str__(self) -> str:
         return f"the ClientToken {_shown(self.client_token)} was used before, with other parameters"
+
+
+class AlreadyRegistered(StillframeError):
+    """There is a media asset of this object, with the id `media_id`; `input_url` is what the caller wrote."""
+
+    code = "MediaAlreadyExist"
+
+    def __init__(self, input_url: str, media_id: str) -> None:
+        super().__init__(input_url, media_id)
+        self.input_url = input_url
+        self.media_id = media_id
+
+    def __str__(self) -> str:
+        return f"{_shown(self.input_url)} is registered already, as the media asset {self.media_id}"
 
 
 class QuotaExceeded(StillframeError):

@@ -87,10 +87,14 @@ def configure_logging(
 
 @contextmanager
 def bound(
-    *, request_id: str | None = None, job_id: str | None = None, slice: int | None = None
+    *,
+    request_id: str | None = None,
+    job_id: str | None = None,
+    slice: int | None = None,
+    media_id: str | None = None,
 ) -> Iterator[None]:
     """Every line that is logged inside the block carries these ids; what was bound outside stays."""
-    ids = {"request_id": request_id, "job_id": job_id, "slice": slice}
+    ids = {"request_id": request_id, "job_id": job_id, "slice": slice, "media_id": media_id}
     with bound_contextvars(**{name: value for name, value in ids.items() if value is not None}):
         yield
 
@@ -98,7 +102,7 @@ def bound(
 class Metrics:
     """The service's metrics, each with its unit in its name, in a registry of their own.
 
-    `stage` is one of survey, render, finish; `code` is `Success` or the code that a job failed with.
+    `stage` is one of survey, render, finish, register; `code` is `Success` or the code that a job failed with.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,9 @@
-"""No event is lost when the server is killed in the middle of telling them."""
+"""No event is lost when the server is killed in the middle of telling them, and no asset while it is looked at."""
 
 from __future__ import annotations
 
+import json
+import shutil
 import threading
 from pathlib import Path
 
@@ -10,9 +12,10 @@ from receiver import Message, receiving
 from stillframe.testing import videos
 
 JOBS = 8
+ASSETS = 3
 
 
-def test_every_job_is_told_of_over_a_kill(tmp_path: Path) -> None:
+def test_everything_is_told_of_over_a_kill(tmp_path: Path) -> None:
     """The first life's receiver takes events and answers none; the server dies with some of them on their way."""
     with receiving() as receiver:
         server = Server(tmp_path, sandbox="off", callback_allow_networks="127.0.0.1")
@@ -25,14 +28,14 @@ def test_every_job_is_told_of_over_a_kill(tmp_path: Path) -> None:
                 on_their_way.set()
                 receiver.ending.wait()
                 return 500
-            answered.append(message.told["JobId"])
+            answered.append(message.told["JobId" if "JobId" in message.told else "MediaId"])
             return 200
 
         receiver.answer = answer
         try:
             server.start()
             videos.make(server.bucket / "movie.mp4", frames=10)
-            server.call("SetEventCallback", CallbackURL=receiver.url, EventTypeList="SnapshotComplete")
+            server.call("SetEventCallback", CallbackURL=receiver.url, EventTypeList="ALL")
             jobs = {
                 server.call(
                     "SubmitSnapshotJob",
@@ -42,13 +45,31 @@ def test_every_job_is_told_of_over_a_kill(tmp_path: Path) -> None:
                 )["JobId"]
                 for number in range(JOBS)
             }
+            for number in range(ASSETS):
+                shutil.copy(server.bucket / "movie.mp4", server.bucket / f"asset{number}.mp4")
             on_their_way.wait(60)
+            assets = {
+                server.call("RegisterMediaInfo", InputURL=f"oss://local/asset{number}.mp4")["MediaId"]
+                for number in range(ASSETS)
+            }
             server.kill()
             second_life.set()
             server.start()
-            demand(lambda: jobs <= {*answered}, "every job is told of")
+            demand(lambda: jobs | assets <= {*answered}, "all of them are told of")
+            demand(
+                lambda: all(has_pictures(server, media_id) for media_id in assets),
+                "every asset has its pictures",
+            )
             for job_id in jobs:
                 assert server.call("GetSnapshotJob", JobId=job_id)["SnapshotJob"]["Status"] == "Success"
         finally:
             receiver.ending.set()
             server.close()
+
+
+def has_pictures(server: Server, media_id: str) -> bool:
+    """One snapshot and one sprite: no more come of it when the look at the file is begun twice."""
+    found = server.call("GetMediaInfo", MediaId=media_id)["MediaInfo"]["MediaBasicInfo"]
+    made = [len(json.loads(found[name])) for name in ("Snapshots", "SpriteImages")]
+    assert max(made) <= 1
+    return found["Status"] == "Normal" and made == [1, 1]

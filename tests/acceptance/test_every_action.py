@@ -69,12 +69,28 @@ def test_every_action_has_its_call() -> None:
 
 
 def test_every_documented_field_has_a_value(sdk: SdkProcess, world: World) -> None:
-    """Of a list, each item has them all."""
+    """Of a list, each item has them all. An older SDK drops what it does not know yet."""
     flaws = {
-        action: [*wrong(sdk.call(action, **parameters_of(action, world)), ANSWERS[action])]
+        action: [
+            *wrong(
+                sdk.call(action, **parameters_of(action, world)),
+                known_to(sdk.documented(action), ANSWERS[action]),
+            )
+        ]
         for action in ACTIONS
     }
     assert {action: found for action, found in flaws.items() if found} == {}
+
+
+def known_to(sdk: Any, documented: Any) -> Any:
+    """What is documented and an SDK knows; all of it where the SDK gives answers as they are."""
+    match documented:
+        case dict() if sdk is not None:
+            return {name: known_to(sdk[name], inner) for name, inner in documented.items() if name in sdk}
+        case [item] if sdk is not None:
+            return [known_to(sdk[0], item)]
+        case _:
+            return documented
 
 
 def wrong(value: Any, documented: Any, path: str = "") -> Iterator[str]:

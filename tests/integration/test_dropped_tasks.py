@@ -41,7 +41,7 @@ class Work:
         self.postgres = postgres
         self.database = Database(make_engine(postgres.url))
         self.queue = Queue()
-        handlers = Handlers(lambda *arguments: do(arguments[-1]), _nothing, _nothing)
+        handlers = Handlers(lambda *arguments: do(arguments[-1]), _nothing, _nothing, _nothing)
         self.worker = Worker(postgres.url, handlers, slots=1)
 
     def __enter__(self) -> Work:

@@ -83,6 +83,53 @@ def test_a_job_that_ends_well_is_told_of(running: Service, receiver: Receiver) -
     assert len(receiver.messages) == 1
 
 
+def test_an_asset_is_told_of_from_its_first_day_to_its_last(running: Service, receiver: Receiver) -> None:
+    listen(running, receiver, EventTypeList="RegisterMediaComplete,DeleteMediaComplete")
+    (running.folder / "asset.mp4").write_bytes((running.folder / "movie.mp4").read_bytes())
+    media_id = running.client.register(
+        "oss://local/asset.mp4", RegisterConfig={"NeedSprite": False}, UserData="mine", ReferenceId="ref-01"
+    )
+    told = {
+        "Status": "Success",
+        "MediaId": media_id,
+        "MediaType": "video",
+        "InputURL": "oss://local/asset.mp4",
+        "ReferenceId": "ref-01",
+        "UserData": "mine",
+    }
+    wait_for(lambda: receiver.messages)
+    assert running.client.asset(media_id)["Status"] == "Normal"
+    assert (receiver.messages[0].event["EventType"], receiver.messages[0].told) == (
+        "RegisterMediaComplete",
+        told,
+    )
+    running.client.call("DeleteMediaInfos", MediaIds=media_id)
+    wait_for(lambda: len(receiver.messages) == 2)
+    assert receiver.messages[1].event["EventType"] == "DeleteMediaComplete"
+    assert receiver.messages[1].told == told | {"DeleteType": "all"}
+    wait_for(lambda: waiting(running) == 0)
+
+
+def test_an_asset_that_cannot_be_understood_is_told_of(running: Service, receiver: Receiver) -> None:
+    listen(running, receiver, EventTypeList="RegisterMediaComplete")
+    media_id = running.client.register("oss://local/missing.mp4")
+    wait_for(lambda: receiver.messages)
+    told, found = receiver.messages[0].told, running.client.asset(media_id)
+    assert (told["MediaId"], told["Status"], found["Status"]) == (media_id, "Fail", "PrepareFail")
+    assert (told["Code"], told["Message"]) == (found["Code"], found["Message"])
+    running.client.call("DeleteMediaInfos", MediaIds=media_id)
+
+
+def test_a_job_for_an_asset_names_it(running: Service, receiver: Receiver) -> None:
+    listen(running, receiver)
+    (running.folder / "asset.mp4").write_bytes((running.folder / "movie.mp4").read_bytes())
+    media_id = running.client.register("oss://local/asset.mp4", RegisterConfig={"NeedSprite": False})
+    wait_for(lambda: receiver.messages)
+    told = receiver.messages[0].told
+    assert (told["MediaId"], told["Output"]["Type"], told["Output"]["Media"]) == (media_id, "Media", media_id)
+    running.client.call("DeleteMediaInfos", MediaIds=media_id, DeletePhysicalFiles=True)
+
+
 def test_a_job_that_fails_is_told_of(running: Service, receiver: Receiver) -> None:
     listen(running, receiver, EventTypeList="ALL")
     job_id = running.client.submit("oss://local/missing.mp4")

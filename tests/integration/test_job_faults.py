@@ -254,4 +254,4 @@ def test_the_depth_and_the_age_of_the_queue(jobs: JobsByHand, monkeypatch: pytes
 
 
 def _no_handlers() -> Handlers:
-    return Handlers(*(lambda *_: None,) * 3)
+    return Handlers(*(lambda *_: None,) * 4)

@@ -187,7 +187,7 @@ def test_the_larger_priority_comes_first(jobs: JobsByHand, database_url: URL) ->
         if len(begun) == 3:
             all_begun.set()
 
-    worker = Worker(database_url, Handlers(survey, lambda *_: None, lambda *_: None), slots=1)
+    worker = Worker(database_url, Handlers(survey, *(lambda *_: None,) * 3), slots=1)
     worker.start()
     assert all_begun.wait(DEADLINE_S)
     worker.stop()

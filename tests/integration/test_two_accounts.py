@@ -25,6 +25,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "ListCustomTemplates": {"Type": 2},
     "ListSystemTemplates": {"Type": 2},
     "CreatePipeline": {"Name": "mine", "Speed": "Standard"},
+    "RegisterMediaInfo": {"InputURL": "oss://strange/movie.mp4", "Overwrite": True},
 }
 #: things that stand within an object of a submit
 WITHIN = {
@@ -34,7 +35,13 @@ WITHIN = {
     ],
     "TemplateId": [{"TemplateConfig": {"TemplateId": "{}"}}],
     "PipelineId": [{"ScheduleConfig": {"PipelineId": "{}"}}],
+    "MediaId": [
+        {"Input": {"Type": "Media", "Media": "{}"}},
+        {"Output": {"Type": "Media", "Media": "{}"}},
+    ],
 }
+#: actions on several things at once: they say which of them do not exist
+SEVERAL = ("BatchGetMediaInfos", "DeleteMediaInfos")
 
 
 @dataclass
@@ -52,6 +59,7 @@ class Two:
             "GetCustomTemplate": "TemplateId",
             "GetPipeline": "PipelineId",
             "GetSnapshotUrls": "JobId",
+            "GetMediaInfo": "MediaId",
         }
         seen = [self.owner.call(action, **{name: self.things[name]}) for action, name in looks.items()]
         seen += [self.owner.call("GetDefaultStorageLocation"), self.owner.call("GetStorageList")]
@@ -79,9 +87,13 @@ def two(running: Service) -> Iterator[Two]:
     more = {"ScheduleConfig": {"PipelineId": pipeline}, "TemplateConfig": {"TemplateId": template}}
     job_id = owner.submit(more=more)
     owner.ended(job_id)
+    media_id = owner.register(Title="secret")
+    owner.prepared(media_id)
     with running.account("stranger") as (account_id, stranger):
         running.bucket("strange", account_id)
+        stranger.call("SetDefaultStorageLocation", Bucket="strange")
         things = {"JobId": job_id, "TemplateId": template, "PipelineId": pipeline, "Bucket": "local"}
+        things |= {"MediaId": media_id, "MediaIds": media_id}
         yield Two(owner, stranger, things)
 
 
@@ -105,6 +117,10 @@ def calls(action: str, parameter: str, name: str) -> list[dict[str, Any]]:
         )
         return [sample | place for place in places]
     known = {field.alias for field in ACTIONS[action].request.model_fields.values()}
+    if parameter == "Bucket":
+        urls = [url for url in ("InputURL", "InputURLs") if url in known]
+        if urls:
+            return [sample | {url: f"oss://{name}/movie.mp4"} for url in urls]
     return [sample | {parameter: name}] if parameter in known else []
 
 
@@ -118,7 +134,7 @@ def test_a_stranger_finds_nothing(two: Two, action: str) -> None:
         ):
             status, told = answer(two.stranger, action, theirs, name)
             assert (status, told) == answer(two.stranger, action, nobodys, never)
-            if action.startswith("List"):
+            if action.startswith("List") or action in SEVERAL:
                 assert status == 200
             else:
                 assert (status, json.loads(told)["Code"]) == (404, "ResourceNotFound")
@@ -138,14 +154,23 @@ def test_the_owner_finds_all_of_it(two: Two) -> None:
     """Else the above would prove nothing."""
     assert two.things["JobId"] in json.dumps(two.owner.call("ListSnapshotJobs"))
     assert two.things["PipelineId"] in json.dumps(two.owner.call("ListPipelines"))
+    assert two.things["MediaId"] in json.dumps(two.owner.call("ListMediaBasicInfos"))
     assert two.things["TemplateId"] in json.dumps(two.owner.call("ListCustomTemplates", Type=2))
     assert "local" in json.dumps(two.owner.call("GetStorageList"))
 
 
-def test_a_page_token_is_its_accounts(two: Two) -> None:
+@pytest.mark.parametrize(
+    ("action", "size", "name", "listed"),
+    [
+        ("ListSnapshotJobs", "PageSize", "NextPageToken", "Jobs"),
+        ("ListMediaBasicInfos", "MaxResults", "NextToken", "MediaInfos"),
+    ],
+)
+def test_a_page_token_is_its_accounts(two: Two, action: str, size: str, name: str, listed: str) -> None:
     two.owner.submit()
-    token = two.owner.call("ListSnapshotJobs", PageSize=1)["NextPageToken"]
+    two.owner.register("oss://local/another.mp4", Overwrite=True)
+    token = two.owner.call(action, **{size: 1})[name]
     with pytest.raises(Refused) as caught:
-        two.stranger.call("ListSnapshotJobs", PageSize=1, NextPageToken=token)
+        two.stranger.call(action, **{size: 1, name: token})
     assert caught.value.code == "InvalidParameter"
-    assert len(two.owner.call("ListSnapshotJobs", PageSize=1, NextPageToken=token)["Jobs"]) == 1
+    assert len(two.owner.call(action, **{size: 1, name: token})[listed]) == 1

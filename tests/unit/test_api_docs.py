@@ -124,6 +124,21 @@ SDK_PARAMETERS = {
     "DeletePipeline": "PipelineId*",
     "GetPipeline": "PipelineId*",
     "ListPipelines": "Speed",
+    "RegisterMediaInfo": (
+        "BusinessType CateId ClientToken CoverURL Description InputURL* MediaTags MediaType Overwrite ReferenceId "
+        "RegisterConfig SmartTagTemplateId Title UserData WorkflowId"
+    ),
+    "GetMediaInfo": "AuthTimeout InputURL MediaId OutputType ReturnDetailedInfo",
+    "UpdateMediaInfo": (
+        "AppendTags BusinessType CateId Category CoverURL Description InputURL MediaId MediaTags ReferenceId Title "
+        "UserData"
+    ),
+    "DeleteMediaInfos": "DeletePhysicalFiles InputURLs MediaIds",
+    "ListMediaBasicInfos": (
+        "AuthTimeout BusinessType EndTime IncludeFileBasicInfo MaxResults MediaId MediaType NextToken SortBy Source "
+        "StartTime Status"
+    ),
+    "BatchGetMediaInfos": "AdditionType AuthTimeout MediaIds*",
     "SetEventCallback": "AuthKey AuthSwitch CallbackQueueName CallbackType CallbackURL EventTypeList",
     "GetEventCallback": "",
 }

@@ -166,9 +166,15 @@ class Buckets:
 
     def set_default_storage(self, account_id: str, bucket: str, path: str) -> None:
         """Where outputs go that name no bucket. Raises NotFound for a bucket that the account may not write to."""
-        demand(self.of_account(account_id, {bucket}), bucket, "write", path)
-        with self._database.transaction() as session:
-            session.merge(DefaultStorageRow(account_id=account_id, bucket=bucket, path=path))
+        found = demand(self.of_account(account_id, {bucket}), bucket, "write", path)
+        self.choose_storage(account_id, found, path)
+
+    def choose_storage(
+        self, account_id: str, bucket: BucketView, path: str, *, within: Session | None = None
+    ) -> None:
+        """As `set_default_storage`, for a bucket that the account is known to own, or may write to."""
+        with self._database.transaction(within) as session:
+            session.merge(DefaultStorageRow(account_id=account_id, bucket=bucket.name, path=path))
 
     def default_storage(self, account_id: str) -> DefaultStorage | None:
         """Where outputs go that name no bucket; None when it was never said, or the bucket is gone."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, String, func, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, String, func, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from stillframe.database.base import Base
@@ -15,6 +15,9 @@ from stillframe.media.config import SnapshotType
 Access = Literal["read", "write"]
 PipelineStatus = Literal["Active", "Paused"]
 PipelineSpeed = Literal["Standard", "Boost", "NarrowBandHDV2"]
+MediaType = Literal["image", "video", "audio", "text"]
+BusinessType = Literal["subtitles", "font", "watermark", "opening", "ending", "general"]
+AssetStatus = Literal["Preparing", "PrepareFail", "Normal"]
 
 
 class BucketRow(Base):
@@ -102,3 +105,63 @@ class PipelineRow(Base):
     )
     #: to its owner it does not exist any more; jobs that have ended still name it
     deleted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class MediaAssetRow(Base):
+    """An object that an account has registered, under an id. The pictures made for it are those of its jobs."""
+
+    __tablename__ = "media_assets"
+    __table_args__ = (
+        CheckConstraint("status IN ('Preparing', 'PrepareFail', 'Normal')", name="status"),
+        Index("ix_media_assets_account_created", "account_id", "created_at", "media_id"),
+        Index("uq_media_assets_object", "account_id", "bucket", "key", unique=True),
+        Index("uq_media_assets_client_token", "account_id", "client_token", unique=True),
+        Index("uq_media_assets_reference", "account_id", "reference_id", unique=True),
+        Index("ix_media_assets_preparing", "modified_at", postgresql_where=text("status = 'Preparing'")),
+    )
+
+    media_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.account_id"))
+    #: as it was written, and what it means
+    input_url: Mapped[str]
+    bucket: Mapped[str] = mapped_column(String(63))
+    key: Mapped[str]
+    region: Mapped[str] = mapped_column(String(32))
+    client_token: Mapped[str | None]
+    #: of what was asked for, so that a client token is not used for something else
+    request_digest: Mapped[str]
+
+    #: as it was said, or by the name's ending until the file itself has told
+    media_type: Mapped[MediaType | None] = mapped_column(String(8))
+    is_type_given: Mapped[bool]
+    business_type: Mapped[BusinessType] = mapped_column(String(16))
+    title: Mapped[str]
+    description: Mapped[str | None]
+    tags: Mapped[list[str]] = mapped_column(ARRAY(String))
+    cover_url: Mapped[str | None]
+    user_data: Mapped[str | None]
+    cate_id: Mapped[int | None] = mapped_column(BigInteger)
+    category: Mapped[str | None]
+    reference_id: Mapped[str | None] = mapped_column(String(64))
+    needs_snapshot: Mapped[bool]
+    needs_sprite: Mapped[bool]
+    #: the moment of the picture for the cover; NULL leaves the choice
+    cover_ms: Mapped[int | None]
+
+    status: Mapped[AssetStatus] = mapped_column(String(12), default="Preparing")
+    #: why its file could not be understood, or what was not made of it
+    code: Mapped[str | None]
+    message: Mapped[str | None]
+    #: how often the look at its file failed and was put off, and how often the child was killed over it
+    failures: Mapped[int] = mapped_column(default=0)
+    kills: Mapped[int] = mapped_column(default=0)
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    file_modified_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    #: what is in the file, as the look at it has told
+    facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    #: the job whose picture is the cover where no other was given
+    cover_job_id: Mapped[str | None] = mapped_column(String(32))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    modified_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), onupdate=func.clock_timestamp()
+    )

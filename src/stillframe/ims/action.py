@@ -16,6 +16,7 @@ from stillframe.catalog.buckets import Buckets
 from stillframe.catalog.pipelines import Pipelines
 from stillframe.catalog.templates import Templates
 from stillframe.ims.errors import ApiError, shown
+from stillframe.service.assets import MediaAssets
 from stillframe.service.event_callbacks import EventCallbacks
 from stillframe.service.pipelines import PipelineControl
 from stillframe.service.ports import SnapshotJobs
@@ -55,6 +56,7 @@ class Services:
     pipelines: Pipelines
     pipeline_control: PipelineControl
     event_callbacks: EventCallbacks
+    media_assets: MediaAssets
 
 
 @dataclass(frozen=True, slots=True)

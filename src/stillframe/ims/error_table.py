@@ -155,13 +155,18 @@ ACTION_ERRORS: dict[str, ErrorKind] = {
     "IdempotentParameterMismatch": ErrorKind(
         400,
         "The ClientToken was used before, with other parameters.",
-        "Make a new ClientToken for every new job.",
+        "Make a new ClientToken for everything that is new.",
     ),
     "InvalidParameter": ErrorKind(400, _VALUE, _VALUE_REMEDY),
     "InvalidParameter.NotSupport": ErrorKind(
         400, 'The specified parameter "{path}" has a value that is not supported.', _VALUE_REMEDY
     ),
     "InvalidParameter.ResourceContentBad": ErrorKind(400, "The resource operated is bad.", _FILE),
+    "MediaAlreadyExist": ErrorKind(
+        409,
+        "The media with the given inputUrl {input_url} already exists.",
+        "Use the asset that there is, or register with Overwrite to put a new one in its place.",
+    ),
     "MissingParameter": ErrorKind(
         400,
         'The input parameter "{path}" that is mandatory for processing this request is not supplied.',

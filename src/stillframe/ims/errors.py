@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stillframe.errors import (
+    AlreadyRegistered,
     AuthenticationError,
     ConfigError,
     NotFound,
@@ -78,6 +79,9 @@ def as_api_error(error: Exception) -> ApiError | None:
             return ApiError(
                 error.code, kind=error.kind, flaw=f"There is no {error.kind} {shown(error.name)}."
             )
+        case AlreadyRegistered():
+            flaw = f"Its MediaId is {error.media_id}."
+            return ApiError(error.code, input_url=shown(error.input_url), flaw=flaw)
         case QuotaExceeded():
             return ApiError(
                 error.code, kind=error.kind, flaw=f"{error.detail[:1].upper()}{error.detail[1:]}."

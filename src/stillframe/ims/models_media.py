@@ -22,7 +22,7 @@ class MediaAddress(RequestModel):
         description="OSS: Media is the URL of an object. Media: it is the id of a media asset."
     )
     media: Annotated[str, Text(LONGEST_ADDRESS)] = Field(
-        description="oss://bucket/object or http(s)://bucket.oss-region.aliyuncs.com/object"
+        description="oss://bucket/object or http(s)://bucket.oss-region.aliyuncs.com/object, or the id."
     )
 
 
@@ -53,8 +53,8 @@ def input_view(address: Address) -> MediaAddressView:
 
 
 def output_view(address: Address) -> MediaAddressView:
-    """An output, as an http URL with its placeholders left in, which is how IMS shows it."""
-    return MediaAddressView(type=address.type, media=_http_url(address))
+    """An output, as an http URL with its placeholders left in, which is how IMS shows it; an asset by its id."""
+    return MediaAddressView(type=address.type, media=_shown(address))
 
 
 def input_details(address: Address) -> MediaAddressDetails:
@@ -64,11 +64,15 @@ def input_details(address: Address) -> MediaAddressDetails:
 
 def output_details(address: Address) -> MediaAddressDetails:
     """An output with its object."""
-    return MediaAddressDetails(type=address.type, media=_http_url(address), oss_file=_oss_file(address))
+    return MediaAddressDetails(type=address.type, media=_shown(address), oss_file=_oss_file(address))
 
 
 def _oss_file(address: Address) -> OssFile:
     return OssFile(bucket=address.bucket, location=f"oss-{address.region}", object=address.key)
+
+
+def _shown(address: Address) -> str:
+    return address.media if address.type == "Media" else _http_url(address)
 
 
 def _http_url(address: Address) -> str:

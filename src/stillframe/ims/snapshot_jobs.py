@@ -118,12 +118,13 @@ ACTIONS = (
             "InvalidParameter": (
                 "Input or Output is no address, or its region is not the bucket's; a key of the "
                 "config is unknown or out of its range; Output lacks a placeholder, or could be the "
-                "input."
+                "input; it is a media asset, and there is no default storage."
             ),
-            "InvalidParameter.NotSupport": "Type of Input or Output is Media, or Color is random.",
+            "InvalidParameter.NotSupport": "Color is random.",
             "PermissionDenied.ResourceQuotaExceed": "The pipeline holds as many jobs that are not done as it may.",
             "ResourceNotFound": (
-                "There is no such template, pipeline or bucket, or the account may not read or write there."
+                "There is no such template, pipeline, media asset or bucket, or the account may not read or "
+                "write there."
             ),
         },
         example={

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from stillframe.events.outbox import Outbox
-from stillframe.jobs.models import Job
+from stillframe.jobs.models import InputType, Job
 
 SNAPSHOT_COMPLETE = "SnapshotComplete"
 
@@ -24,6 +24,7 @@ def message_of(job: Job) -> dict[str, Any]:
     message = {
         "JobId": job.job_id,
         "Status": job.status,
+        "MediaId": job.output_asset_id or job.input_asset_id,
         "Type": kind,
         "Count": job.count,
         "Code": job.code,
@@ -32,8 +33,10 @@ def message_of(job: Job) -> dict[str, Any]:
         "UserData": job.user_data,
         "TemplateId": job.template_id,
         "PipelineId": job.pipeline_id,
-        "Input": _address(job.input_media, job.input_bucket, job.input_region, job.input_key),
-        "Output": _address(job.output_media, job.output_bucket, job.output_region, job.output_key),
+        "Input": _address(job.input_type, job.input_media, job.input_bucket, job.input_region, job.input_key),
+        "Output": _address(
+            job.output_type, job.output_media, job.output_bucket, job.output_region, job.output_key
+        ),
         "SnapshotInfos": [
             {
                 "JobId": job.job_id,
@@ -47,9 +50,9 @@ def message_of(job: Job) -> dict[str, Any]:
     return {name: value for name, value in message.items() if value is not None}
 
 
-def _address(media: str, bucket: str, region: str, key: str) -> dict[str, Any]:
+def _address(type: InputType, media: str, bucket: str, region: str, key: str) -> dict[str, Any]:
     return {
-        "Type": "OSS",
+        "Type": type,
         "Media": media,
         "OssFile": {"Bucket": bucket, "Location": f"oss-{region}", "Object": key},
     }

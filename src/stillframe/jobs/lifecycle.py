@@ -46,23 +46,40 @@ _PIPELINE = select(PipelineRow.status == "Paused", PipelineRow.max_concurrency).
 )
 
 
-def create(database: Database, queue: Queue, columns: Mapping[str, Any]) -> str | None:
+def create(
+    database: Database, queue: Queue, columns: Mapping[str, Any], job_id: str | None = None
+) -> str | None:
     """A new job with these columns, and its survey in the queue, in one statement; the job's id.
 
     A priority that is None becomes the pipeline's. Where that is paused, the job is parked from the start. None when
     its client token is in use. Raises NotFound for a pipeline that is not there any more.
     """
-    job_id = secrets.token_hex(16)
-    task = queue.deferring_survey(job_id, 1, priority="job.priority")
-    values = {**columns, **task.values, "job_id": job_id, "config": Jsonb(columns["config"])}
     with database.statements() as connection:
         try:
-            created = connection.execute(_create(task.expression, tuple(columns)), values)
+            return _insert(connection, queue, columns, job_id or new_id())
         except psycopg.errors.UniqueViolation:
             if columns["client_token"] is None:
                 raise
             return None
-    if created.rowcount == 0:
+
+
+def create_within(session: Session, queue: Queue, columns: Mapping[str, Any], job_id: str) -> None:
+    """As `create`, as a part of the session's transaction, and without a client token."""
+    session.flush()
+    _insert(driver_connection(session), queue, columns, job_id)
+
+
+def new_id() -> str:
+    """An id that cannot be guessed."""
+    return secrets.token_hex(16)
+
+
+def _insert(
+    connection: psycopg.Connection[Any], queue: Queue, columns: Mapping[str, Any], job_id: str
+) -> str:
+    task = queue.deferring_survey(job_id, 1, priority="job.priority")
+    values = {**columns, **task.values, "job_id": job_id, "config": Jsonb(columns["config"])}
+    if connection.execute(_create(task.expression, tuple(columns)), values).rowcount == 0:
         raise NotFound("Pipeline", columns["pipeline_id"])
     return job_id
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, LargeBinary, String, func
+from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, LargeBinary, String, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -13,6 +13,8 @@ from stillframe.database.base import Base
 from stillframe.media.sink import OutputKind
 
 JobStatus = Literal["Init", "Success", "Fail"]
+#: an object's address, or a media asset's id
+InputType = Literal["OSS", "Media"]
 TriggerSource = Literal["API", "Console", "Workflow"]
 
 _WHEN = DateTime(timezone=True)
@@ -26,6 +28,10 @@ class Job(Base):
         CheckConstraint("status IN ('Init', 'Success', 'Fail')", name="status"),
         Index("ix_jobs_account_created", "account_id", "created_at", "job_id"),
         Index("ix_jobs_live", "pipeline_id", postgresql_where="status = 'Init'"),
+        Index("ix_jobs_input_asset", "input_asset_id", postgresql_where=text("input_asset_id IS NOT NULL")),
+        Index(
+            "ix_jobs_output_asset", "output_asset_id", postgresql_where=text("output_asset_id IS NOT NULL")
+        ),
         Index("uq_jobs_client_token", "account_id", "client_token", unique=True),
     )
 
@@ -50,6 +56,9 @@ class Job(Base):
     input_region: Mapped[str] = mapped_column(String(32))
     output_region: Mapped[str] = mapped_column(String(32))
     template_id: Mapped[str | None]
+    #: the media assets that were named in the place of objects
+    input_asset_id: Mapped[str | None] = mapped_column(String(32))
+    output_asset_id: Mapped[str | None] = mapped_column(String(32))
     #: the effective config on the wire's keys, frozen at submit
     config: Mapped[dict[str, Any]] = mapped_column(JSONB)
 
@@ -77,6 +86,21 @@ class Job(Base):
         _WHEN, server_default=func.now(), onupdate=func.clock_timestamp()
     )
     finished_at: Mapped[datetime | None] = mapped_column(_WHEN)
+
+    @property
+    def asset_ids(self) -> list[str]:
+        """The media assets that it reads and writes for, each once."""
+        return [*dict.fromkeys(id for id in (self.input_asset_id, self.output_asset_id) if id is not None)]
+
+    @property
+    def input_type(self) -> InputType:
+        """What names the input."""
+        return "OSS" if self.input_asset_id is None else "Media"
+
+    @property
+    def output_type(self) -> InputType:
+        """What names the output."""
+        return "OSS" if self.output_asset_id is None else "Media"
 
 
 class Slice(Base):

@@ -38,6 +38,7 @@ class Handlers:
     survey: Callable[[str, int, int], None]
     render: Callable[[str, int, int, int, int], None]
     finish: Callable[[str, int, int], None]
+    register: Callable[[str, int], None]
 
 
 #: what Procrastinate's own `defer` executes, without what it costs to get there, as an expression of SQL with
@@ -92,6 +93,10 @@ class Queue:
     ) -> None:
         """A job whose slices are all done is to be ended."""
         self._defer(session, "finish", priority, delay_s, job_id=job_id, epoch=epoch)
+
+    def defer_register(self, session: Session, media_id: str, *, priority: int, delay_s: float = 0) -> None:
+        """The file of a media asset is to be looked at."""
+        self._defer(session, "register", priority, delay_s, media_id=media_id)
 
     def move(self, session: Session, pipeline_id: str) -> None:
         """Give the waiting tasks of a pipeline's jobs the priorities that these have now."""
@@ -162,6 +167,19 @@ class Queue:
             {"seconds": older_than_s},
         )
         return [(row.job_id, row.epoch) for row in found]
+
+    def assets_without_task(self, session: Session, older_than_s: float) -> list[str]:
+        """Ids of media assets whose file is to be looked at, but no task stands for that for a while."""
+        found = session.execute(
+            text(
+                "SELECT media_id FROM media_assets WHERE status = 'Preparing' "
+                "AND modified_at < clock_timestamp() - make_interval(secs => :seconds) "
+                "AND NOT EXISTS (SELECT FROM procrastinate_jobs AS task WHERE task.status IN ('todo', 'doing') "
+                "AND task.args->>'media_id' = media_assets.media_id)"
+            ),
+            {"seconds": older_than_s},
+        )
+        return [row.media_id for row in found]
 
     def depth(self, session: Session) -> list[tuple[str, int, float]]:
         """(pipeline id, tasks that wait, age of the oldest in seconds) of each pipeline that has any."""
@@ -299,3 +317,7 @@ def _add_tasks(app: procrastinate.App, handle: _Handle) -> None:
     @app.task(name="finish", queue=QUEUE, pass_context=True, retry=again)
     async def finish(context: procrastinate.JobContext, job_id: str, epoch: int) -> None:
         await handle("finish", context.job, {"job_id": job_id, "epoch": epoch})
+
+    @app.task(name="register", queue=QUEUE, pass_context=True, retry=again)
+    async def register(context: procrastinate.JobContext, media_id: str) -> None:
+        await handle("register", context.job, {"media_id": media_id})

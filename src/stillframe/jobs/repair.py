@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from stillframe.database.engine import Database
-from stillframe.jobs import lifecycle, pipelines
+from stillframe.jobs import lifecycle, pipelines, registering
 from stillframe.jobs.queue import Queue, Worker
 from stillframe.telemetry import Metrics
 
@@ -42,9 +42,10 @@ def repair(
         mended = queue.put_back_dropped(session, worker) if worker is not None else 0
         if session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK}):
             mended += queue.put_back_all(session) if all_workers_are_dead else queue.put_back_stalled(session)
-            for job_id, epoch in queue.jobs_without_task(
-                session, 0 if all_workers_are_dead else lost_after_s
-            ):
+            lost_since_s = 0 if all_workers_are_dead else lost_after_s
+            for media_id in queue.assets_without_task(session, lost_since_s):
+                mended += registering.resume(session, queue, media_id)
+            for job_id, epoch in queue.jobs_without_task(session, lost_since_s):
                 job = lifecycle.claim(session, job_id, epoch)
                 if job is not None:
                     lifecycle.resume(session, queue, job)

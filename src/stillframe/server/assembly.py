@@ -20,6 +20,7 @@ from stillframe.accounts.authorization import Authorizer
 from stillframe.accounts.keys import AccessKeys, NewKey, UsedNonces
 from stillframe.accounts.sts import StsTokens, key_lookup
 from stillframe.accounts.throttle import Throttle
+from stillframe.catalog.assets import Assets
 from stillframe.catalog.buckets import Buckets
 from stillframe.catalog.pipelines import Pipelines
 from stillframe.catalog.templates import Templates
@@ -33,6 +34,7 @@ from stillframe.ims.action import Services
 from stillframe.ims.endpoint import Endpoint
 from stillframe.ims.permission import RamCheck
 from stillframe.jobs.queue import Handlers, Queue, Worker
+from stillframe.jobs.registering import Registering
 from stillframe.jobs.repair import Keeper, repair
 from stillframe.jobs.running import Running
 from stillframe.jobs.steps import Steps
@@ -48,9 +50,12 @@ from stillframe.server.cleaning import Cleaner
 from stillframe.server.files import file_routes
 from stillframe.server.proxies import BehindProxies
 from stillframe.service.accounts import open_account
+from stillframe.service.asset_removal import AssetRemoval
+from stillframe.service.assets import MediaAssets
 from stillframe.service.backlog import Backlog
 from stillframe.service.event_callbacks import EventCallbacks
 from stillframe.service.file_links import FileLinks
+from stillframe.service.media_addresses import MediaAddresses
 from stillframe.service.pipelines import PipelineControl
 from stillframe.service.snapshot_jobs import SnapshotJobs
 from stillframe.service.templates import TemplateKeeper
@@ -94,6 +99,7 @@ class Assembly:
         self.buckets = Buckets(self.database)
         self.pipelines = Pipelines(self.database)
         self.templates = Templates(self.database)
+        self.assets = Assets(self.database)
         self.queue = Queue()
         self.outbox = Outbox(self.database)
         self._callbacks = Callbacks(self.database, self.keyring)
@@ -111,11 +117,21 @@ class Assembly:
             self.outbox,
             self.buckets,
             self.templates,
+            MediaAddresses(self.database, self.assets, self.buckets),
             self.running,
             links=self._links,
             backlog=Backlog(self.database, settings.max_queued_jobs),
             max_shots=settings.max_shots,
             metrics=self.metrics,
+        )
+        self.media_assets = MediaAssets(
+            self.database,
+            self.queue,
+            self.outbox,
+            self.buckets,
+            self.assets,
+            AssetRemoval(self.database, self.outbox, self.buckets, self.jobs, self.running),
+            self._links,
         )
         self.event_callbacks = EventCallbacks(self._callbacks, settings.callback_allow_networks)
         self._deliverer: Deliverer | None = None
@@ -141,6 +157,7 @@ class Assembly:
             )
             place, region = f"fs:{folder}", self.settings.region
             bucket = self.buckets.add(FIRST_BUCKET, account_id, place, region, within=session)
+            self.buckets.choose_storage(account_id, bucket, "", within=session)
         return FirstRun(key, bucket.name, bucket.place)
 
     def start_working(self) -> None:
@@ -172,7 +189,17 @@ class Assembly:
             retry_s=settings.callback_retry_seconds,
         )
         self._deliverer.start()
-        handlers = Handlers(steps.survey, steps.render, steps.finish)
+        registering = Registering(
+            self.database,
+            self.queue,
+            self.outbox,
+            self.buckets,
+            self._decoder,
+            self.running,
+            self.metrics,
+            attempts=settings.slice_attempts,
+        )
+        handlers = Handlers(steps.survey, steps.render, steps.finish, registering.register)
         self._worker = Worker(self._url, handlers, settings.slots, owns_database=self._owns_database)
         self._worker.start()
         self._keeper = Keeper(self.database, self.queue, self._worker, self.metrics, self._forget_expired)
@@ -220,6 +247,7 @@ class Assembly:
                 self.pipelines,
                 PipelineControl(self.database, self.queue),
                 self.event_callbacks,
+                self.media_assets,
             ),
             keys=key_lookup(self.keys.find, self.sts.find),
             nonces=self.nonces,

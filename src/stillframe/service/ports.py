@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-from stillframe.jobs.models import JobStatus, TriggerSource
-
-InputType = Literal["OSS", "Media"]
+from stillframe.jobs.models import InputType, JobStatus, TriggerSource
 
 
 @dataclass(frozen=True, slots=True)

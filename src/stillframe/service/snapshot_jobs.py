@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session, undefer
 
+from stillframe.catalog.assets import KIND, lock, pictures_name
 from stillframe.catalog.buckets import Buckets, BucketView, demand
 from stillframe.catalog.models import Access
 from stillframe.catalog.references import find_references
@@ -21,7 +23,6 @@ from stillframe.errors import (
     ConfigError,
     IdempotentParameterMismatch,
     NotFound,
-    NotSupported,
     StillframeError,
 )
 from stillframe.events.outbox import Outbox
@@ -34,6 +35,7 @@ from stillframe.media.config import MAX_SHOTS, SnapshotConfig
 from stillframe.media.sink import Names, demand_placeholder, names_for
 from stillframe.service.backlog import Backlog
 from stillframe.service.file_links import FileLinks
+from stillframe.service.media_addresses import MediaAddresses
 from stillframe.service.page_tokens import place_of, token_of
 from stillframe.service.ports import (
     Address,
@@ -64,6 +66,7 @@ class SnapshotJobs:
         outbox: Outbox,
         buckets: Buckets,
         templates: Templates,
+        media: MediaAddresses,
         running: Running,
         *,
         links: FileLinks,
@@ -76,6 +79,7 @@ class SnapshotJobs:
         self._outbox = outbox
         self._buckets = buckets
         self._templates = templates
+        self._media = media
         self._running = running
         self._links = links
         self._backlog = backlog
@@ -90,16 +94,21 @@ class SnapshotJobs:
             if (job_id := self._same_job(account_id, request)) is None:
                 raise
             return job_id
+        new_id = columns.pop("job_id")
         while True:
-            job_id = lifecycle.create(self._database, self._queue, columns)
+            job_id = lifecycle.create(self._database, self._queue, columns, new_id)
+            if job_id is not None:
+                self._demand_assets(account_id, job_id, columns)
+                return job_id
             # a job that has the token may be deleted before we look
-            job_id = job_id or self._same_job(account_id, request)
+            job_id = self._same_job(account_id, request)
             if job_id is not None:
                 return job_id
 
     def _columns(self, account_id: str, request: SubmitRequest) -> dict[str, Any]:
-        """All that a job begins with. Raises ConfigError and NotFound for what is not right."""
-        source, target, pipeline_id = self._references(account_id, request)
+        """All that a job begins with, and its id. Raises ConfigError and NotFound for what is not right."""
+        job_id = lifecycle.new_id()
+        source, target, pipeline_id = self._references(account_id, request, job_id)
         wire = config_json.merge(
             self._templates.config(account_id, request.template_id)
             if request.template_id is not None
@@ -108,11 +117,14 @@ class SnapshotJobs:
             request.extensions or {},
         )
         config = config_json.parse(wire)
+        if request.output_type == "Media":
+            target = replace(target, key=target.key + pictures_name(config.type))
         self._check(config, request, source, target)
         if pipeline_id is None:
             raise NotFound("Pipeline", request.pipeline_id or "default")
         self._backlog.demand_room(pipeline_id)
         return {
+            "job_id": job_id,
             "account_id": account_id,
             "pipeline_id": pipeline_id,
             "priority": request.priority,
@@ -124,9 +136,11 @@ class SnapshotJobs:
             "input_media": request.input_media,
             "input_bucket": source.bucket.name,
             "input_key": source.key,
+            "input_asset_id": request.input_media if request.input_type == "Media" else None,
             "output_media": request.output_media,
             "output_bucket": target.bucket.name,
             "output_key": target.key,
+            "output_asset_id": request.output_media if request.output_type == "Media" else None,
             "input_region": source.bucket.region,
             "output_region": target.bucket.region,
             "template_id": request.template_id,
@@ -197,6 +211,8 @@ class SnapshotJobs:
         self._ended(account_id, job_id, ("Fail",), _FAILED)
         with self._database.transaction() as session:
             job = self._demand(session, account_id, job_id, ("Fail",), _FAILED)
+            for media_id in job.asset_ids:
+                lock(session, media_id)
             lifecycle.start_over(session, self._queue, job)
 
     def delete(self, account_id: str, job_id: str, *, outputs: bool) -> None:
@@ -233,12 +249,18 @@ class SnapshotJobs:
             raise ConfigError("JobId", job_id, allowed)
         return job
 
-    def _references(self, account_id: str, request: SubmitRequest) -> tuple[_Place, _Place, str | None]:
-        for parameter, kind in (("Input.Type", request.input_type), ("Output.Type", request.output_type)):
-            if kind == "Media":
-                raise NotSupported(parameter, kind, "OSS: there are no media assets yet")
-        source = addresses.parse_address(request.input_media, "Input.Media")
-        target = addresses.parse_address(request.output_media, "Output.Media")
+    def _references(
+        self, account_id: str, request: SubmitRequest, job_id: str
+    ) -> tuple[_Place, _Place, str | None]:
+        """Where it reads, where it writes (for an asset the beginning of the keys), and the pipeline."""
+        if request.input_type == "Media":
+            source = self._media.source(account_id, request.input_media)
+        else:
+            source = addresses.parse_address(request.input_media, "Input.Media")
+        if request.output_type == "Media":
+            target = self._media.folder(account_id, request.output_media, job_id)
+        else:
+            target = addresses.parse_address(request.output_media, "Output.Media")
         references = find_references(
             self._database, account_id, source.bucket, target.bucket, request.pipeline_id
         )
@@ -267,6 +289,14 @@ class SnapshotJobs:
         if _may_be(written, read, track=names.track):
             raise ConfigError("Output.Media", request.output_media, "another object than the input")
 
+    def _demand_assets(self, account_id: str, job_id: str, columns: Mapping[str, Any]) -> None:
+        """What removes an asset cancels its jobs, but for one that came to it only now."""
+        for media_id in {columns["input_asset_id"], columns["output_asset_id"]} - {None}:
+            if not self._media.is_there(media_id):
+                with contextlib.suppress(ConfigError):
+                    self.cancel(account_id, job_id)
+                raise NotFound(KIND, media_id)
+
     def _same_job(self, account_id: str, request: SubmitRequest) -> str | None:
         """The job that was made with the request's token; None when there is none."""
         if request.client_token is None:
@@ -294,8 +324,10 @@ class SnapshotJobs:
             job_id=job.job_id,
             status=job.status,
             type=job.config.get("Type", "Normal"),
-            input=Address("OSS", job.input_media, job.input_bucket, job.input_region, job.input_key),
-            output=Address("OSS", job.output_media, job.output_bucket, job.output_region, job.output_key),
+            input=Address(job.input_type, job.input_media, job.input_bucket, job.input_region, job.input_key),
+            output=Address(
+                job.output_type, job.output_media, job.output_bucket, job.output_region, job.output_key
+            ),
             template_id=job.template_id,
             template_config=job.config,
             pipeline_id=job.pipeline_id,

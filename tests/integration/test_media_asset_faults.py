@@ -1,0 +1,139 @@
+"""The look at an asset's file over lost tasks, faults that pass, and children that are killed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import URL
+
+from jobs_by_hand import JobsByHand, jobs_by_hand
+from stillframe.catalog.assets import AssetName, AssetView
+from stillframe.errors import ChildKilled
+from stillframe.jobs.repair import repair
+from stillframe.sandbox.unlocked import Unlocked
+from stillframe.service.assets import RegisterRequest
+
+LONG = "oss://local/long.mp4"
+
+
+@pytest.fixture
+def jobs(database_url: URL, tmp_path: Path) -> Iterator[JobsByHand]:
+    with jobs_by_hand(database_url, tmp_path) as made:
+        yield made
+
+
+def register(jobs: JobsByHand, url: str = LONG, **more: Any) -> str:
+    return jobs.assembly.media_assets.register(jobs.account_id, RegisterRequest(url, **more))
+
+
+def look(jobs: JobsByHand, media_id: str) -> AssetView:
+    return jobs.assembly.assets.get(jobs.account_id, AssetName(media_id))
+
+
+def the_task(jobs: JobsByHand) -> Any:
+    (task,) = jobs.waiting()
+    assert task.name == "register"
+    return task
+
+
+def test_the_file_is_looked_at_once_however_often_it_is_begun(jobs: JobsByHand) -> None:
+    media_id = register(jobs)
+    task = the_task(jobs)
+    assert (look(jobs, media_id).status, task.arguments) == ("Preparing", {"media_id": media_id})
+    jobs.do(task)
+    asset = look(jobs, media_id)
+    assert (asset.status, asset.size_bytes) == ("Normal", (jobs.bucket / "long.mp4").stat().st_size)
+    surveys = jobs.waiting()
+    assert [task.name for task in surveys] == ["survey", "survey"]
+    jobs.do(task)
+    assert jobs.waiting() == surveys
+    assert look(jobs, media_id) == asset
+
+
+def test_a_lost_task_comes_back(jobs: JobsByHand) -> None:
+    media_id = register(jobs)
+    jobs.sql("DELETE FROM procrastinate_jobs")
+    made = jobs.assembly
+    assert repair(made.database, made.queue) == 0
+    assert repair(made.database, made.queue, lost_after_s=0) == 1
+    assert repair(made.database, made.queue, lost_after_s=0) == 0
+    jobs.do(the_task(jobs))
+    assert look(jobs, media_id).status == "Normal"
+
+
+def test_what_was_removed_meanwhile_stays_so(jobs: JobsByHand) -> None:
+    old = register(jobs)
+    task = the_task(jobs)
+    new = register(jobs, overwrite=True)
+    jobs.do(task)
+    assert look(jobs, new).status == "Preparing"
+    jobs.do(the_task(jobs))
+    assert look(jobs, new).status == "Normal"
+    assert old != new
+
+
+def test_a_fault_that_passes_is_waited_for_and_told(jobs: JobsByHand) -> None:
+    media_id = register(jobs)
+    away = jobs.bucket.with_name("away")
+    jobs.bucket.rename(away)
+    jobs.do(the_task(jobs))
+    asset = look(jobs, media_id)
+    assert asset.status == "Preparing"
+    assert asset.message is not None
+    assert "the bucket's folder: does not exist" in asset.message
+    assert jobs.metric("retries_total", stage="register") == 1
+    away.rename(jobs.bucket)
+    jobs.do(the_task(jobs))
+    asset = look(jobs, media_id)
+    assert (asset.status, asset.code, asset.message) == ("Normal", None, None)
+
+
+class Killed(Unlocked):
+    """A decoder whose child is killed whenever it looks at a file."""
+
+    def __init__(self, reason: Any) -> None:
+        super().__init__()
+        self.reason = reason
+
+    def describe(self, *_: Any) -> Any:
+        raise ChildKilled(self.reason, "so it goes")
+
+
+def test_a_file_that_kills_its_children_is_given_up(jobs: JobsByHand) -> None:
+    media_id = register(jobs)
+    jobs.decoder = Killed("memory")
+    for _ in range(3):
+        assert look(jobs, media_id).status == "Preparing"
+        jobs.do(the_task(jobs))
+    asset = look(jobs, media_id)
+    assert (asset.status, asset.code) == ("PrepareFail", "InvalidParameter.ResourceContentBad")
+    assert asset.message is not None
+    assert "after 3 tries" in asset.message
+    assert jobs.waiting() == []
+
+
+def test_a_server_that_leaves_gives_it_back(jobs: JobsByHand) -> None:
+    media_id = register(jobs)
+    jobs.decoder = Killed("cancelled")
+    for _ in range(5):
+        jobs.do(the_task(jobs))
+    asset = look(jobs, media_id)
+    assert (asset.status, asset.message) == ("Preparing", None)
+    jobs.decoder = Unlocked()
+    jobs.do(the_task(jobs))
+    assert look(jobs, media_id).status == "Normal"
+
+
+def test_pictures_of_an_asset_that_is_removed_before_they_begin(jobs: JobsByHand) -> None:
+    media_id = register(jobs)
+    jobs.do(the_task(jobs))
+    removed = jobs.assembly.media_assets.delete(jobs.account_id, [AssetName(media_id)], files=False)
+    assert (removed.ignored, removed.forbidden) == ([], [])
+    codes = jobs.sql("SELECT code FROM jobs")
+    assert [code for (code,) in codes] == ["OperationCanceled"] * 2
+    jobs.do_all()
+    assert not (jobs.bucket / "snapshots").exists()
+    assert jobs.sql("SELECT 1 FROM job_outputs") == []
