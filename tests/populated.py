@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from service_client import Client, wait_for
-from stillframe.ims.action import EXAMPLE_ID
 from stillframe.ims.registry import ACTIONS
 from subtitled import with_subtitles
 
@@ -115,11 +114,11 @@ def parameters_of(action: str, world: World) -> dict[str, Any]:
     return {**ACTIONS[action].example, **CALLS[action](world)}
 
 
-def with_real_ids(text: str, action: str, parameters: Mapping[str, Any]) -> str:
-    """A text about an action's example, with the ids of real parameters in the place of the example's."""
+def made_real(text: str, action: str, parameters: Mapping[str, Any]) -> str:
+    """A text about an action's example, with real parameters in the place of the example's ids, addresses and names."""
     for real, example in _pairs(parameters, ACTIONS[action].example):
-        if example == EXAMPLE_ID:
-            text = text.replace(EXAMPLE_ID, real)
+        if isinstance(example, str) and real != example:
+            text = text.replace(example, real)
     return text
 
 

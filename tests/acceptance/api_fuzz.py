@@ -30,8 +30,7 @@ from schemathesis.core.failures import Failure, FailureGroup
 
 from documented_errors import demand_documented
 from ims_signer import Acs3, RpcV1
-from populated import World, parameters_of, with_real_ids
-from stillframe.ims.action import EXAMPLE_ID
+from populated import World, made_real, parameters_of
 from stillframe.ims.registry import ACTIONS
 
 #: nothing that is called takes so long, on any machine
@@ -121,8 +120,7 @@ class Fuzz:
 
     def _mix(self, action: str, case: schemathesis.Case, share: float, random: Random) -> None:
         text = json.dumps(mixed(decoded(case.query), ACTIONS[action].example, share, random))
-        if EXAMPLE_ID in text:
-            text = with_real_ids(text, action, parameters_of(action, self._world))
+        text = made_real(text, action, parameters_of(action, self._world))
         case.query = {
             name: json.dumps(value) if isinstance(value, dict) else value
             for name, value in json.loads(text).items()

@@ -23,7 +23,7 @@ from sqlalchemy import URL
 from typer.main import get_command
 
 from ims_answers import ANSWERS, EMPTY_FIELDS
-from populated import CALLS, World, parameters_of, populate, with_real_ids
+from populated import CALLS, World, made_real, parameters_of, populate
 from service_client import Service, service
 from stillframe.cli.main import app_for
 from stillframe.ims.registry import ACTIONS
@@ -188,5 +188,5 @@ def test_curl_sends_what_the_command_has_signed(
 def on_page(action: str, language: str, world: World) -> list[str]:
     """The examples of an action's page in a language, with real ids."""
     text = (PAGES / f"{action}.md").read_text(encoding="utf-8")
-    text = with_real_ids(text, action, parameters_of(action, world))
+    text = made_real(text, action, parameters_of(action, world))
     return re.findall(f"```{language}\n(.*?)\n```", text, re.DOTALL)

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = runpy.run_path(str(ROOT / "scripts" / "make_api_docs.py"))
 PAGES: dict[Path, str] = SCRIPT["pages"]()
 DOCUMENT = document(ACTIONS)
+COMMANDS = get_command(app_for([])).commands  # type: ignore[attr-defined]
 #: objects whose keys docs/parameters.md tells of
 CONFIGS = ("SnapshotConfig", "SpriteSnapshotConfig")
 
@@ -43,7 +44,7 @@ def test_the_command_of_the_page_is_one_and_calls_the_action(action: str) -> Non
         "```sh\n(.*?)\n```", PAGES[ROOT / "docs" / "actions" / f"{action}.md"], re.DOTALL
     )
     program, command, *arguments = shlex.split(line)
-    parsed = get_command(app_for([])).commands[command].make_context(command, arguments).params  # type: ignore[attr-defined]
+    parsed = COMMANDS[command].make_context(command, arguments).params
     assert (program, parsed["action"], parsed["curl"]) == ("stillframe", action, False)
     given = dict(text.split("=", 1) for text in parsed["parameters"] or ())
     assert ACTIONS[action].parse(given) == ACTIONS[action].parse(as_texts(ACTIONS[action].example))
