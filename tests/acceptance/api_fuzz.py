@@ -167,9 +167,7 @@ def mixed(
     generated: Mapping[str, Any], example: Mapping[str, Any], share: float, random: Random
 ) -> dict[str, Any]:
     """The generated parameters, with about so much of the example in their place."""
-    found = {
-        name: value for name, value in generated.items() if name in example or random.random() >= share / 2
-    }
+    found = {name: value for name, value in generated.items() if name in example or random.random() >= share}
     for name, value in example.items():
         theirs = found.get(name)
         if isinstance(value, Mapping) and isinstance(theirs, Mapping):
