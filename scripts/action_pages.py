@@ -211,7 +211,7 @@ def _request_rows(path: str, schema: Mapping[str, Any], required: bool) -> Itera
         _range(whole),
         meaning,
     )
-    yield f"| {' | '.join(cells)} |\n"
+    yield _cells(*cells)
     if name not in CONFIGS:
         for inner, item in whole.get("properties", {}).items():
             yield from _request_rows(f"{path}.{inner}", item, inner in whole.get("required", ()))
@@ -230,7 +230,7 @@ def _answer_rows(path: str, schema: Mapping[str, Any]) -> Iterator[str]:
     meaning = schema.get("description") or whole.get("description", "")
     if choices := whole.get("enum"):
         meaning += f" One of: {', '.join(f'`{choice}`' for choice in choices)}."
-    yield f"| `{path}` | {_type(whole)} | {meaning} |\n"
+    yield _cells(f"`{path}`", _type(whole), meaning)
     inner, _ = _resolved(whole.get("items", whole))
     within = f"{path}[]" if "items" in whole else path
     for name, item in inner.get("properties", {}).items():
@@ -270,9 +270,16 @@ def _range(schema: Mapping[str, Any]) -> str:
         return f"`{schema['const']}`"
     if "minimum" in schema:
         return f"{schema['minimum']} to {schema['maximum']}"
+    if "pattern" in schema and "format" not in schema:
+        return f"`{schema['pattern']}`"
     if "maxLength" in schema:
         return f"{schema['maxLength']} bytes or less"
     return ""
+
+
+def _cells(*cells: str) -> str:
+    # a bar in a text would end its cell
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
 
 
 def _summary(action: Action) -> str:

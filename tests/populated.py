@@ -104,7 +104,8 @@ CALLS: dict[str, Callable[[World], dict[str, Any]]] = {
     # the oldest has all fields; there are more of them, for NextToken to be there
     "ListMediaBasicInfos": lambda world: {"MaxResults": 1, "SortBy": "asc"},
     "BatchGetMediaInfos": lambda world: {"MediaIds": f"{world.media_id},nothing"},
-    "SetEventCallback": lambda world: {},
+    # of which there are none, so that nothing is sent
+    "SetEventCallback": lambda world: {"EventTypeList": "TranscodeComplete"},
     "GetEventCallback": lambda world: {},
 }
 
@@ -134,7 +135,6 @@ def populate(client: Client, folder: Path, film: Path) -> World:
     )
     client.call("UpdatePipeline", PipelineId=paused_id, Status="Paused")
     client.call("SetDefaultStorageLocation", **ACTIONS["SetDefaultStorageLocation"].example)
-    client.call("SetEventCallback", **ACTIONS["SetEventCallback"].example)
     track_id = client.submit(
         _PATHS["input"],
         "oss://local/track.vtt",
@@ -145,6 +145,7 @@ def populate(client: Client, folder: Path, film: Path) -> World:
     )
     media_id, immovable_id = _asset(client, folder), _immovable_asset(client, folder, film)
     world = World(client, track_id, "", template_id, pipeline_id, paused_id, media_id, immovable_id)
+    client.call("SetEventCallback", **parameters_of("SetEventCallback", world))
     failed = [world.ended_job() for _ in range(2)]
     client.succeeded(track_id)
     wait_for(lambda: all(client.asset(media_id)[name] != "[]" for name in ("Snapshots", "SpriteImages")))
