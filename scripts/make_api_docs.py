@@ -17,8 +17,8 @@ HEAD = """# Errors of the API
 
 Every answer that is not 200 has `RequestId`, `HostId`, `Code`, `Message` and `Recommend`. Codes, statuses and the first
 sentence of the messages are those of Intelligent Media Services and of the gateway before it; what follows the first
-sentence names the parameter, its value and what is allowed. `Recommend` says what to do. Which of them an action finds, and
-when, stands on its page in [actions/](actions/README.md).
+sentence names the parameter, its value and what is allowed. `Recommend` says what to do. Which of them an action
+finds, and when, stands on its page in [actions/](actions/README.md).
 
 A request is checked in this order: its action and version, its public parameters, the key, the time, the signature,
 the nonce, the token, permissions, limits, and last the parameters of the action.
