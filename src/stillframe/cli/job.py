@@ -41,6 +41,15 @@ Profile = Annotated[
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The JobId.", show_default=False)]
 
 
+def client_for(
+    endpoint: str | None, profile: str | None, data_dir: Path | None, config: Path | None
+) -> Client:
+    """A client of the server that is meant, with the key that is. Raises SettingsError, DatabaseError."""
+    from stillframe.server.connecting import connect
+
+    return connect(load(config, data_dir=data_dir), endpoint, profile)
+
+
 @app.command(
     epilog="Example:\n\nstillframe job submit oss://local/movie.mp4 -o 'oss://local/thumbs/{Count}.jpg' "
     "--template S00000002-000012 --set Count=5 --wait"
@@ -78,7 +87,7 @@ def submit(
     chosen: dict[str, Any] = {"TemplateId": template}
     if changes:
         chosen["OverwriteParams"] = _changes(changes)
-    with _client(endpoint, profile, data_dir, config) as client:
+    with client_for(endpoint, profile, data_dir, config) as client:
         job_id = client.call(
             "SubmitSnapshotJob",
             Input={"Type": "OSS", "Media": source},
@@ -104,7 +113,7 @@ def list_jobs(
     config: ConfigFile = None,
 ) -> None:
     """List jobs, the newest first."""
-    with _client(endpoint, profile, data_dir, config) as client:
+    with client_for(endpoint, profile, data_dir, config) as client:
         jobs = list(client.jobs(status and status.capitalize(), most))
     if as_json:
         for job in jobs:
@@ -125,7 +134,7 @@ def show(
     config: ConfigFile = None,
 ) -> None:
     """Show all that there is to know of a job."""
-    with _client(endpoint, profile, data_dir, config) as client:
+    with client_for(endpoint, profile, data_dir, config) as client:
         job = client.call("GetSnapshotJob", JobId=job_id)["SnapshotJob"]
     if as_json:
         say(json.dumps(job, separators=(",", ":")))
@@ -152,7 +161,7 @@ def wait(
     config: ConfigFile = None,
 ) -> int:
     """Wait for a job's end; exit code 1 when it has failed."""
-    with _client(endpoint, profile, data_dir, config) as client:
+    with client_for(endpoint, profile, data_dir, config) as client:
         return _wait(client, job_id)
 
 
@@ -168,7 +177,7 @@ def urls(
     config: ConfigFile = None,
 ) -> None:
     """Print signed URLs of a job's files: its track first, then its pictures, a line each."""
-    with _client(endpoint, profile, data_dir, config) as client:
+    with client_for(endpoint, profile, data_dir, config) as client:
         for url in client.urls(job_id, expiry_s):
             say(url)
 
@@ -182,7 +191,7 @@ def cancel(
     config: ConfigFile = None,
 ) -> None:
     """End a job that is not done yet. Pictures that are finished stay."""
-    with _client(endpoint, profile, data_dir, config) as client:
+    with client_for(endpoint, profile, data_dir, config) as client:
         client.call("CancelSnapshotJob", JobId=job_id)
     say(f"{job_id} is cancelled")
 
@@ -196,7 +205,7 @@ def retry(
     config: ConfigFile = None,
 ) -> None:
     """Do a failed job again, under its own id."""
-    with _client(endpoint, profile, data_dir, config) as client:
+    with client_for(endpoint, profile, data_dir, config) as client:
         client.call("RetrySnapshotJob", JobId=job_id)
     say(f"{job_id} is in the queue again")
 
@@ -211,7 +220,7 @@ def delete(
     config: ConfigFile = None,
 ) -> None:
     """Forget a job that has ended."""
-    with _client(endpoint, profile, data_dir, config) as client:
+    with client_for(endpoint, profile, data_dir, config) as client:
         client.call("DeleteSnapshotJob", JobId=job_id, Outputs=outputs)
     say(f"{job_id} is deleted{', and its files' if outputs else '; its files are still there'}")
 
@@ -239,12 +248,6 @@ def _progress(job: dict[str, Any]) -> str:
 def _object(place: dict[str, Any]) -> str:
     """An input or output as people write it."""
     return f"oss://{place['OssFile']['Bucket']}/{place['OssFile']['Object']}"
-
-
-def _client(endpoint: str | None, profile: str | None, data_dir: Path | None, config: Path | None) -> Client:
-    from stillframe.server.connecting import connect
-
-    return connect(load(config, data_dir=data_dir), endpoint, profile)
 
 
 def _changes(texts: Sequence[str]) -> dict[str, Any]:

@@ -126,6 +126,7 @@ def _add_the_rest(app: typer.Typer) -> None:
         job,
         key,
         lint,
+        media,
         pipeline,
         policy,
         probe,
@@ -141,6 +142,7 @@ def _add_the_rest(app: typer.Typer) -> None:
     app.command(name="api", epilog=api.EXAMPLES, no_args_is_help=True)(api.api)
     for name, group in (
         ("job", job.app),
+        ("media", media.app),
         ("account", account.app),
         ("user", user.app),
         ("policy", policy.app),

@@ -84,15 +84,21 @@ class Client:
 
     def jobs(self, status: str | None, most: int) -> Iterator[dict[str, Any]]:
         """The newest jobs, at most so many. Raises RequestFailed."""
-        token = None
-        while most > 0:
-            size = min(most, 100)
-            page = self.call("ListSnapshotJobs", Status=status, PageSize=size, NextPageToken=token)
-            yield from page["Jobs"]
-            most -= len(page["Jobs"])
-            token = page.get("NextPageToken")
-            if token is None:
-                return
+
+        def page(size: int, token: str | None) -> tuple[list[dict[str, Any]], str | None]:
+            told = self.call("ListSnapshotJobs", Status=status, PageSize=size, NextPageToken=token)
+            return told["Jobs"], told.get("NextPageToken")
+
+        return _pages(page, most)
+
+    def assets(self, status: str | None, most: int) -> Iterator[dict[str, Any]]:
+        """The newest media assets, at most so many. Raises RequestFailed."""
+
+        def page(size: int, token: str | None) -> tuple[list[dict[str, Any]], str | None]:
+            told = self.call("ListMediaBasicInfos", Status=status, MaxResults=size, NextToken=token)
+            return [one["MediaBasicInfo"] for one in told["MediaInfos"]], told.get("NextToken")
+
+        return _pages(page, most)
 
     def urls(self, job_id: str, expiry_s: int) -> Iterator[str]:
         """Signed URLs of a job's files: its track first, then its pictures. Raises RequestFailed."""
@@ -128,6 +134,19 @@ class Client:
                     return job
             time.sleep(pause_s)
             pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
+
+
+def _pages(
+    page: Callable[[int, str | None], tuple[list[dict[str, Any]], str | None]], most: int
+) -> Iterator[dict[str, Any]]:
+    """What stands on pages of so many at a time, each called with the token that the one before has given."""
+    token = None
+    while most > 0:
+        found, token = page(min(most, 100), token)
+        yield from found
+        most -= len(found)
+        if token is None:
+            return
 
 
 def endpoint_url(endpoint: str) -> str:

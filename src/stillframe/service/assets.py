@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from stillframe.catalog.assets import AssetFilter, AssetName, Assets, AssetView, find
 from stillframe.catalog.buckets import Buckets, demand
-from stillframe.catalog.models import BusinessType, MediaAssetRow, MediaType
+from stillframe.catalog.models import Access, BusinessType, MediaAssetRow, MediaType
 from stillframe.database.engine import Database
 from stillframe.errors import (
     AlreadyRegistered,
@@ -93,7 +93,7 @@ class AssetChanges:
 class AssetDetails:
     """An asset with what was made for it, and links that are good for the time that was asked for.
 
-    `file_url` is None where the account may not read its object any more.
+    There is no link to what the account may not read, or for the cover not write, any more.
     """
 
     asset: AssetView
@@ -288,22 +288,25 @@ class MediaAssets:
         with self._database.transaction() as session:
             pictures = pictures_of(session, [asset.media_id for asset in found])
             covers = first_stills(session, [asset.cover_job_id for asset in found if asset.cover_job_id])
-        buckets = self._buckets.of_account(account_id, {asset.bucket for asset in found})
-        details = []
-        for asset in found:
-            bucket, cover = buckets.get(asset.bucket), covers.get(asset.cover_job_id or "")
-            may_read = bucket is not None and bucket.allows("read", asset.key)
-            made_cover = self._links.url(*cover, expires_at) if cover is not None else None
-            details.append(
-                AssetDetails(
-                    asset,
-                    plain_json.convert(asset.facts, AssetFacts) if asset.facts is not None else None,
-                    pictures.get(asset.media_id, ()),
-                    asset.cover_url or made_cover,
-                    self._links.url(asset.bucket, asset.key, expires_at) if may_read else None,
-                )
+        names = {asset.bucket for asset in found} | {bucket for bucket, _ in covers.values()}
+        buckets = self._buckets.of_account(account_id, names)
+
+        def link(access: Access, bucket: str, key: str) -> str | None:
+            # what was granted may have been taken back
+            is_usable = bucket in buckets and buckets[bucket].allows(access, key)
+            return self._links.url(bucket, key, expires_at) if is_usable else None
+
+        return [
+            AssetDetails(
+                asset,
+                plain_json.convert(asset.facts, AssetFacts) if asset.facts is not None else None,
+                pictures.get(asset.media_id, ()),
+                asset.cover_url or (link("write", *cover) if cover is not None else None),
+                link("read", asset.bucket, asset.key),
             )
-        return details
+            for asset in found
+            for cover in [covers.get(asset.cover_job_id or "")]
+        ]
 
 
 def tags_of(text: str) -> list[str]:
