@@ -142,6 +142,12 @@ class Metrics:
             ["code"],
             registry=self.registry,
         )
+        self.asset_outcomes = Counter(
+            "stillframe_asset_outcomes_total",
+            "Media assets whose file was looked at, by code.",
+            ["code"],
+            registry=self.registry,
+        )
         self.bytes_read = Counter(
             "stillframe_read_bytes_total",
             "Bytes read from sources.",

@@ -50,6 +50,7 @@ def test_the_file_is_looked_at_once_however_often_it_is_begun(jobs: JobsByHand) 
     assert [task.name for task in surveys] == ["survey", "survey"]
     jobs.do(task)
     assert jobs.waiting() == surveys
+    assert jobs.metric("asset_outcomes_total", code="Success") == 1
     assert look(jobs, media_id) == asset
 
 
@@ -112,6 +113,7 @@ def test_a_file_that_kills_its_children_is_given_up(jobs: JobsByHand) -> None:
     assert (asset.status, asset.code) == ("PrepareFail", "InvalidParameter.ResourceContentBad")
     assert asset.message is not None
     assert "after 3 tries" in asset.message
+    assert jobs.metric("asset_outcomes_total", code="InvalidParameter.ResourceContentBad") == 1
     assert jobs.waiting() == []
 
 

@@ -105,6 +105,7 @@ class Registering:
                 if facts.media is not None and facts.media.film and asset.media_type == "video":
                     self._make_pictures(session, asset, facts.media, storage)
                 announce_registered(session, self._outbox, asset)
+            self._metrics.asset_outcomes.labels(code="Success").inc()
 
     def _look(self, media_type: MediaType | None, source: ObjectSource, task: Task) -> AssetFacts:
         if media_type == "text":
@@ -198,6 +199,7 @@ class Registering:
                 log.info("media asset cannot be prepared", code=asset.code, reason=asset.message)
                 asset.status = "PrepareFail"
                 announce_registered(session, self._outbox, asset)
+                self._metrics.asset_outcomes.labels(code=asset.code).inc()
                 return
             log.warning("trying again", stage=_STAGE, pause_s=pause_s, error=str(error))
             self._metrics.retries.labels(stage=_STAGE).inc()
