@@ -37,6 +37,37 @@ DETAILS = SUMMARY | {
     "TemplateConfig": "string",
     "UserData": "string",
 }
+AUDIO_STREAM = (
+    "Bitrate ChannelLayout Channels CodecLongName CodecName CodecTag CodecTagString "
+    "CodecTimeBase Duration Index Lang SampleFmt SampleRate StartTime Timebase "
+)
+VIDEO_STREAM = (
+    "Avg_fps Bit_rate Codec_long_name Codec_name Codec_tag Codec_tag_string Codec_time_base "
+    "Dar Duration Fps Has_b_frames Height Index Lang Level NumFrames PixFmt Profile Rotate "
+    "Sar Start_time Time_base Width "
+)
+FILE = "Bitrate Duration FileName FileSize FileStatus FileType FileUrl FormatName Height MediaId Region Width"
+NEW_PROBE = {
+    "Async": "boolean",
+    "Input": {"Media": "string", "Type": "string"},
+    "JobId": "string",
+    "Name": "string",
+    "RequestId": "string",
+    "ScheduleConfig": {"PipelineId": "string", "Priority": "integer"},
+    "Status": "string",
+    "SubmitResultJson": "object",
+    "SubmitTime": "string",
+    "TriggerSource": "string",
+    "UserData": "string",
+}
+PROBE = NEW_PROBE | {
+    "FinishTime": "string",
+    "MediaInfoProperty": {
+        "AudioStreamInfoList": [dict.fromkeys(AUDIO_STREAM.split(), "string")],
+        "FileBasicInfo": dict.fromkeys(FILE.split(), "string"),
+        "VideoStreamInfoList": [dict.fromkeys(VIDEO_STREAM.split(), "string")],
+    },
+}
 SYSTEM_TEMPLATE = {
     "Status": "string",
     "Subtype": "integer",
@@ -134,6 +165,10 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "Total": "integer",
         "WebVTTUrl": "string",
     },
+    "SubmitMediaInfoJob": {"RequestId": "string", "MediaInfoJob": NEW_PROBE},
+    "SubmitSyncMediaInfoJob": {"RequestId": "string", "MediaInfoJob": PROBE},
+    "GetMediaInfoJob": {"RequestId": "string", "MediaInfoJob": PROBE},
+    "ListMediaInfoJobs": {"RequestId": "string", "NextPageToken": "string", "Jobs": [PROBE]},
     "CreateCustomTemplate": {"RequestId": "string", "CustomTemplate": CREATED_TEMPLATE},
     "UpdateCustomTemplate": SUCCESS,
     "DeleteCustomTemplate": SUCCESS,
@@ -212,12 +247,16 @@ OURS_IN_ANSWERS: dict[str, dict[str, Any]] = {
     "ListMediaBasicInfos": {"MediaInfos": [{"MediaBasicInfo": _WHY}]},
     "BatchGetMediaInfos": {"MediaInfos": [{"MediaBasicInfo": _WHY}]},
     "GetSnapshotJob": {"SnapshotJob": {"Progress": "integer", "Report": "object"}},
+    "SubmitSyncMediaInfoJob": {"MediaInfoJob": _WHY},
+    "GetMediaInfoJob": {"MediaInfoJob": _WHY},
+    "ListMediaInfoJobs": {"Jobs": [_WHY]},
     "CreatePipeline": {"Pipeline": {"MaxConcurrency": "integer"}},
     "GetPipeline": {"Pipeline": {"MaxConcurrency": "integer"}},
     "ListPipelines": {"PipelineList": [{"MaxConcurrency": "integer"}]},
 }
 
 _TRANSCODE = "it is about transcode templates, and there are snapshot templates only"
+_NOT_YET = "the job was made just now, and is not done"
 #: documented fields that never have a value, each with the reason; a path leads through lists, and takes all below it
 _AI = "nothing is tagged or analysed here"
 _DELETED = "an asset that was deleted is not shown any more"
@@ -243,6 +282,10 @@ EMPTY_FIELDS: dict[str, dict[str, str]] = {
         "MediaInfos.MediaBasicInfo.TranscodeStatus": "nothing is transcoded here",
         "MediaInfos.FileInfoList.AudioStreamInfoList.Fps": _SOUND,
         "MediaInfos.FileInfoList.SubtitleStreamInfoList.CodecTimeBase": _SUBTITLES,
+    },
+    "SubmitMediaInfoJob": {
+        "MediaInfoJob.FinishTime": _NOT_YET,
+        "MediaInfoJob.MediaInfoProperty": _NOT_YET,
     },
     "GetEventCallback": {
         "CallbackQueueName": "it is of CallbackType MNS, and there is no message queue here"

@@ -26,19 +26,25 @@ from stillframe.catalog.buckets import Buckets
 from stillframe.catalog.pipelines import Pipelines
 from stillframe.catalog.templates import Templates
 from stillframe.database.engine import Database, make_engine
+from stillframe.errors import Unavailable
 from stillframe.events.callbacks import Callbacks
 from stillframe.events.outbox import Outbox
 from stillframe.ims.action import Services
 from stillframe.ims.endpoint import Endpoint, Served
+from stillframe.jobs.probe_step import ProbeStep
 from stillframe.jobs.queue import Queue
 from stillframe.jobs.running import Running
 from stillframe.keyring import Keyring
 from stillframe.server.connections import connection_options
 from stillframe.service.asset_removal import AssetRemoval
 from stillframe.service.assets import MediaAssets
+from stillframe.service.backlog import Backlog
 from stillframe.service.event_callbacks import EventCallbacks
 from stillframe.service.file_links import FileLinks
+from stillframe.service.media_addresses import MediaAddresses
 from stillframe.service.pipelines import PipelineControl
+from stillframe.service.probe_jobs import ProbeJobs
+from stillframe.service.reserved_slot import ReservedSlot
 from stillframe.service.templates import TemplateKeeper
 
 DEADLINE_S = 20
@@ -55,6 +61,10 @@ TOKENS = {
     "expired": TokenState.EXPIRED,
     "foreign": TokenState.FOREIGN,
 }
+
+
+def _no_decoder() -> ProbeStep:
+    raise Unavailable("the decoder")
 
 
 class NoncesInMemory:
@@ -108,6 +118,15 @@ class ImsServer:
                 PipelineControl(nowhere, Queue()),
                 callbacks,
                 assets,
+                ProbeJobs(
+                    nowhere,
+                    Queue(),
+                    MediaAddresses(nowhere, Assets(nowhere), buckets),
+                    Backlog(nowhere, 1),
+                    ReservedSlot(0),
+                    _no_decoder,
+                    seconds=1.0,
+                ),
             ),
             keys=KEYS.get,
             nonces=self.nonces,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,12 +13,15 @@ from typing import Any
 from sqlalchemy import URL, text
 
 from stillframe.accounts.accounts import FIRST_ACCOUNT
+from stillframe.jobs.probe_step import ProbeStep
+from stillframe.jobs.queue import Handlers
 from stillframe.jobs.registering import Registering
 from stillframe.jobs.steps import Steps
 from stillframe.sandbox.decoder import Decoder
 from stillframe.sandbox.unlocked import Unlocked
 from stillframe.server.assembly import Assembly
 from stillframe.service.ports import JobView, SubmitRequest
+from stillframe.service.probe_jobs import ProbeJobView, ProbeRequest
 from stillframe.settings import Settings
 from stillframe.testing import videos
 
@@ -78,6 +81,26 @@ class JobsByHand:
             attempts=made.settings.slice_attempts,
         )
 
+    @property
+    def probing(self) -> ProbeStep:
+        made = self.assembly
+        return ProbeStep(
+            made.database,
+            made.queue,
+            made.buckets,
+            self.decoder,
+            self.running,
+            made.metrics,
+            attempts=made.settings.slice_attempts,
+        )
+
+    def submit_probe(self, key: str = "long.mp4", *, priority: int | None = None) -> str:
+        request = ProbeRequest("OSS", f"oss://local/{key}", "a request", priority=priority)
+        return self.assembly.probes.submit(self.account_id, request).job_id
+
+    def get_probe(self, job_id: str) -> ProbeJobView:
+        return self.assembly.probes.get(self.account_id, job_id)
+
     def submit(
         self,
         count: int,
@@ -109,7 +132,7 @@ class JobsByHand:
 
     def do(self, task: TaskRow, starts: int = 0) -> None:
         """Do a task as a worker does, and take it out of the queue at its end."""
-        room = self.registering if task.name == "register" else self.steps
+        room = {"register": self.registering, "probe": self.probing}.get(task.name, self.steps)
         getattr(room, task.name)(**task.arguments, starts=starts)
         self.sql("DELETE FROM procrastinate_jobs WHERE id = :id", id=task.id)
 
@@ -124,7 +147,7 @@ class JobsByHand:
 
     def state(self) -> list[list[Any]]:
         """All that is known of all jobs."""
-        tables = ("jobs", "slices", "job_outputs", "procrastinate_jobs")
+        tables = ("jobs", "slices", "job_outputs", "probe_jobs", "procrastinate_jobs")
         return [
             [row[0] for row in self.sql(f"SELECT to_jsonb(t) FROM {name} t ORDER BY 1")] for name in tables
         ]
@@ -133,6 +156,11 @@ class JobsByHand:
         with self.assembly.database.transaction() as session:
             result = session.execute(text(statement), values)
             return [*result.all()] if result.returns_rows else []
+
+
+def handlers(**done: Callable[..., None]) -> Handlers:
+    """What is done for these kinds of tasks; for the others it is nothing."""
+    return Handlers(**{kind.name: done.get(kind.name, lambda *_: None) for kind in fields(Handlers)})
 
 
 @contextmanager

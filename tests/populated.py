@@ -38,6 +38,8 @@ class World:
     media_id: str
     #: one whose object cannot be removed
     immovable_id: str
+    #: a probe job that has ended well, likewise
+    probe_id: str
 
     def new_template(self) -> str:
         """A template that nothing else is about."""
@@ -70,6 +72,11 @@ class World:
         return job_id
 
 
+def _look(media_id: str) -> dict[str, Any]:
+    """What asks for a probe job, with all that a submit can say."""
+    return {"Input": {"Type": "Media", "Media": media_id}, "Name": "a look", "UserData": "mine"}
+
+
 #: what takes the place of the ids in an action's example
 CALLS: dict[str, Callable[[World], dict[str, Any]]] = {
     "SubmitSnapshotJob": lambda world: {},
@@ -81,6 +88,11 @@ CALLS: dict[str, Callable[[World], dict[str, Any]]] = {
     "CancelSnapshotJob": lambda world: {"JobId": world.waiting_job()},
     "RetrySnapshotJob": lambda world: {"JobId": world.ended_job()},
     "DeleteSnapshotJob": lambda world: {"JobId": world.ended_job()},
+    "SubmitMediaInfoJob": lambda world: _look(world.media_id),
+    "SubmitSyncMediaInfoJob": lambda world: _look(world.media_id),
+    "GetMediaInfoJob": lambda world: {"JobId": world.probe_id},
+    # the oldest is of an asset, too, and others have come after it
+    "ListMediaInfoJobs": lambda world: {"PageSize": 1, "OrderBy": "CreateTimeAsc"},
     "CreateCustomTemplate": lambda world: {},
     "UpdateCustomTemplate": lambda world: {"TemplateId": world.new_template()},
     "DeleteCustomTemplate": lambda world: {"TemplateId": world.new_template()},
@@ -144,12 +156,14 @@ def populate(client: Client, folder: Path, film: Path) -> World:
         Width=96,
     )
     media_id, immovable_id = _asset(client, folder), _immovable_asset(client, folder, film)
-    world = World(client, track_id, "", template_id, pipeline_id, paused_id, media_id, immovable_id)
+    world = World(client, track_id, "", template_id, pipeline_id, paused_id, media_id, immovable_id, "")
     client.call("SetEventCallback", **parameters_of("SetEventCallback", world))
     failed = [world.ended_job() for _ in range(2)]
     client.succeeded(track_id)
     wait_for(lambda: all(client.asset(media_id)[name] != "[]" for name in ("Snapshots", "SpriteImages")))
-    return replace(world, failed_id=failed[0])
+    # of two, for NextPageToken to be there
+    probe, _ = (client.call("SubmitSyncMediaInfoJob", **_look(media_id))["MediaInfoJob"] for _ in range(2))
+    return replace(world, failed_id=failed[0], probe_id=probe["JobId"])
 
 
 def _asset(client: Client, folder: Path) -> str:

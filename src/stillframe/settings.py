@@ -185,6 +185,20 @@ class Settings(BaseModel):
         description="How often a slice is tried before its job fails, when what is wrong may pass, such as a full "
         "disk; the pauses in between grow from one second to a minute.",
     )
+    sync_probe_seconds: float = Field(
+        8.0,
+        ge=1,
+        le=50,
+        description="How long SubmitSyncMediaInfoJob may take, half of it waiting for its turn; official SDKs hang up "
+        "after 10.",
+    )
+    sync_probe_waiting: int = Field(
+        4,
+        ge=0,
+        le=8,
+        description="How many calls of SubmitSyncMediaInfoJob may wait for their turn, of one account half of them; "
+        "more are told when to come again (Throttling.User).",
+    )
     watchdog_seconds: float = Field(
         60.0,
         ge=1,

@@ -102,7 +102,7 @@ def bound(
 class Metrics:
     """The service's metrics, each with its unit in its name, in a registry of their own.
 
-    `stage` is one of survey, render, finish, register; `code` is `Success` or the code that a job failed with.
+    `stage` is one of survey, render, finish, probe, register; `code` is `Success` or the code that a job failed with.
     """
 
     def __init__(self) -> None:
@@ -145,6 +145,12 @@ class Metrics:
         self.asset_outcomes = Counter(
             "stillframe_asset_outcomes_total",
             "Media assets whose file was looked at, by code.",
+            ["code"],
+            registry=self.registry,
+        )
+        self.probe_outcomes = Counter(
+            "stillframe_probe_outcomes_total",
+            "Probe jobs that ended, by code.",
             ["code"],
             registry=self.registry,
         )

@@ -113,6 +113,7 @@ TYPES = {
     "string": lambda value: isinstance(value, str) and value != "",
     "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
     "boolean": lambda value: isinstance(value, bool),
+    "object": lambda value: isinstance(value, dict),
 }
 
 

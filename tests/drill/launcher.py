@@ -17,6 +17,7 @@ from typing import Any
 from stillframe.cli.main import main
 from stillframe.events.outbox import Outbox
 from stillframe.jobs import lifecycle
+from stillframe.jobs.probe_step import ProbeStep
 from stillframe.jobs.steps import Steps
 from stillframe.media import plan
 from stillframe.sandbox import parent
@@ -77,6 +78,10 @@ def _before_success(die: Callable[[], None]) -> None:
     _before(lifecycle, "succeed", die, when=lambda _, __, job, *___: job.config["Type"] == "WebVtt")
 
 
+def _before_the_end_of_a_probe_job(die: Callable[[], None]) -> None:
+    _before(ProbeStep, "_end", die)
+
+
 def _after_an_event_is_sent(die: Callable[[], None]) -> None:
     _before(Outbox, "delivered", die)
 
@@ -91,6 +96,7 @@ POINTS: dict[str, Callable[[Callable[[], None]], None]] = {
     "after the write of a slice and before its commit": _before_the_commit_of_a_slice,
     "after the write of a job's only slice and before its commit": _before_the_commit_of_the_only_slice,
     "after the track and before Success": _before_success,
+    "after a source is described and before its job ends": _before_the_end_of_a_probe_job,
 }
 
 

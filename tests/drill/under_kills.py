@@ -41,6 +41,7 @@ class Told:
     events: int = 0
     pictures: int = 0
     leftovers: int = 0
+    probes: Counter[str] = field(default_factory=Counter)
     processes: int = 0
 
 
@@ -80,6 +81,7 @@ def _drill(
         _wait_for_all(server, submitted)
         server.look()
         _check_jobs(server, submitted, told)
+        _check_probes(server, submitted, told)
         _check_events(submitted, receiver, told)
         server.kill()
     finally:
@@ -97,6 +99,8 @@ class _Submitter:
     def __init__(self, server: Server, kinds: list[Kind], jobs: int, chance: random.Random) -> None:
         #: what was asked for, by the id that a submit has returned, in order
         self.ids: dict[str, tuple[int, Kind]] = {}
+        #: likewise, of probe jobs
+        self.probes: dict[str, Kind] = {}
         self._server = server
         self._kinds = kinds
         self._jobs = jobs
@@ -135,6 +139,11 @@ class _Submitter:
             ClientToken=f"drill-{number}",
         )
         self.ids[answer["JobId"]] = number, kind
+        # without a token: when the answer was lost, there are two of them
+        look = self._server.insist(
+            "SubmitMediaInfoJob", Input={"Type": "OSS", "Media": f"oss://local/{kind.media}"}
+        )
+        self.probes[look["MediaInfoJob"]["JobId"]] = kind
 
 
 def _pause(chance: random.Random, most_s: float) -> None:
@@ -157,6 +166,10 @@ def _wait_for_all(server: Server, submitted: _Submitter) -> None:
         lambda: not server.insist("ListSnapshotJobs", Status="Init", PageSize=1)["Jobs"],
         "every job has ended",
         180,
+    )
+    demand(
+        lambda: not server.insist("ListMediaInfoJobs", Status="Init", PageSize=1)["Jobs"],
+        "every probe job has ended",
     )
     listed: list[str] = []
     token: dict[str, str] = {}
@@ -183,6 +196,19 @@ def _check_jobs(server: Server, submitted: _Submitter, told: Told) -> None:
         urls = server.insist("GetSnapshotUrls", JobId=job_id, PageSize=1)
         assert urls["Total"] == len(names), said
         assert bool(urls.get("WebVTTUrl")) == (kind.overwrite["Type"] == "WebVtt"), said
+
+
+def _check_probes(server: Server, submitted: _Submitter, told: Told) -> None:
+    """Each probe job says what it must."""
+    for job_id, kind in submitted.probes.items():
+        job = server.insist("GetMediaInfoJob", JobId=job_id)["MediaInfoJob"]
+        assert (job["Status"], job.get("Code")) == ("Fail" if kind.code else "Success", kind.code), (
+            f"the probe of {kind.media}: {job}"
+        )
+        told.probes[kind.code or "Success"] += 1
+        if kind.code is None:
+            (video,) = job["MediaInfoProperty"]["VideoStreamInfoList"]
+            assert (video["Codec_name"], video["Width"]) == ("h264", "192"), kind.media
 
 
 def _check_events(submitted: _Submitter, receiver: Receiver, told: Told) -> None:
@@ -242,7 +268,9 @@ def main() -> None:
                 print("".join(log.read_text().splitlines(keepends=True)[-60:]), file=sys.stderr)
             raise
     print(f"{sum(told.ended.values())} jobs in {told.seconds:.0f} s: {dict(told.ended)}")
-    print(f"{told.events} events told of them")
+    print(
+        f"{told.events} events told of them; and {sum(told.probes.values())} probe jobs: {dict(told.probes)}"
+    )
     print(f"{told.pictures} pictures read back; {told.processes} processes seen, none left")
     print(
         f"{told.kills} kills of the server, {told.postgres_kills} of PostgreSQL; and at: {', '.join(told.points)}"

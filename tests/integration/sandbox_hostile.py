@@ -336,6 +336,11 @@ HONEST, GREEDY, REFUSING = "honest", "memory without end", "a refusal with escap
 NAMES = [HONEST, GREEDY, REFUSING, *AT_ONCE, *LIES, *LIES_OF_PNGS]
 
 
+def stay(connection: socket.socket, video: int | None) -> None:
+    """Never do anything."""
+    hang(connection)
+
+
 def behave(connection: socket.socket, video: int | None) -> None:
     """Hear the request, and do what its margin is the number of."""
     channel = Channel(connection)

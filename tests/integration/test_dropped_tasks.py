@@ -15,10 +15,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from jobs_by_hand import handlers
 from stillframe.database.embedded import EmbeddedPostgres
 from stillframe.database.engine import Database, make_engine, psycopg_dsn
 from stillframe.database.migrations import history
-from stillframe.jobs.queue import Handlers, Queue, Worker
+from stillframe.jobs.queue import Queue, Worker
 from stillframe.jobs.repair import repair
 
 DEADLINE_S = 60
@@ -41,8 +42,8 @@ class Work:
         self.postgres = postgres
         self.database = Database(make_engine(postgres.url))
         self.queue = Queue()
-        handlers = Handlers(lambda *arguments: do(arguments[-1]), _nothing, _nothing, _nothing)
-        self.worker = Worker(postgres.url, handlers, slots=1)
+        surveying = handlers(survey=lambda *arguments: do(arguments[-1]))
+        self.worker = Worker(postgres.url, surveying, slots=1)
 
     def __enter__(self) -> Work:
         with self.database.transaction() as session:
@@ -63,9 +64,6 @@ class Work:
         with contextlib.suppress(DBAPIError, psycopg.Error):
             return repair(self.database, self.queue, self.worker)
         return 0
-
-
-def _nothing(*_: object) -> None: ...
 
 
 def lose_the_connection(work: Work, backend: int) -> None:

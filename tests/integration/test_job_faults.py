@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import URL
 
-from jobs_by_hand import JobsByHand, TaskRow, jobs_by_hand
+from jobs_by_hand import JobsByHand, TaskRow, handlers, jobs_by_hand
 from service_client import DEADLINE_S, wait_for
 from stillframe.errors import ChildKilled
 from stillframe.jobs import repair
-from stillframe.jobs.queue import Handlers, Worker
+from stillframe.jobs.queue import Worker
 from stillframe.media import plan
 from stillframe.sandbox.unlocked import Unlocked
 from stillframe.storage.bucket import Written
@@ -233,7 +233,7 @@ def test_the_depth_and_the_age_of_the_queue(jobs: JobsByHand, monkeypatch: pytes
     jobs.sql("UPDATE jobs SET submitted_at = now() - interval '100 s' WHERE job_id = :id", id=old)
     ((pipeline,),) = jobs.sql("SELECT pipeline_id FROM pipelines")
     made = jobs.assembly
-    worker = Worker("postgresql://nobody@localhost/none", _no_handlers(), slots=1)
+    worker = Worker("postgresql://nobody@localhost/none", handlers(), slots=1)
     keeper = repair.Keeper(made.database, made.queue, worker, made.metrics)
 
     def depth() -> float | None:
@@ -251,7 +251,3 @@ def test_the_depth_and_the_age_of_the_queue(jobs: JobsByHand, monkeypatch: pytes
         wait_for(lambda: depth() is None and age() == 0)
     finally:
         keeper.stop()
-
-
-def _no_handlers() -> Handlers:
-    return Handlers(*(lambda *_: None,) * 4)

@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import URL
 from sqlalchemy.orm import Session
 
-from jobs_by_hand import Interrupted, JobsByHand, jobs_by_hand
+from jobs_by_hand import Interrupted, JobsByHand, handlers, jobs_by_hand
 from stillframe.errors import ChildKilled
 from stillframe.jobs import lifecycle, pipelines
-from stillframe.jobs.queue import DEAD_AFTER_S, Handlers, Worker
+from stillframe.jobs.queue import DEAD_AFTER_S, Worker
 from stillframe.jobs.repair import repair
 from stillframe.jobs.running import Running
 from stillframe.media import plan
@@ -187,7 +187,7 @@ def test_the_larger_priority_comes_first(jobs: JobsByHand, database_url: URL) ->
         if len(begun) == 3:
             all_begun.set()
 
-    worker = Worker(database_url, Handlers(survey, *(lambda *_: None,) * 3), slots=1)
+    worker = Worker(database_url, handlers(survey=survey), slots=1)
     worker.start()
     assert all_begun.wait(DEADLINE_S)
     worker.stop()

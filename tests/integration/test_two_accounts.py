@@ -21,6 +21,8 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "Output": {"Type": "OSS", "Media": "oss://strange/{Count}.jpg"},
         "TemplateConfig": {"TemplateId": "S00000002-000011"},
     },
+    "SubmitMediaInfoJob": {"Input": {"Type": "OSS", "Media": "oss://strange/movie.mp4"}},
+    "SubmitSyncMediaInfoJob": {"Input": {"Type": "OSS", "Media": "oss://strange/movie.mp4"}},
     "CreateCustomTemplate": {"Name": "mine", "Type": 2, "TemplateConfig": {"Type": "Normal"}},
     "ListCustomTemplates": {"Type": 2},
     "ListSystemTemplates": {"Type": 2},
@@ -51,6 +53,11 @@ class Two:
     owner: Client
     stranger: Client
     things: dict[str, str]
+    probe_id: str
+
+    def things_of(self, action: str) -> dict[str, str]:
+        """The things that an action may be about."""
+        return self.things | ({"JobId": self.probe_id} if "MediaInfoJob" in action else {})
 
     def state(self) -> str:
         """All that the owner sees."""
@@ -62,6 +69,7 @@ class Two:
             "GetMediaInfo": "MediaId",
         }
         seen = [self.owner.call(action, **{name: self.things[name]}) for action, name in looks.items()]
+        seen += [self.owner.call("GetMediaInfoJob", JobId=self.probe_id)]
         seen += [self.owner.call("GetDefaultStorageLocation"), self.owner.call("GetStorageList")]
         links = ("RequestId", "SnapshotUrls")
         return json.dumps([{key: value for key, value in one.items() if key not in links} for one in seen])
@@ -89,12 +97,14 @@ def two(running: Service) -> Iterator[Two]:
     owner.ended(job_id)
     media_id = owner.register(Title="secret")
     owner.prepared(media_id)
+    look = {"Input": {"Type": "Media", "Media": media_id}, "Name": "secret"}
+    probe_id = owner.call("SubmitSyncMediaInfoJob", **look)["MediaInfoJob"]["JobId"]
     with running.account("stranger") as (account_id, stranger):
         running.bucket("strange", account_id)
         stranger.call("SetDefaultStorageLocation", Bucket="strange")
         things = {"JobId": job_id, "TemplateId": template, "PipelineId": pipeline, "Bucket": "local"}
         things |= {"MediaId": media_id, "MediaIds": media_id}
-        yield Two(owner, stranger, things)
+        yield Two(owner, stranger, things, probe_id)
 
 
 def answer(client: Client, action: str, parameters: dict[str, Any], name: str) -> tuple[int, str]:
@@ -111,12 +121,12 @@ def answer(client: Client, action: str, parameters: dict[str, Any], name: str) -
 def calls(action: str, parameter: str, name: str) -> list[dict[str, Any]]:
     """All parameters of calls that name a thing, at each place of the action where that can be."""
     sample = SAMPLES.get(action, {})
-    if action == "SubmitSnapshotJob":
+    known = {field.alias for field in ACTIONS[action].request.model_fields.values()}
+    if action.startswith("Submit"):
         places = json.loads(
             json.dumps(WITHIN.get(parameter, [])).replace("{}", name).replace("{{Count}}", "{Count}")
         )
-        return [sample | place for place in places]
-    known = {field.alias for field in ACTIONS[action].request.model_fields.values()}
+        return [sample | place for place in places if place.keys() <= known]
     if parameter == "Bucket":
         urls = [url for url in ("InputURL", "InputURLs") if url in known]
         if urls:
@@ -127,7 +137,8 @@ def calls(action: str, parameter: str, name: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_stranger_finds_nothing(two: Two, action: str) -> None:
     before = two.state()
-    for parameter, name in two.things.items():
+    things = two.things_of(action)
+    for parameter, name in things.items():
         never = secrets.token_hex(len(name) // 2) if parameter != "Bucket" else "never"
         for theirs, nobodys in zip(
             calls(action, parameter, name), calls(action, parameter, never), strict=True
@@ -143,7 +154,7 @@ def test_a_stranger_finds_nothing(two: Two, action: str) -> None:
         # nothing needs to be named: what there is of one's own is shown, and of the other's nothing
         status, told = answer(two.stranger, action, SAMPLES.get(action, {}), "-")
         assert status == 200 or json.loads(told)["Code"] == "MissingParameter", told
-        assert not any(name in told for key, name in two.things.items() if key != "Bucket")
+        assert not any(name in told for key, name in things.items() if key != "Bucket")
         assert "secret" not in told
         assert '"local"' not in told
         assert "oss://local" not in told
@@ -153,6 +164,7 @@ def test_a_stranger_finds_nothing(two: Two, action: str) -> None:
 def test_the_owner_finds_all_of_it(two: Two) -> None:
     """Else the above would prove nothing."""
     assert two.things["JobId"] in json.dumps(two.owner.call("ListSnapshotJobs"))
+    assert two.probe_id in json.dumps(two.owner.call("ListMediaInfoJobs"))
     assert two.things["PipelineId"] in json.dumps(two.owner.call("ListPipelines"))
     assert two.things["MediaId"] in json.dumps(two.owner.call("ListMediaBasicInfos"))
     assert two.things["TemplateId"] in json.dumps(two.owner.call("ListCustomTemplates", Type=2))

@@ -20,6 +20,7 @@ from stillframe.service.assets import MediaAssets
 from stillframe.service.event_callbacks import EventCallbacks
 from stillframe.service.pipelines import PipelineControl
 from stillframe.service.ports import SnapshotJobs
+from stillframe.service.probe_jobs import ProbeJobs
 from stillframe.service.templates import TemplateKeeper
 
 
@@ -57,6 +58,7 @@ class Services:
     pipeline_control: PipelineControl
     event_callbacks: EventCallbacks
     media_assets: MediaAssets
+    probe_jobs: ProbeJobs
 
 
 @dataclass(frozen=True, slots=True)

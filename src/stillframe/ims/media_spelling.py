@@ -39,4 +39,4 @@ def tag(stream: StreamFacts) -> tuple[str, str]:
     """A codec's tag as a number and as its letters; where the container has none, as ffprobe writes that."""
     if stream.codec_tag is None:
         return "0x0000", "[0][0][0][0]"
-    return f"0x{stream.codec_tag:08x}", stream.codec_tag_string or ""
+    return f"0x{stream.codec_tag:04x}", stream.codec_tag_string or ""

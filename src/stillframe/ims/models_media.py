@@ -72,8 +72,9 @@ def _oss_file(address: Address) -> OssFile:
 
 
 def _shown(address: Address) -> str:
-    return address.media if address.type == "Media" else _http_url(address)
+    return address.media if address.type == "Media" else http_url(address)
 
 
-def _http_url(address: Address) -> str:
+def http_url(address: Address) -> str:
+    """The URL of an object at OSS itself, as IMS would show it."""
     return f"http://{address.bucket}.oss-{address.region}.aliyuncs.com/{quote(address.key, safe='/-_.~{}')}"

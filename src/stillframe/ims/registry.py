@@ -5,14 +5,30 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 
-from stillframe.ims import event_callbacks, media_assets, pipelines, snapshot_jobs, storage, templates
+from stillframe.ims import (
+    event_callbacks,
+    media_assets,
+    media_info_jobs,
+    pipelines,
+    snapshot_jobs,
+    storage,
+    templates,
+)
 from stillframe.ims.action import Action
 from stillframe.ims.errors import ApiError, shown
 from stillframe.ims.wire import VERSION, ActionName
 
 ACTIONS: Mapping[str, Action] = {
     action.name: action
-    for group in (snapshot_jobs, templates, pipelines, storage, event_callbacks, media_assets)
+    for group in (
+        snapshot_jobs,
+        templates,
+        pipelines,
+        storage,
+        event_callbacks,
+        media_assets,
+        media_info_jobs,
+    )
     for action in group.ACTIONS
 }
 

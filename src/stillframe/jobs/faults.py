@@ -31,7 +31,7 @@ MOST_STARTS = 100
 _MOST_KILLS = 3
 #: the longest pause between tries after faults that may pass
 _LONGEST_PAUSE_S = 60.0
-_TOO_LONG = "SnapshotTimeOut"
+TOO_LONG = "SnapshotTimeOut"
 
 
 class Counted(Protocol):
@@ -76,7 +76,7 @@ def demand_few(starts: int) -> None:
 def told(error: Exception) -> tuple[str, str]:
     """The code and the text that the work's owner reads."""
     if isinstance(error, ChildKilled):
-        code = _TOO_LONG if error.reason in ("time", "no-progress") else BAD_CONTENT
+        code = TOO_LONG if error.reason in ("time", "no-progress") else BAD_CONTENT
         return code, f"{error}; it is given up after {_MOST_KILLS} tries"
     if isinstance(error, NotFound):
         return error.code, f'The specified resource for "{error.kind}" could not be found: {error.name}'

@@ -26,7 +26,7 @@ from stillframe.errors import NotFound
 from stillframe.events.outbox import Outbox
 from stillframe.jobs import outputs
 from stillframe.jobs.completion import announce
-from stillframe.jobs.models import Job, JobOutput, Slice
+from stillframe.jobs.models import KINDS, Job, JobOutput, ProbeJob, Slice
 from stillframe.jobs.outputs import Kept
 from stillframe.jobs.queue import Queue
 from stillframe.media import plain_json
@@ -115,13 +115,13 @@ def claim(
         return job
     if job.parked:
         return None
-    if not _may_go_on(session, job):
+    if not may_go_on(session, job):
         job.parked = True
         return None
     return job
 
 
-def _may_go_on(session: Session, job: Job) -> bool:
+def may_go_on(session: Session, job: Job | ProbeJob) -> bool:
     """Whether the pipeline lets the job be worked on; where it has a limit, it counts from now on."""
     wanted = {"id": job.pipeline_id}
     paused, most = session.execute(_PIPELINE, wanted).one()
@@ -139,9 +139,12 @@ def _may_go_on(session: Session, job: Job) -> bool:
 
 
 def begun_jobs(session: Session, pipeline_id: str) -> int:
-    """How many jobs of a pipeline that has a limit are in work."""
-    begun = select(func.count()).where(Job.pipeline_id == pipeline_id, Job.status == "Init", Job.is_begun)
-    return session.scalar(begun) or 0
+    """How many jobs of a pipeline that has a limit are in work, of both kinds."""
+    begun = (
+        select(func.count()).where(kind.pipeline_id == pipeline_id, kind.status == "Init", kind.is_begun)
+        for kind in KINDS
+    )
+    return sum(session.scalar(query) or 0 for query in begun)
 
 
 _FOR_A_SURVEY = (

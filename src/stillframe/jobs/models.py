@@ -1,4 +1,4 @@
-"""The tables of jobs: a job, its slices, and the outputs that exist."""
+"""The tables of jobs: a snapshot job, its slices, and the outputs that exist; a probe job."""
 
 from __future__ import annotations
 
@@ -140,3 +140,59 @@ class JobOutput(Base):
     height_px: Mapped[int]
     etag: Mapped[str]
     sha256: Mapped[str] = mapped_column(String(64))
+
+
+class ProbeJob(Base):
+    """A look at one source: what is in it. `attempt` numbers the tasks that were made for it: only the last one counts.
+
+    One that is not `is_async` is done by the request that made it, and has a task only where that could not end it.
+    """
+
+    __tablename__ = "probe_jobs"
+    __table_args__ = (
+        CheckConstraint("status IN ('Init', 'Success', 'Fail')", name="status"),
+        Index("ix_probe_jobs_account_created", "account_id", "created_at", "job_id"),
+        Index("ix_probe_jobs_live", "pipeline_id", postgresql_where="status = 'Init'"),
+    )
+
+    job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.account_id"))
+    pipeline_id: Mapped[str] = mapped_column(ForeignKey("pipelines.pipeline_id"))
+    priority: Mapped[int]
+    #: it was asked for with the job: the pipeline's later one does not count
+    has_own_priority: Mapped[bool]
+    name: Mapped[str | None]
+    user_data: Mapped[str | None]
+    trigger_source: Mapped[TriggerSource] = mapped_column(String(16))
+    #: of the request that made it
+    request_id: Mapped[str] = mapped_column(String(36))
+    is_async: Mapped[bool]
+    input_media: Mapped[str]
+    input_bucket: Mapped[str]
+    input_key: Mapped[str]
+    input_region: Mapped[str] = mapped_column(String(32))
+    #: the media asset that was named in the place of an object
+    input_asset_id: Mapped[str | None] = mapped_column(String(32))
+
+    status: Mapped[JobStatus] = mapped_column(String(8), default="Init")
+    attempt: Mapped[int] = mapped_column(default=1)
+    #: as with a snapshot job
+    parked: Mapped[bool] = mapped_column(default=False)
+    is_begun: Mapped[bool] = mapped_column(default=False)
+    #: how often it failed and was put off, and how often its child was killed
+    failures: Mapped[int] = mapped_column(default=0)
+    kills: Mapped[int] = mapped_column(default=0)
+    #: what is in the source (media.media_facts.MediaFacts)
+    facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    code: Mapped[str | None]
+    message: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(_WHEN, server_default=func.now())
+    submitted_at: Mapped[datetime] = mapped_column(_WHEN, server_default=func.now())
+    modified_at: Mapped[datetime] = mapped_column(
+        _WHEN, server_default=func.now(), onupdate=func.clock_timestamp()
+    )
+    finished_at: Mapped[datetime | None] = mapped_column(_WHEN)
+
+
+#: what a pipeline holds
+KINDS: tuple[type[Job] | type[ProbeJob], ...] = (Job, ProbeJob)

@@ -5,15 +5,20 @@ Locks are taken in one order: of jobs that are in work, then of their pipeline, 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import TypeVar
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from stillframe.catalog.models import PipelineRow
+from stillframe.jobs import probe_jobs
 from stillframe.jobs.lifecycle import begun_jobs, resume
-from stillframe.jobs.models import Job
+from stillframe.jobs.models import KINDS, Job, ProbeJob
 from stillframe.jobs.queue import Queue
+
+AnyJob = TypeVar("AnyJob", Job, ProbeJob)
 
 
 def pause(session: Session, pipeline_id: str) -> None:
@@ -29,19 +34,33 @@ def unpause(session: Session, queue: Queue, pipeline_id: str) -> int:
 
 def set_priority(session: Session, queue: Queue, pipeline_id: str, priority: int) -> None:
     """From now on, and for the jobs that wait, but for those that were submitted with one of their own."""
-    waiting = (Job.pipeline_id == pipeline_id, Job.status == "Init", ~Job.has_own_priority)
-    change_jobs = update(Job).where(*waiting, Job.priority != priority).values(priority=priority)
-    session.execute(change_jobs)
+    changes = [
+        update(kind)
+        .where(
+            kind.pipeline_id == pipeline_id,
+            kind.status == "Init",
+            ~kind.has_own_priority,
+            kind.priority != priority,
+        )
+        .values(priority=priority)
+        for kind in KINDS
+    ]
+    for change_jobs in changes:
+        session.execute(change_jobs)
     session.execute(
         update(PipelineRow).where(PipelineRow.pipeline_id == pipeline_id).values(priority=priority)
     )
-    # those that were submitted in between, with the old one
-    session.execute(change_jobs)
+    for change_jobs in changes:
+        # those that were submitted in between, with the old one
+        session.execute(change_jobs)
     queue.move(session, pipeline_id)
 
 
 def set_max_concurrency(session: Session, queue: Queue, pipeline_id: str, most: int | None) -> None:
-    """How many jobs may be in work at the same time, over all workers; None is no limit. Those in work count."""
+    """How many jobs may be in work at the same time, over all workers; None is no limit.
+
+    Snapshot jobs that are in work count; a probe job that is will be over in a moment.
+    """
     session.execute(
         update(PipelineRow).where(PipelineRow.pipeline_id == pipeline_id).values(max_concurrency=most)
     )
@@ -52,11 +71,14 @@ def set_max_concurrency(session: Session, queue: Queue, pipeline_id: str, most: 
 
 def parked_jobs(session: Session) -> dict[str, int]:
     """How many jobs wait for their pipeline, by its id; no pipeline where none does."""
-    parked = select(Job.pipeline_id, func.count().label("jobs")).where(Job.status == "Init", Job.parked)
-    return {row.pipeline_id: row.jobs for row in session.execute(parked.group_by(Job.pipeline_id))}
+    found: Counter[str] = Counter()
+    for kind in KINDS:
+        parked = select(kind.pipeline_id, func.count()).where(kind.status == "Init", kind.parked)
+        found.update(dict(session.execute(parked.group_by(kind.pipeline_id)).tuples()))
+    return dict(found)
 
 
-def has_ended(session: Session, queue: Queue, job: Job) -> None:
+def has_ended(session: Session, queue: Queue, job: Job | ProbeJob) -> None:
     """A job has ended just now, in this transaction: where its pipeline has a limit, another one may begin."""
     if job.is_begun:
         session.flush()
@@ -72,18 +94,33 @@ def let_in(session: Session, queue: Queue, pipeline_id: str) -> int:
     ).one()
     if pipeline.status == "Paused":
         return 0
-    parked = select(Job).where(Job.pipeline_id == pipeline_id, Job.status == "Init", Job.parked)
+    room = None
     if pipeline.max_concurrency is not None:
         room = max(pipeline.max_concurrency - begun_jobs(session, pipeline_id), 0)
+    jobs: list[Job | ProbeJob] = sorted(
+        [*_parked(session, Job, pipeline_id, room), *_parked(session, ProbeJob, pipeline_id, room)],
+        key=lambda job: (not job.is_begun, -job.priority, job.created_at),
+    )
+    if room is not None:
         # those that have begun before a pause hold their place
-        order = (Job.is_begun.desc(), Job.priority.desc(), Job.created_at)
-        held = session.scalar(select(func.count()).select_from(parked.where(Job.is_begun).subquery())) or 0
-        parked = parked.order_by(*order).limit(room + held)
-    jobs: Sequence[Job] = session.scalars(parked.with_for_update()).all()
+        jobs = jobs[: room + sum(job.is_begun for job in jobs)]
     for job in jobs:
         job.parked = False
-        resume(session, queue, job)
+        if isinstance(job, Job):
+            resume(session, queue, job)
+        else:
+            probe_jobs.resume(session, queue, job)
     return len(jobs)
+
+
+def _parked(session: Session, kind: type[AnyJob], pipeline_id: str, room: int | None) -> Sequence[AnyJob]:
+    """The parked jobs of one kind, locked; where there is not room for all, those that have begun and the next few."""
+    parked = select(kind).where(kind.pipeline_id == pipeline_id, kind.status == "Init", kind.parked)
+    if room is not None:
+        order = (kind.is_begun.desc(), kind.priority.desc(), kind.created_at)
+        held = session.scalar(select(func.count()).select_from(parked.where(kind.is_begun).subquery())) or 0
+        parked = parked.order_by(*order).limit(room + held)
+    return session.scalars(parked.with_for_update()).all()
 
 
 def limited(session: Session) -> Sequence[str]:
@@ -95,5 +132,9 @@ def limited(session: Session) -> Sequence[str]:
 
 def live_jobs(session: Session, pipeline_id: str, most: int) -> int:
     """How many jobs of a pipeline have not ended, counted up to so many."""
-    live = select(Job.job_id).where(Job.pipeline_id == pipeline_id, Job.status == "Init").limit(most)
-    return session.scalar(select(func.count()).select_from(live.subquery())) or 0
+    of_kinds = (
+        select(kind.job_id).where(kind.pipeline_id == pipeline_id, kind.status == "Init").limit(most)
+        for kind in KINDS
+    )
+    found = (session.scalar(select(func.count()).select_from(live.subquery())) for live in of_kinds)
+    return min(sum(number or 0 for number in found), most)

@@ -39,6 +39,7 @@ class Handlers:
     render: Callable[[str, int, int, int, int], None]
     finish: Callable[[str, int, int], None]
     register: Callable[[str, int], None]
+    probe: Callable[[str, int, int], None]
 
 
 #: what Procrastinate's own `defer` executes, without what it costs to get there, as an expression of SQL with
@@ -98,16 +99,23 @@ class Queue:
         """The file of a media asset is to be looked at."""
         self._defer(session, "register", priority, delay_s, media_id=media_id)
 
+    def defer_probe(
+        self, session: Session, job_id: str, attempt: int, *, priority: int, delay_s: float = 0
+    ) -> None:
+        """A probe job's source is to be described."""
+        self._defer(session, "probe", priority, delay_s, job_id=job_id, attempt=attempt)
+
     def move(self, session: Session, pipeline_id: str) -> None:
         """Give the waiting tasks of a pipeline's jobs the priorities that these have now."""
-        session.execute(
-            text(
-                "UPDATE procrastinate_jobs AS task SET priority = jobs.priority FROM jobs "
-                "WHERE jobs.pipeline_id = :id AND jobs.status = 'Init' AND task.status = 'todo' "
-                "AND task.args->>'job_id' = jobs.job_id AND task.priority <> jobs.priority"
-            ),
-            {"id": pipeline_id},
-        )
+        for table in ("jobs", "probe_jobs"):
+            session.execute(
+                text(
+                    f"UPDATE procrastinate_jobs AS task SET priority = jobs.priority FROM {table} AS jobs "
+                    "WHERE jobs.pipeline_id = :id AND jobs.status = 'Init' AND task.status = 'todo' "
+                    "AND task.args->>'job_id' = jobs.job_id AND task.priority <> jobs.priority"
+                ),
+                {"id": pipeline_id},
+            )
 
     def put_back_all(self, session: Session) -> int:
         """Give back what workers that cannot live any more have begun: for whoever owns the database alone."""
@@ -181,13 +189,30 @@ class Queue:
         )
         return [row.media_id for row in found]
 
+    def probe_jobs_without_task(self, session: Session, older_than_s: float) -> list[tuple[str, int]]:
+        """(id, attempt) of live probe jobs that no task stands for, though nothing has changed for a while."""
+        found = session.execute(
+            text(
+                "SELECT job_id, attempt FROM probe_jobs WHERE status = 'Init' AND NOT parked "
+                "AND modified_at < clock_timestamp() - make_interval(secs => :seconds) "
+                "AND NOT EXISTS (SELECT FROM procrastinate_jobs AS task WHERE task.status IN ('todo', 'doing') "
+                "AND task.args->>'job_id' = probe_jobs.job_id "
+                "AND (task.args->>'attempt')::int = probe_jobs.attempt)"
+            ),
+            {"seconds": older_than_s},
+        )
+        return [(row.job_id, row.attempt) for row in found]
+
     def depth(self, session: Session) -> list[tuple[str, int, float]]:
         """(pipeline id, tasks that wait, age of the oldest in seconds) of each pipeline that has any."""
         found = session.execute(
             text(
                 "SELECT jobs.pipeline_id, count(*) AS tasks, "
                 "extract(epoch FROM clock_timestamp() - min(jobs.submitted_at)) AS age "
-                "FROM procrastinate_jobs AS task JOIN jobs ON jobs.job_id = task.args->>'job_id' "
+                "FROM procrastinate_jobs AS task "
+                "JOIN (SELECT job_id, pipeline_id, submitted_at FROM jobs "
+                "UNION ALL SELECT job_id, pipeline_id, submitted_at FROM probe_jobs) AS jobs "
+                "ON jobs.job_id = task.args->>'job_id' "
                 "WHERE task.status = 'todo' GROUP BY jobs.pipeline_id"
             )
         )
@@ -321,3 +346,7 @@ def _add_tasks(app: procrastinate.App, handle: _Handle) -> None:
     @app.task(name="register", queue=QUEUE, pass_context=True, retry=again)
     async def register(context: procrastinate.JobContext, media_id: str) -> None:
         await handle("register", context.job, {"media_id": media_id})
+
+    @app.task(name="probe", queue=QUEUE, pass_context=True, retry=again)
+    async def probe(context: procrastinate.JobContext, job_id: str, attempt: int) -> None:
+        await handle("probe", context.job, {"job_id": job_id, "attempt": attempt})

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from stillframe.database.engine import Database
-from stillframe.jobs import lifecycle, pipelines, registering
+from stillframe.jobs import lifecycle, pipelines, probe_jobs, registering
 from stillframe.jobs.queue import Queue, Worker
 from stillframe.telemetry import Metrics
 
@@ -49,6 +49,11 @@ def repair(
                 job = lifecycle.claim(session, job_id, epoch)
                 if job is not None:
                     lifecycle.resume(session, queue, job)
+                    mended += 1
+            for job_id, attempt in queue.probe_jobs_without_task(session, lost_since_s):
+                probe_job = probe_jobs.claim(session, job_id, attempt)
+                if probe_job is not None:
+                    probe_jobs.resume(session, queue, probe_job)
                     mended += 1
         for pipeline_id in pipelines.limited(session):
             pipelines.let_in(session, queue, pipeline_id)

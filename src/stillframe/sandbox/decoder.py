@@ -24,13 +24,15 @@ OnSurvey = Callable[[Survey], None]
 class Work:
     """How a step is worked on: by how many threads, who is told of it (from any thread), and until when.
 
-    `on_survey` is called between survey and rendering: what it raises ends it all, and no picture is made.
+    `total_s` is how long it may take, where that is less than the sandbox's own limit; without a sandbox nobody can be
+    stopped. `on_survey` is called between survey and rendering: what it raises ends it all, and no picture is made.
     """
 
     threads: int = 1
     on_survey: OnSurvey | None = None
     on_shot: OnShot | None = None
     cancelled: threading.Event | None = None
+    total_s: float | None = None
 
 
 #: one thread, to the end, and nobody is told

@@ -167,10 +167,13 @@ class Sandbox:
 
     @contextlib.contextmanager
     def _session(self, source: ByteSource, request: Request, work: Work) -> Iterator[Session]:
+        limits = self._limits
+        if work.total_s is not None:
+            limits = replace(limits, total_s=min(work.total_s, limits.total_s))
         with _descriptor_of(source) as video:
-            child = self.fork(video, math.ceil(self._limits.total_s) * request.threads)
+            child = self.fork(video, max(math.ceil(limits.total_s), 1) * request.threads)
         try:
-            leading = Session(child, source, self._pool, self._limits, work.cancelled)
+            leading = Session(child, source, self._pool, limits, work.cancelled)
         except BaseException:
             child.kill()
             raise

@@ -33,6 +33,7 @@ from stillframe.events.outbox import Outbox
 from stillframe.ims.action import Services
 from stillframe.ims.endpoint import Endpoint
 from stillframe.ims.permission import RamCheck
+from stillframe.jobs.probe_step import ProbeStep
 from stillframe.jobs.queue import Handlers, Queue, Worker
 from stillframe.jobs.registering import Registering
 from stillframe.jobs.repair import Keeper, repair
@@ -57,6 +58,8 @@ from stillframe.service.event_callbacks import EventCallbacks
 from stillframe.service.file_links import FileLinks
 from stillframe.service.media_addresses import MediaAddresses
 from stillframe.service.pipelines import PipelineControl
+from stillframe.service.probe_jobs import ProbeJobs
+from stillframe.service.reserved_slot import ReservedSlot
 from stillframe.service.snapshot_jobs import SnapshotJobs
 from stillframe.service.templates import TemplateKeeper
 from stillframe.settings import Settings
@@ -111,16 +114,18 @@ class Assembly:
             self.keyring.hmac_key(_FILES),
             max_expiry_s=settings.url_expiry_max_seconds,
         )
+        media = MediaAddresses(self.database, self.assets, self.buckets)
+        backlog = Backlog(self.database, settings.max_queued_jobs)
         self.jobs = SnapshotJobs(
             self.database,
             self.queue,
             self.outbox,
             self.buckets,
             self.templates,
-            MediaAddresses(self.database, self.assets, self.buckets),
+            media,
             self.running,
             links=self._links,
-            backlog=Backlog(self.database, settings.max_queued_jobs),
+            backlog=backlog,
             max_shots=settings.max_shots,
             metrics=self.metrics,
         )
@@ -133,11 +138,24 @@ class Assembly:
             AssetRemoval(self.database, self.outbox, self.buckets, self.jobs, self.running),
             self._links,
         )
+        self.probes = ProbeJobs(
+            self.database,
+            self.queue,
+            media,
+            backlog,
+            ReservedSlot(settings.sync_probe_waiting),
+            self._reserved_step,
+            seconds=settings.sync_probe_seconds,
+        )
         self.event_callbacks = EventCallbacks(self._callbacks, settings.callback_allow_networks)
         self._deliverer: Deliverer | None = None
         self._url = url
         self._owns_database = owns_database
         self._decoder: Decoder | None = None
+        #: of calls that wait for their answer: no work of the queue's is between, not even in its threads
+        self._reserved_decoder: Decoder | None = None
+        self._reserving = threading.Lock()
+        self._is_stopping = False
         self._worker: Worker | None = None
         self._keeper: Keeper | None = None
         self._cleaner: Cleaner | None = None
@@ -163,11 +181,7 @@ class Assembly:
     def start_working(self) -> None:
         """Begin to work on jobs. Raises SandboxUnavailable where the decoder cannot be locked in."""
         settings = self.settings
-        if settings.sandbox == "required":
-            require(available_layers())
-            self._decoder = Sandbox(Limits(no_progress_s=settings.watchdog_seconds), caps_of(settings))
-        else:
-            self._decoder = Unlocked(caps_of(settings))
+        self._decoder = self._make_decoder()
         if self._owns_database:
             repair(self.database, self.queue, all_workers_are_dead=True)
         steps = Steps(
@@ -199,7 +213,8 @@ class Assembly:
             self.metrics,
             attempts=settings.slice_attempts,
         )
-        handlers = Handlers(steps.survey, steps.render, steps.finish, registering.register)
+        probing = self._probe_step(self._decoder)
+        handlers = Handlers(steps.survey, steps.render, steps.finish, registering.register, probing.probe)
         self._worker = Worker(self._url, handlers, settings.slots, owns_database=self._owns_database)
         self._worker.start()
         self._keeper = Keeper(self.database, self.queue, self._worker, self.metrics, self._forget_expired)
@@ -207,6 +222,32 @@ class Assembly:
         self._cleaner = Cleaner(self.buckets)
         self._cleaner.start()
         self._ready.set()
+
+    def _make_decoder(self) -> Decoder:
+        settings = self.settings
+        if settings.sandbox == "off":
+            return Unlocked(caps_of(settings))
+        require(available_layers())
+        return Sandbox(Limits(no_progress_s=settings.watchdog_seconds), caps_of(settings))
+
+    def _probe_step(self, decoder: Decoder) -> ProbeStep:
+        return ProbeStep(
+            self.database,
+            self.queue,
+            self.buckets,
+            decoder,
+            self.running,
+            self.metrics,
+            attempts=self.settings.slice_attempts,
+        )
+
+    def _reserved_step(self) -> ProbeStep:
+        """For calls that wait: with a decoder of its own, which is made when the first of them comes."""
+        with self._reserving:
+            if self._is_stopping:
+                raise Unavailable("the decoder")
+            self._reserved_decoder = self._reserved_decoder or self._make_decoder()
+            return self._probe_step(self._reserved_decoder)
 
     def hurry(self) -> None:
         """Give back what is in work, now and whenever `stop` is called. May be called from a signal's handler."""
@@ -231,8 +272,11 @@ class Assembly:
         if self._deliverer is not None:
             # last: what has ended just now is told
             self._deliverer.stop()
-        if self._decoder is not None:
-            self._decoder.close()
+        with self._reserving:
+            self._is_stopping = True
+        for decoder in (self._decoder, self._reserved_decoder):
+            if decoder is not None:
+                decoder.close()
         self.database.close()
 
     def app(self) -> ASGIApp:
@@ -248,6 +292,7 @@ class Assembly:
                 PipelineControl(self.database, self.queue),
                 self.event_callbacks,
                 self.media_assets,
+                self.probes,
             ),
             keys=key_lookup(self.keys.find, self.sts.find),
             nonces=self.nonces,

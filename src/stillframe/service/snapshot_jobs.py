@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, undefer
 
 from stillframe.catalog.assets import KIND, lock, pictures_name
@@ -35,8 +35,8 @@ from stillframe.media.config import MAX_SHOTS, SnapshotConfig
 from stillframe.media.sink import Names, demand_placeholder, names_for
 from stillframe.service.backlog import Backlog
 from stillframe.service.file_links import FileLinks
+from stillframe.service.job_lists import page_of
 from stillframe.service.media_addresses import MediaAddresses
-from stillframe.service.page_tokens import place_of, token_of
 from stillframe.service.ports import (
     Address,
     JobPage,
@@ -153,26 +153,9 @@ class SnapshotJobs:
             return self._view(session, job)
 
     def list_jobs(self, account_id: str, request: ListRequest) -> JobPage:
-        place = tuple_(Job.created_at, Job.job_id)
-        query = select(Job).where(Job.account_id == account_id)
-        if request.job_id is not None:
-            query = query.where(Job.job_id == request.job_id)
-        if request.status is not None:
-            query = query.where(Job.status == request.status)
-        if request.created_from is not None:
-            query = query.where(Job.created_at >= request.created_from)
-        if request.created_to is not None:
-            query = query.where(func.date_trunc("second", Job.created_at) <= request.created_to)
-        if request.page_token is not None:
-            after = place_of(request.page_token, account_id, "NextPageToken")
-            query = query.where(place < after if request.newest_first else place > after)
-        order = (Job.created_at, Job.job_id)
-        query = query.order_by(*(column.desc() if request.newest_first else column for column in order))
         with self._database.transaction() as session:
-            found = session.scalars(query.limit(request.page_size + 1)).all()
-            jobs = [self._view(session, job, brief=True) for job in found[: request.page_size]]
-        last = found[request.page_size - 1] if len(found) > request.page_size else None
-        return JobPage(jobs, token_of(account_id, (last.created_at, last.job_id)) if last else None)
+            found, token = page_of(session, Job, account_id, request)
+            return JobPage([self._view(session, job, brief=True) for job in found], token)
 
     def urls(self, account_id: str, request: UrlsRequest) -> UrlsView:
         expires_at = self._links.expiry("Timeout", request.timeout_s)

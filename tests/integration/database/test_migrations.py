@@ -10,6 +10,7 @@ from sqlalchemy import URL, Engine, text
 
 import stillframe.accounts.models
 import stillframe.catalog.models
+import stillframe.events.models
 import stillframe.jobs.models  # noqa: F401 - all rooms' tables, for the comparison with the history
 from stillframe.database import migrations
 from stillframe.database.engine import make_engine
