@@ -11,10 +11,13 @@ from sqlalchemy import URL
 
 from jobs_by_hand import JobsByHand, jobs_by_hand
 from stillframe.catalog.assets import AssetName, AssetView
-from stillframe.errors import ChildKilled
+from stillframe.errors import ChildKilled, NotFound
+from stillframe.jobs import lifecycle
 from stillframe.jobs.repair import repair
 from stillframe.sandbox.unlocked import Unlocked
+from stillframe.service.asset_removal import AssetRemoval
 from stillframe.service.assets import RegisterRequest
+from stillframe.service.ports import SubmitRequest
 
 LONG = "oss://local/long.mp4"
 
@@ -139,3 +142,46 @@ def test_pictures_of_an_asset_that_is_removed_before_they_begin(jobs: JobsByHand
     jobs.do_all()
     assert not (jobs.bucket / "snapshots").exists()
     assert jobs.sql("SELECT 1 FROM job_outputs") == []
+
+
+def test_a_submit_that_comes_too_late_is_refused_and_leaves_nothing_to_do(
+    jobs: JobsByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The asset is there when it is looked up, and is removed before the job is made."""
+    media_id = register(jobs, needs_snapshot=False, needs_sprite=False)
+    jobs.do(the_task(jobs))
+    made = jobs.assembly
+    create = lifecycle.create
+
+    def create_too_late(*arguments: Any) -> Any:
+        made.media_assets.delete(jobs.account_id, [AssetName(media_id)], files=True)
+        return create(*arguments)
+
+    monkeypatch.setattr(lifecycle, "create", create_too_late)
+    request = SubmitRequest("Media", media_id, "Media", media_id, "S00000002-000011")
+    with pytest.raises(NotFound, match=media_id):
+        made.jobs.submit(jobs.account_id, request)
+    assert jobs.sql("SELECT status, code FROM jobs") == [("Fail", "OperationCanceled")]
+    jobs.do_all()
+    assert [*jobs.bucket.rglob("*.jpg")] == []
+
+
+def test_a_job_that_comes_while_its_asset_is_removed_ends_with_it(
+    jobs: JobsByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    media_id = register(jobs, needs_snapshot=False, needs_sprite=False)
+    jobs.do(the_task(jobs))
+    made = jobs.assembly
+    request = SubmitRequest("Media", media_id, "Media", media_id, "S00000002-000011")
+    ended: list[str] = []
+    end_work = AssetRemoval._end_work
+
+    def end_work_too_early(removal: AssetRemoval, *arguments: Any) -> None:
+        end_work(removal, *arguments)
+        if not ended:
+            ended.append(made.jobs.submit(jobs.account_id, request))
+
+    monkeypatch.setattr(AssetRemoval, "_end_work", end_work_too_early)
+    removed = made.media_assets.delete(jobs.account_id, [AssetName(media_id)], files=True)
+    assert (removed.ignored, removed.forbidden) == ([], [])
+    assert jobs.get(ended[0]).code == "OperationCanceled"

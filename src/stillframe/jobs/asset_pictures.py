@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 
 from stillframe.jobs.models import Job, JobOutput
 
+#: jobs of one asset that are shown: an answer is not to grow without end
+MOST_JOBS = 100
 _SNAPSHOT = "snapshot-{Count}.jpg"
 _TILE = "snapshot-tile-{TileCount}.jpg"
 
@@ -34,24 +36,34 @@ class AssetPictures:
 
 
 def pictures_of(session: Session, media_ids: Collection[str]) -> Mapping[str, Sequence[AssetPictures]]:
-    """The pictures of each of these assets, those of the oldest job first."""
-    files = (
-        select(JobOutput.job_id, func.count().label("number"))
-        .where(JobOutput.kind != "track")
-        .group_by(JobOutput.job_id)
-        .join(Job, Job.job_id == JobOutput.job_id)
-        .where(Job.output_asset_id.in_(media_ids))
+    """The pictures of each of these assets, of the newest jobs, those of the oldest of them first."""
+    newest = (
+        select(
+            Job.job_id,
+            func.row_number()
+            .over(partition_by=Job.output_asset_id, order_by=(Job.created_at.desc(), Job.job_id.desc()))
+            .label("place"),
+        )
+        .where(Job.output_asset_id.in_(media_ids), Job.status == "Success")
         .subquery()
     )
+    # one that has no files any more is not shown
+    files = (
+        select(func.count())
+        .where(JobOutput.job_id == Job.job_id, JobOutput.kind != "track")
+        .scalar_subquery()
+        .label("files")
+    )
     query = (
-        select(Job, files.c.number)
-        .join(files, files.c.job_id == Job.job_id)
-        .where(Job.output_asset_id.in_(media_ids), Job.status == "Success")
+        select(Job, files)
+        .join(newest, newest.c.job_id == Job.job_id)
+        .where(newest.c.place <= MOST_JOBS)
         .order_by(Job.created_at, Job.job_id)
     )
     found: dict[str, list[AssetPictures]] = defaultdict(list)
     for job, number in session.execute(query):
-        found[job.output_asset_id].append(_pictures(job, number))
+        if number:
+            found[job.output_asset_id].append(_pictures(job, number))
     return found
 
 
