@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from stillframe.accounts.wildcards import matches
 from stillframe.errors import ConfigError
 
 _NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
+_IPV4_IN_IPV6 = IPv6Network("::ffff:0:0/96")
 _KEY = re.compile(r"[A-Za-z0-9]+:[^\s]+")
 
 #: the keys that requests have, and the kinds of operators that make sense with each
@@ -143,7 +144,12 @@ def _address(text: str) -> Any:
 
 
 def _network(text: str) -> Any:
-    return ip_network(text, strict=False)
+    """A block of addresses; one of IPv4 in IPv6's clothes as itself, since addresses are read so, too."""
+    network = ip_network(text, strict=False)
+    if isinstance(network, IPv6Network) and network.subnet_of(_IPV4_IN_IPV6):
+        inner = network.network_address.packed[-4:]
+        return ip_network((inner, network.prefixlen - _IPV4_IN_IPV6.prefixlen))
+    return network
 
 
 _FORMS = {
