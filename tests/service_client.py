@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import URL
+from sqlalchemy import URL, text
 
 from documented_errors import demand_documented
 from ims_server import over_http
@@ -152,6 +153,28 @@ class Service:
         folder.mkdir()
         self.assembly.buckets.add(name, account_id or self.account_id, f"fs:{folder}", "cn-shanghai")
         return folder
+
+    def while_another_changes(
+        self, statements: Sequence[str], values: Mapping[str, Any], call: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """What a call answers that began before somebody else's change was committed, and ends after it."""
+        database = self.assembly.database
+        waits = text(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock')"
+        )
+
+        def is_waiting() -> bool:
+            with database.transaction() as session:
+                return bool(session.scalar(waits))
+
+        with ThreadPoolExecutor(1) as thread, database.transaction() as other:
+            for statement in statements:
+                other.execute(text(statement), values)
+            answer = thread.submit(call)
+            wait_for(lambda: answer.done() or is_waiting())
+            other.commit()
+            return answer.result()
 
     @contextlib.contextmanager
     def account(self, name: str) -> Iterator[tuple[str, Client]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -183,6 +184,43 @@ def test_each_subtype_has_one_default(running: Service) -> None:
         assert {one["TemplateId"] for one in listed if one["IsDefault"]} == {second, track}
         answer = refused(client, "GetCustomTemplate", Type=2, Subtype=1)
         assert (answer.status, answer.code) == NOT_FOUND
+
+
+def test_of_two_defaults_at_once_the_last_one_counts(running: Service) -> None:
+    with running.account("at-once") as (account_id, client):
+        first, second = create(client, "1")["TemplateId"], create(client, "2")["TemplateId"]
+        unset = "UPDATE templates SET is_default = false WHERE account_id = :account_id AND is_default"
+        choose = "UPDATE templates SET is_default = true WHERE template_id = :id"
+        for theirs, ours in ((first, second), (first, second), (first, first), (second, first)):
+            running.while_another_changes(
+                (unset, choose),
+                {"id": theirs, "account_id": account_id},
+                partial(client.call, "SetDefaultCustomTemplate", TemplateId=ours),
+            )
+            listed = client.call("ListCustomTemplates", Type=2)["CustomTemplateList"]
+            assert [one["TemplateId"] for one in listed if one["IsDefault"]] == [ours]
+
+
+@pytest.mark.parametrize(
+    ("action", "more"),
+    [
+        ("SetDefaultCustomTemplate", {}),
+        ("UpdateCustomTemplate", {"Name": "late"}),
+        ("UpdateCustomTemplate", {"TemplateConfig": {"Width": 32}}),
+        ("DeleteCustomTemplate", {}),
+    ],
+)
+def test_a_template_that_somebody_removes_just_now(
+    running: Service, action: str, more: dict[str, Any]
+) -> None:
+    client = running.client
+    template_id = create(client)["TemplateId"]
+    remove = "DELETE FROM templates WHERE template_id = :id"
+    with pytest.raises(Refused) as caught:
+        running.while_another_changes(
+            (remove,), {"id": template_id}, partial(client.call, action, TemplateId=template_id, **more)
+        )
+    assert (caught.value.status, caught.value.code) == NOT_FOUND
 
 
 def test_pages_and_filters(running: Service) -> None:

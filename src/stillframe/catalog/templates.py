@@ -109,18 +109,24 @@ class Templates:
         """Change what is not None. Raises NotFound."""
         _refuse_system(template_id)
         with self._database.transaction() as session:
-            row = _find(session, account_id, template_id)
+            row = _find(session, account_id, template_id, for_update=True)
             row.name = row.name if name is None else name
             row.config = row.config if config is None else dict(config)
 
     def set_default(self, account_id: str, template_id: str) -> None:
-        """Make a template its account's default one of its type. Raises NotFound."""
+        """Make a template its account's default one of its type; of two at once the last. Raises NotFound."""
         _refuse_system(template_id)
         with self._database.transaction() as session:
-            chosen = _find(session, account_id, template_id)
+            type = _find(session, account_id, template_id).type
+            alike = select(TemplateRow.template_id).where(
+                TemplateRow.account_id == account_id, TemplateRow.type == type
+            )
+            # all of them, and in one order: whoever chooses another one at this moment is waited for
+            session.execute(alike.order_by(TemplateRow.template_id).with_for_update())
+            chosen = _find(session, account_id, template_id, for_update=True)
             session.execute(
                 update(TemplateRow)
-                .where(TemplateRow.account_id == account_id, TemplateRow.type == chosen.type)
+                .where(TemplateRow.account_id == account_id, TemplateRow.type == type)
                 .where(TemplateRow.is_default, TemplateRow.template_id != template_id)
                 .values(is_default=False)
             )
@@ -175,10 +181,13 @@ def system_templates(wanted: TemplateFilter) -> list[SystemTemplate]:
     ]
 
 
-def _find(session: Session, account_id: str, template_id: str) -> TemplateRow:
+def _find(session: Session, account_id: str, template_id: str, *, for_update: bool = False) -> TemplateRow:
     query = select(TemplateRow).where(
         TemplateRow.account_id == account_id, TemplateRow.template_id == template_id
     )
+    if for_update:
+        # as it is once it is locked, whatever was read of it before
+        query = query.with_for_update().execution_options(populate_existing=True)
     row = session.scalar(query)
     if row is None:
         raise NotFound(KIND, template_id)
