@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -159,3 +160,50 @@ def test_the_default_storage(running: Service, partner: tuple[str, Client]) -> N
     running.assembly.buckets.remove("ownthing")
     assert client.call("GetDefaultStorageLocation")["Status"] == "notExist"
     assert folder.exists()
+
+
+def test_two_choices_of_a_default_storage_at_once(running: Service, partner: tuple[str, Client]) -> None:
+    account_id, client = partner
+    running.bucket("atonce", account_id)
+    choose = (
+        "INSERT INTO default_storages (account_id, bucket, path) VALUES (:account_id, 'atonce', 'first/')"
+    )
+    running.while_another_changes(
+        (choose,),
+        {"account_id": account_id},
+        partial(client.call, "SetDefaultStorageLocation", Bucket="atonce", Path="second/"),
+    )
+    assert client.call("GetDefaultStorageLocation")["Path"] == "second/"
+
+
+def test_a_default_storage_whose_bucket_is_removed_just_now(
+    running: Service, partner: tuple[str, Client]
+) -> None:
+    account_id, client = partner
+    running.bucket("goesnow", account_id)
+    with pytest.raises(Refused) as caught:
+        running.while_another_changes(
+            ("DELETE FROM buckets WHERE name = 'goesnow'",),
+            {},
+            partial(client.call, "SetDefaultStorageLocation", Bucket="goesnow"),
+        )
+    assert (caught.value.status, caught.value.code) == NOT_FOUND
+
+
+def test_a_default_storage_that_was_taken_back(running: Service, partner: tuple[str, Client]) -> None:
+    """Whether its bucket is still there is nothing that the account may know."""
+    account_id, client = partner
+    running.bucket("lent")
+    buckets = running.assembly.buckets
+    buckets.grant("lent", account_id, Grant("read", ""))
+    buckets.grant("lent", account_id, Grant("write", "theirs/"))
+    client.call("SetDefaultStorageLocation", Bucket="lent", Path="theirs")
+    buckets.revoke("lent", account_id, "write")
+    told = client.call("GetDefaultStorageLocation")
+    assert {key: value for key, value in told.items() if key != "RequestId"} == {"Status": "notExist"}
+    (storage,) = client.call("GetStorageList")["StorageInfoList"]
+    assert (storage["DefaultStorage"], storage["Path"]) == (False, "")
+    buckets.grant("lent", account_id, Grant("write", ""))
+    assert client.call("GetDefaultStorageLocation")["Path"] == "theirs/"
+    buckets.revoke("lent", account_id)
+    assert client.call("GetDefaultStorageLocation")["Status"] == "notExist"

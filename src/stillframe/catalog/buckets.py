@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -180,8 +181,15 @@ class Buckets:
         self, account_id: str, bucket: BucketView, path: str, *, within: Session | None = None
     ) -> None:
         """As `set_default_storage`, for a bucket that the account is known to own, or may write to."""
+        chosen = {"bucket": bucket.name, "path": path}
+        statement = insert(DefaultStorageRow).values(account_id=account_id, **chosen)
         with self._database.transaction(within) as session:
-            session.merge(DefaultStorageRow(account_id=account_id, bucket=bucket.name, path=path))
+            # it may be removed at this moment
+            there = select(BucketRow.name).where(BucketRow.name == bucket.name)
+            if session.scalar(there.with_for_update(read=True, key_share=True)) is None:
+                raise NotFound("Bucket", bucket.name)
+            changed = chosen | {"modified_at": func.clock_timestamp()}
+            session.execute(statement.on_conflict_do_update(index_elements=["account_id"], set_=changed))
 
     def default_storage(self, account_id: str) -> DefaultStorage | None:
         """Where outputs go that name no bucket; None when it was never said, or the bucket is gone."""

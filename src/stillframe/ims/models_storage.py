@@ -50,7 +50,7 @@ class GetDefaultStorageLocationAnswer(Answer):
     """Answer of GetDefaultStorageLocation."""
 
     status: Literal["Normal", "notExist"] = Field(
-        description="notExist: none was set, or its bucket is gone."
+        description="notExist: none was set, its bucket is gone, or the account may not write there any more."
     )
     bucket: str | None = Field(default=None, description="The name of the bucket.")
     path: str | None = Field(default=None, description="The beginning of the keys.")

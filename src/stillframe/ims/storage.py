@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stillframe.catalog.buckets import DefaultStorage
 from stillframe.errors import ConfigError, NotSupported
 from stillframe.ims.action import Action, Context
 from stillframe.ims.models_snapshot_jobs import SuccessAnswer
@@ -23,7 +24,7 @@ def list_storages(context: Context, request: GetStorageListRequest) -> GetStorag
     if request.app_id not in (None, _APP_ID) or request.storage_type == "vod_oss_bucket":
         return GetStorageListAnswer(storage_info_list=[])
     account_id = context.caller.account_id
-    chosen = context.services.buckets.default_storage(account_id)
+    chosen = _default(context)
     return GetStorageListAnswer(
         storage_info_list=[
             StorageInfo(
@@ -46,7 +47,7 @@ def get_default(
     context: Context, request: GetDefaultStorageLocationRequest
 ) -> GetDefaultStorageLocationAnswer:
     """Where outputs go that name no bucket."""
-    chosen = context.services.buckets.default_storage(context.caller.account_id)
+    chosen = _default(context)
     if chosen is None:
         return GetDefaultStorageLocationAnswer(status="notExist")
     return GetDefaultStorageLocationAnswer(
@@ -67,6 +68,16 @@ def set_default(context: Context, request: SetDefaultStorageLocationRequest) -> 
         context.caller.account_id, request.bucket, f"{path}/" if path else ""
     )
     return SuccessAnswer()
+
+
+def _default(context: Context) -> DefaultStorage | None:
+    """The default storage; none where the account may not write any more: to it that bucket does not exist."""
+    account_id, buckets = context.caller.account_id, context.services.buckets
+    chosen = buckets.default_storage(account_id)
+    if chosen is None:
+        return None
+    found = buckets.of_account(account_id, {chosen.bucket}).get(chosen.bucket)
+    return chosen if found is not None and found.allows("write", chosen.path) else None
 
 
 ACTIONS = (
