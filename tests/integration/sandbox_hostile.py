@@ -336,6 +336,32 @@ HONEST, GREEDY, REFUSING = "honest", "memory without end", "a refusal with escap
 NAMES = [HONEST, GREEDY, REFUSING, *AT_ONCE, *LIES, *LIES_OF_PNGS]
 
 
+#: instead of the description of a source; which of them is told by the source's size
+LIES_OF_FACTS: dict[str, Said] = {
+    "nothing": (Kind.FACTS, b"", 0, 0),
+    "facts of another source": (
+        Kind.FACTS,
+        b'{"format_name":"mov","size_bytes":77,"duration_us":1,"bit_rate":1,"video":[],"audio":[],"subtitles":[]}',
+        0,
+        0,
+    ),
+    "more than there may be": (Kind.FACTS, b" " * (MAX_JSON[Kind.FACTS] + 1), 0, 0),
+    "a survey": (Kind.SURVEY, b"{}", 0, 0),
+    "a picture": (Kind.STILL, A_JPEG, 1, 64 << 32 | 36),
+    "that all is done": (Kind.DONE, b"{}", 0, 0),
+}
+
+
+def misdescribe(connection: socket.socket, video: int | None) -> None:
+    """Tell a lie about a source, and that all is done."""
+    channel = Channel(connection)
+    request = REQUESTS.decode(channel.frame(0))
+    kind, payload, number, first = [*LIES_OF_FACTS.values()][request.size - 1]
+    channel.send(kind, payload, number=number, first=first)
+    channel.send(Kind.DONE, b"{}")
+    hang(connection)
+
+
 def stay(connection: socket.socket, video: int | None) -> None:
     """Never do anything."""
     hang(connection)

@@ -10,7 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sandbox_hostile import AT_ONCE, GREEDY, HONEST, LIES, LIES_OF_PNGS, NAMES, REFUSING
+from sandbox_hostile import (
+    AT_ONCE,
+    GREEDY,
+    HONEST,
+    LIES,
+    LIES_OF_FACTS,
+    LIES_OF_PNGS,
+    NAMES,
+    REFUSING,
+)
 
 from stillframe import (
     ChildKilled,
@@ -111,6 +120,21 @@ def test_a_rendering_child_is_believed_no_more(
     with pytest.raises(ChildKilled, match="8, 8"):
         box.render(survey, survey.stretches[0], clip, sink)
     assert sink.files == {}
+
+
+@pytest.fixture(scope="module")
+def misdescribing() -> Iterator[Sandbox]:
+    with Sandbox(PATIENT, entry="sandbox_hostile:misdescribe") as made:
+        yield made
+
+
+@pytest.mark.parametrize("number", range(len(LIES_OF_FACTS)), ids=[*LIES_OF_FACTS])
+def test_a_child_that_lies_about_a_source(misdescribing: Sandbox, number: int) -> None:
+    with pytest.raises(ChildKilled) as killed:
+        misdescribing.describe(MemorySource(bytes(number + 1)))
+    assert killed.value.reason == "protocol"
+    assert killed.value.detail.isprintable()
+    assert children_of(misdescribing) == []
 
 
 def test_memory_without_end_is_told(box: Sandbox, clip: MemorySource) -> None:
