@@ -215,7 +215,10 @@ def test_a_job_of_a_paused_pipeline_waits_without_a_task(jobs: JobsByHand, pause
     jobs.do_all()
     assert jobs.get_probe(job_id).status == "Init"
     assert mend(jobs) == 0
+    jobs.submit(3)
     with database.transaction() as session:
+        assert pipelines.parked_jobs(session) == {pipeline_id: 2}
+        jobs.sql("DELETE FROM jobs")
         assert pipelines.unpause(session, jobs.assembly.queue, pipeline_id) == 1
     jobs.do_all()
     demand_success(jobs, job_id)

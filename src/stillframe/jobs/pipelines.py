@@ -73,8 +73,11 @@ def parked_jobs(session: Session) -> dict[str, int]:
     """How many jobs wait for their pipeline, by its id; no pipeline where none does."""
     found: Counter[str] = Counter()
     for kind in KINDS:
-        parked = select(kind.pipeline_id, func.count()).where(kind.status == "Init", kind.parked)
-        found.update(dict(session.execute(parked.group_by(kind.pipeline_id)).tuples()))
+        parked = select(kind.pipeline_id, func.count().label("jobs")).where(
+            kind.status == "Init", kind.parked
+        )
+        for row in session.execute(parked.group_by(kind.pipeline_id)):
+            found[row.pipeline_id] += row.jobs
     return dict(found)
 
 
