@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,23 @@ import pytest
 from sqlalchemy import URL
 
 from jobs_by_hand import JobsByHand, jobs_by_hand
+from service_client import wait_for
 from stillframe.catalog.assets import AssetName, AssetView
 from stillframe.errors import ChildKilled, NotFound
 from stillframe.jobs import lifecycle
 from stillframe.jobs.repair import repair
 from stillframe.sandbox.unlocked import Unlocked
+from stillframe.service import assets
 from stillframe.service.asset_removal import AssetRemoval
 from stillframe.service.assets import RegisterRequest
 from stillframe.service.ports import SubmitRequest
 
 LONG = "oss://local/long.mp4"
+#: for a lock in this database that another holds
+WAITING = (
+    "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 
 
 @pytest.fixture
@@ -55,6 +63,29 @@ def test_the_file_is_looked_at_once_however_often_it_is_begun(jobs: JobsByHand) 
     assert jobs.waiting() == surveys
     assert jobs.metric("asset_outcomes_total", code="Success") == 1
     assert look(jobs, media_id) == asset
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_the_same_request_waits_until_the_other_has_ended(
+    jobs: JobsByHand, monkeypatch: pytest.MonkeyPatch, overwrite: bool
+) -> None:
+    """The other one comes while this one looks for its token: between two looks its asset could appear."""
+    same = {"client_token": "token", "reference_id": "reference", "overwrite": overwrite}
+    found: list[str] = []
+    other = threading.Thread(target=lambda: found.append(register(jobs, **same)))
+    look_for = assets._same_asset
+
+    def look(*arguments: Any) -> str | None:
+        seen = look_for(*arguments)
+        if other.ident is None:
+            other.start()
+            wait_for(lambda: found or jobs.sql(WAITING))
+        return seen
+
+    monkeypatch.setattr(assets, "_same_asset", look)
+    found.append(register(jobs, **same))
+    other.join()
+    assert (len(found), len({*found})) == (2, 1)
 
 
 def test_a_lost_task_comes_back(jobs: JobsByHand) -> None:

@@ -349,7 +349,8 @@ def test_a_token_gives_the_same_asset(client: Client, place: str) -> None:
     """Also to those who come at the same moment, and after the object's bucket is gone."""
 
     def register() -> str:
-        return client.register(place, ClientToken="one-token", RegisterConfig=NO_PICTURES)
+        more = {"ClientToken": "one-token", "ReferenceId": "one-reference", "Overwrite": True}
+        return client.register(place, RegisterConfig=NO_PICTURES, **more)
 
     (media_id,) = {*at_once([register] * 4)}
     answer = refused(client, "RegisterMediaInfo", InputURL=place, ClientToken="one-token", Title="Other")

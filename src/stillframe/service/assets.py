@@ -10,9 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-import psycopg
 import structlog
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -49,6 +48,7 @@ LONGEST_TAG, MOST_TAGS = 32, 16
 _TRIES = 10
 #: what a text may be (`ims_api`, 2.7)
 _TEXTS: tuple[BusinessType, ...] = ("subtitles", "font")
+_LOCK_TOKEN = text("SELECT pg_advisory_xact_lock(hashtextextended('media asset ' || :token, 0))")
 log = structlog.get_logger(__name__)
 
 
@@ -154,9 +154,8 @@ class MediaAssets:
         for tries_left in reversed(range(_TRIES)):
             try:
                 return self._add(account_id, request, new)
-            except IntegrityError as error:
-                if _violated(error) == "uq_media_assets_reference":
-                    raise _reference_taken(request.reference_id) from error
+            except IntegrityError:
+                # somebody else was quicker, and is seen now
                 if not tries_left:
                     raise
         raise AssertionError("the last try returns or raises")
@@ -262,6 +261,9 @@ class MediaAssets:
         """Raises IntegrityError when somebody else was quicker."""
         media_id, old_id = secrets.token_hex(16), None
         with self._database.transaction() as session:
+            if request.client_token is not None:
+                # the same request comes to its end before this one looks, or not until this one has
+                session.execute(_LOCK_TOKEN, {"token": f"{account_id}/{request.client_token}"})
             if (same := _same_asset(session, account_id, request)) is not None:
                 return same
             query = select(MediaAssetRow).where(
@@ -277,6 +279,7 @@ class MediaAssets:
                 announce_deleted(session, self._outbox, old)
                 session.delete(old)
                 session.flush()
+            _demand_free(session, account_id, request.reference_id)
             session.add(MediaAssetRow(media_id=media_id, **new))
             session.flush()
             registering.defer(session, self._queue, media_id)
@@ -309,12 +312,12 @@ class MediaAssets:
         ]
 
 
-def tags_of(text: str) -> list[str]:
+def tags_of(listed: str) -> list[str]:
     """The tags of a list with commas, each once. Raises ConfigError for too many, and for too long ones."""
-    tags = [*dict.fromkeys(tag.strip() for tag in text.split(",") if tag.strip())]
+    tags = [*dict.fromkeys(tag.strip() for tag in listed.split(",") if tag.strip())]
     if len(tags) > MOST_TAGS or any(len(tag.encode()) > LONGEST_TAG for tag in tags):
         allowed = f"{MOST_TAGS} tags at the most, of {LONGEST_TAG} bytes in UTF-8 each, with commas between"
-        raise ConfigError("MediaTags", text, allowed)
+        raise ConfigError("MediaTags", listed, allowed)
     return tags
 
 
@@ -354,9 +357,13 @@ def _digest(request: RegisterRequest) -> str:
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
+def _demand_free(session: Session, account_id: str, reference_id: str | None) -> None:
+    taken = select(MediaAssetRow.media_id).where(
+        MediaAssetRow.account_id == account_id, MediaAssetRow.reference_id == reference_id
+    )
+    if reference_id is not None and session.scalar(taken) is not None:
+        raise _reference_taken(reference_id)
+
+
 def _reference_taken(reference_id: str | None) -> ConfigError:
     return ConfigError("ReferenceId", reference_id, "one that no other asset of the account has")
-
-
-def _violated(error: IntegrityError) -> str | None:
-    return error.orig.diag.constraint_name if isinstance(error.orig, psycopg.Error) else None
