@@ -306,6 +306,10 @@ def test_one_that_is_waited_for_is_tried_again_as_long_as_there_is_time(jobs: Jo
     jobs.decoder = Failing(error)
     job = waited_for(jobs, seconds=0.5)
     assert (job.status, job.code, job.message) == ("Fail", "ResourceNotFound", "long.mp4: the disk is away")
+    jobs.decoder = Failing(ChildKilled("crash", "it died"))
+    job = waited_for(jobs, seconds=0.5)
+    assert (job.status, job.code) == ("Fail", TOO_LONG)
+    assert "within 0.5 s" in (job.message or "")
 
 
 @pytest.mark.usefixtures("sandbox_holds")

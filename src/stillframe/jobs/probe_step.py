@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from stillframe.catalog.buckets import Buckets, demand
 from stillframe.database.engine import Database, is_transient
-from stillframe.errors import Unavailable
+from stillframe.errors import ChildKilled, Unavailable
 from stillframe.jobs import faults, pipelines, probe_jobs
 from stillframe.jobs.models import ProbeJob
 from stillframe.jobs.queue import Queue
@@ -87,7 +87,11 @@ class ProbeStep:
                         self._metrics.retries.labels(stage=_STAGE).inc()
                         time.sleep(pause_s)
                         continue
-                    self._end(job, _late(seconds) if time.monotonic() >= until else faults.told(error))
+                    # a child that died might live the next time, for which there is no time
+                    is_late = time.monotonic() >= until or (
+                        isinstance(error, ChildKilled) and pause_s is not None
+                    )
+                    self._end(job, _late(seconds) if is_late else faults.told(error))
                     return
                 self._end(job, facts)
                 return
