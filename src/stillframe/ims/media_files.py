@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stillframe.ims.media_spelling import aspect, fraction, kilobits, rate, seconds, tag, text
+from stillframe.ims.media_spelling import aspect, common, fraction, kilobits, rate, seconds, text
 from stillframe.ims.models_media_files import (
     DatedMediaFile,
     DatedMediaFileInfo,
@@ -79,18 +79,7 @@ def _streams(details: AssetDetails) -> dict[str, Any]:
 
 
 def _common(stream: StreamFacts) -> dict[str, Any]:
-    codec_tag, codec_tag_string = tag(stream)
-    return {
-        "index": str(stream.index),
-        "codec_name": stream.codec_name,
-        "codec_long_name": stream.codec_long_name,
-        "codec_tag": codec_tag,
-        "codec_tag_string": codec_tag_string,
-        "timebase": fraction(stream.time_base),
-        "start_time": seconds(stream.start_us),
-        "duration": seconds(stream.duration_us),
-        "lang": stream.language,
-    }
+    return {**common(stream), "timebase": fraction(stream.time_base)}
 
 
 def _timed(stream: VideoFacts | AudioFacts) -> dict[str, Any]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from stillframe.ims.media_spelling import aspect, fraction, kilobits, rate, seconds, tag, text
+from stillframe.ims.media_spelling import aspect, common, fraction, kilobits, rate, seconds, text
 from stillframe.ims.models_media import http_url
 from stillframe.ims.models_media_info import (
     AudioStreamInfo,
@@ -12,7 +10,7 @@ from stillframe.ims.models_media_info import (
     MediaInfoProperty,
     VideoStreamInfo,
 )
-from stillframe.media.media_facts import AudioFacts, MediaFacts, StreamFacts, VideoFacts
+from stillframe.media.media_facts import AudioFacts, MediaFacts, VideoFacts
 from stillframe.service.ports import Address
 
 
@@ -37,25 +35,10 @@ def media_info(facts: MediaFacts, address: Address) -> MediaInfoProperty:
     )
 
 
-def _common(stream: StreamFacts) -> dict[str, Any]:
-    """What both kinds of streams have under the same names."""
-    codec_tag, codec_tag_string = tag(stream)
-    return {
-        "index": str(stream.index),
-        "codec_name": stream.codec_name,
-        "codec_long_name": stream.codec_long_name,
-        "codec_tag": codec_tag,
-        "codec_tag_string": codec_tag_string,
-        "codec_time_base": fraction(stream.codec_time_base),
-        "start_time": seconds(stream.start_us),
-        "duration": seconds(stream.duration_us),
-        "lang": stream.language,
-    }
-
-
 def _video(stream: VideoFacts) -> VideoStreamInfo:
     return VideoStreamInfo(
-        **_common(stream),
+        **common(stream),
+        codec_time_base=fraction(stream.codec_time_base),
         time_base=f"{stream.time_base[0]}/{stream.time_base[1]}",
         bit_rate=kilobits(stream.bit_rate),
         num_frames=text(stream.number_of_frames),
@@ -75,7 +58,8 @@ def _video(stream: VideoFacts) -> VideoStreamInfo:
 
 def _audio(stream: AudioFacts) -> AudioStreamInfo:
     return AudioStreamInfo(
-        **_common(stream),
+        **common(stream),
+        codec_time_base=fraction(stream.codec_time_base),
         timebase=f"{stream.time_base[0]}/{stream.time_base[1]}",
         bitrate=kilobits(stream.bit_rate),
         channels=str(stream.channels),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from stillframe.media.media_facts import Ratio, StreamFacts
 
 
@@ -33,6 +35,21 @@ def aspect(value: Ratio) -> str:
 def text(number: int | None) -> str | None:
     """The number, where there is one."""
     return None if number is None else str(number)
+
+
+def common(stream: StreamFacts) -> dict[str, Any]:
+    """What every stream has under the same names in all answers, by the names of their fields."""
+    codec_tag, codec_tag_string = tag(stream)
+    return {
+        "index": str(stream.index),
+        "codec_name": stream.codec_name,
+        "codec_long_name": stream.codec_long_name,
+        "codec_tag": codec_tag,
+        "codec_tag_string": codec_tag_string,
+        "start_time": seconds(stream.start_us),
+        "duration": seconds(stream.duration_us),
+        "lang": stream.language,
+    }
 
 
 def tag(stream: StreamFacts) -> tuple[str, str]:
