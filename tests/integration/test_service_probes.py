@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import URL
 
 from service_client import Client, Refused, Service, service, wait_for
+from stillframe.sandbox.parent import Sandbox
+from stillframe.server import assembly
 from stillframe.testing import Clip, videos
 
 pytestmark = pytest.mark.usefixtures("sandbox_holds")
@@ -177,3 +182,20 @@ def test_too_many_who_wait_are_told_to_come_again(running: Service, client: Clie
         submit(client, action="SubmitSyncMediaInfoJob")
     assert (refused.value.status, refused.value.code) == (400, "Throttling.User")
     assert submit(client, action="SubmitSyncMediaInfoJob")["Status"] == "Success"
+
+
+def test_a_worker_whose_slots_are_taken_holds_up_nobody_who_waits(
+    database_url: URL, tmp_path: Path, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with contextlib.ExitStack() as held:
+        with monkeypatch.context() as patched:
+            # the worker's children never come to an end; those of the reserved slot are as ever
+            patched.setattr(assembly, "Sandbox", partial(Sandbox, entry="sandbox_hostile:stay"))
+            running = held.enter_context(service(database_url, tmp_path / "data", slots=1))
+        held.callback(running.assembly.hurry)
+        shutil.copy(clip.path, running.folder / "movie.mp4")
+        stuck = [submit(running.client, "oss://local/movie.mp4") for _ in range(2)]
+        wait_for(lambda: running.assembly.running.number == 1)
+        waited = submit(running.client, "oss://local/movie.mp4", "SubmitSyncMediaInfoJob")
+        assert waited["Status"] == "Success"
+        assert {get(running.client, job["JobId"])["Status"] for job in stuck} == {"Init"}
