@@ -37,7 +37,8 @@ from stillframe.ims.registry import ACTIONS
 DEADLINE_S = 30
 #: how much of the example is kept: all of it is a call that is right, nothing one that is made up
 SHARES = (1.0, 0.8, 0.6, 0.3, 0.0)
-MODES = (schemathesis.GenerationMode.POSITIVE,) * 3 + (schemathesis.GenerationMode.NEGATIVE,)
+#: three of four as the document allows, by their places among Schemathesis's modes
+MODES = (0, 0, 0, 1)
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -91,6 +92,7 @@ class Fuzz:
 
     def _run(self, action: str, calls: int, number: int) -> None:
         operation = self._schema[f"/{action}"]["POST"]
+        cases = [operation.as_strategy(generation_mode=mode) for mode in schemathesis.GenerationMode]
 
         @seed(crc32(f"{action} {number}".encode()))
         @settings(
@@ -101,7 +103,7 @@ class Fuzz:
             suppress_health_check=[*HealthCheck],
         )
         @given(
-            case=st.sampled_from(MODES).flatmap(lambda mode: operation.as_strategy(generation_mode=mode)),
+            case=st.sampled_from(MODES).flatmap(cases.__getitem__),
             share=st.sampled_from(SHARES),
             # what Hypothesis draws itself tends to zero, and would keep the example
             random=st.integers(0, 2**32).map(Random),
