@@ -12,7 +12,7 @@ from receiver import Message, receiving
 from stillframe.testing import videos
 
 JOBS = 8
-ASSETS = 3
+ASSETS = 2
 
 
 def test_everything_is_told_of_over_a_kill(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import URL
 from jobs_by_hand import JobsByHand, jobs_by_hand
 from service_client import wait_for
 from stillframe.catalog.assets import AssetName, AssetView
-from stillframe.errors import ChildKilled, NotFound
+from stillframe.errors import ChildKilled, NotFound, SinkError
 from stillframe.jobs import lifecycle
 from stillframe.jobs.repair import repair
 from stillframe.sandbox.unlocked import Unlocked
@@ -21,6 +21,7 @@ from stillframe.service import assets
 from stillframe.service.asset_removal import AssetRemoval
 from stillframe.service.assets import RegisterRequest
 from stillframe.service.ports import SubmitRequest
+from stillframe.storage.local import LocalBucket
 
 LONG = "oss://local/long.mp4"
 #: for a lock in this database that another holds
@@ -216,3 +217,37 @@ def test_a_job_that_comes_while_its_asset_is_removed_ends_with_it(
     removed = made.media_assets.delete(jobs.account_id, [AssetName(media_id)], files=True)
     assert (removed.ignored, removed.forbidden) == ([], [])
     assert jobs.get(ended[0]).code == "OperationCanceled"
+
+
+def test_a_removal_that_stops_halfway_goes_on_where_it_was(
+    jobs: JobsByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    media_id = register(jobs, needs_sprite=False)
+    jobs.do_all()
+    (picture,) = jobs.bucket.rglob("*.jpg")
+    delete = LocalBucket.delete
+
+    def delete_but_the_film(bucket: LocalBucket, key: str) -> None:
+        if key == "long.mp4":
+            raise SinkError(key, "permission denied")
+        delete(bucket, key)
+
+    names = [AssetName(media_id)]
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalBucket, "delete", delete_but_the_film)
+        removed = jobs.assembly.media_assets.delete(jobs.account_id, names, files=True)
+    assert (removed.ignored, removed.forbidden) == ([], [media_id])
+    assert (look(jobs, media_id).status, picture.exists()) == ("Normal", False)
+    removed = jobs.assembly.media_assets.delete(jobs.account_id, names, files=True)
+    assert (removed.ignored, removed.forbidden) == ([], [])
+    assert not (jobs.bucket / "long.mp4").exists()
+
+
+def test_a_picture_that_somebody_has_changed_is_left_alone(jobs: JobsByHand) -> None:
+    media_id = register(jobs, needs_sprite=False)
+    jobs.do_all()
+    (picture,) = jobs.bucket.rglob("*.jpg")
+    picture.write_bytes(b"mine now")
+    jobs.assembly.media_assets.delete(jobs.account_id, [AssetName(media_id)], files=True)
+    assert picture.read_bytes() == b"mine now"
+    assert not (jobs.bucket / "long.mp4").exists()

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stillframe.errors import (
+    AlreadyRegistered,
     AuthenticationError,
     ConfigError,
     MediaError,
@@ -111,6 +112,11 @@ EXAMPLES = [
         NotFound("Pipeline", "abc"),
         (404, "ResourceNotFound"),
         "The specified resource for \"Pipeline\" could not be found. There is no Pipeline 'abc'.",
+    ),
+    (
+        AlreadyRegistered("oss://b/k", "0a1b"),
+        (409, "MediaAlreadyExist"),
+        "The media with the given inputUrl 'oss://b/k' already exists. Its MediaId is 0a1b.",
     ),
     (Throttled(1500), (400, "Throttling.User"), "Request was denied due to user flow control."),
     (
