@@ -64,7 +64,7 @@ TOKENS = {
 
 
 def _no_decoder() -> ProbeStep:
-    raise Unavailable("the decoder")
+    raise Unavailable("decoder")
 
 
 class NoncesInMemory:

@@ -160,7 +160,20 @@ class Unavailable(StillframeError):
         self.part = part
 
     def __str__(self) -> str:
-        return f"{self.part} cannot be reached at the moment"
+        return f"the {self.part} cannot be reached at the moment"
+
+
+class StillAtWork(StillframeError):
+    """What was to be ended did not end in time; the same request, sent again, goes on with it. `what` names it."""
+
+    code = "ServiceUnavailable"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"{self.what} has not ended yet"
 
 
 class RequestFailed(StillframeError):

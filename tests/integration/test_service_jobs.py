@@ -19,6 +19,7 @@ from sqlalchemy import URL
 from service_client import TEMPLATE, Client, Refused, Service, service, wait_for
 from stillframe.jobs import pipelines
 from stillframe.jobs.models import Job
+from stillframe.service import snapshot_jobs
 from stillframe.testing import Clip, videos
 
 #: an upscaled picture takes long enough that a job of them can be met in the middle of its work
@@ -589,6 +590,22 @@ def test_a_pause_that_ends_while_a_job_is_being_parked(client: Client, running: 
         job_id = client.submit("oss://local/movie.mp4", f"oss://local/{key}/{number}.jpg")
         unpause(running, pipeline)
         client.succeeded(job_id)
+
+
+@pytest.mark.parametrize("action", ["CancelSnapshotJob", "RetrySnapshotJob", "DeleteSnapshotJob"])
+def test_work_that_does_not_end(
+    client: Client, running: Service, key: str, action: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot_jobs, "_CANCEL_S", 0.1)
+    pipeline = pause(running)
+    job_id = client.submit("oss://local/movie.mp4", f"oss://local/{key}/still.jpg")
+    if action != "CancelSnapshotJob":
+        client.call("CancelSnapshotJob", JobId=job_id)
+    with running.assembly.running.task(job_id), pytest.raises(Refused) as caught:
+        client.call(action, JobId=job_id)
+    assert (caught.value.status, caught.value.code) == (503, "ServiceUnavailable")
+    assert f"The work on job {job_id} has not ended yet." in caught.value.message
+    unpause(running, pipeline)
 
 
 def test_cancel_what_is_parked(client: Client, running: Service, key: str) -> None:

@@ -11,6 +11,7 @@ from stillframe.errors import (
     ConfigError,
     NotFound,
     QuotaExceeded,
+    StillAtWork,
     StillframeError,
     Throttled,
     Unavailable,
@@ -90,6 +91,8 @@ def as_api_error(error: Exception) -> ApiError | None:
             return ApiError(error.code, retry_after_ms=error.retry_after_ms)
         case Unavailable():
             return ApiError(error.code, flaw=f"The {error.part} cannot be reached at the moment.")
+        case StillAtWork():
+            return ApiError(error.code, flaw=f"{error.what[:1].upper()}{error.what[1:]} has not ended yet.")
         case StillframeError() if error.code in ERRORS:
             return ApiError(error.code, str(error))
         case _:

@@ -80,7 +80,7 @@ class ProbeStep:
                         raise
                     if faults.is_given_back(error):
                         self._put_off(job.job_id, job.attempt, error, given_up=False)
-                        raise Unavailable("the decoder") from error
+                        raise Unavailable("decoder") from error
                     pause_s = faults.pause_before_next(job, error, self._attempts, self._metrics)
                     if pause_s is not None and time.monotonic() + pause_s < until:
                         log.warning("trying again", stage=_STAGE, pause_s=pause_s, error=str(error))

@@ -245,7 +245,7 @@ class Assembly:
         """For calls that wait: with a decoder of its own, which is made when the first of them comes."""
         with self._reserving:
             if self._is_stopping:
-                raise Unavailable("the decoder")
+                raise Unavailable("decoder")
             self._reserved_decoder = self._reserved_decoder or self._make_decoder()
             return self._probe_step(self._reserved_decoder)
 

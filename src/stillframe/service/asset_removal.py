@@ -12,7 +12,7 @@ from stillframe.catalog.assets import AssetName, find
 from stillframe.catalog.buckets import Buckets, BucketView, demand
 from stillframe.catalog.models import MediaAssetRow
 from stillframe.database.engine import Database
-from stillframe.errors import ConfigError, NotFound
+from stillframe.errors import ConfigError, NotFound, StillAtWork
 from stillframe.events.outbox import Outbox
 from stillframe.jobs import outputs
 from stillframe.jobs.asset_events import announce_deleted
@@ -46,7 +46,7 @@ class AssetRemoval:
         """Forget an asset; with `files`, remove its object and the pictures that jobs have made for it.
 
         Jobs whose output it is are cancelled; with `files`, those whose input it is, too. Raises NotFound, Forbidden,
-        SinkError, and TimeoutError when what is at work does not end; whoever repeats it then goes on with it.
+        SinkError, and StillAtWork when what is at work does not end; whoever repeats it then goes on with it.
         """
         for _ in range(_ROUNDS):
             with self._database.transaction() as session:
@@ -67,13 +67,13 @@ class AssetRemoval:
                 session.delete(asset)
                 announce_deleted(session, self._outbox, asset)
                 return
-        raise TimeoutError(f"there are always new jobs for the media asset {name}")
+        raise StillAtWork(f"the work of ever new jobs for the media asset {name}")
 
     def cancel_orphans(self, account_id: str, media_id: str) -> None:
         """End the jobs whose output is an asset that was removed already; one that does not end soon is left alone."""
         with self._database.transaction() as session:
             jobs = _jobs_of(session, media_id, reading=False)
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(StillAtWork):
             self._end_work(account_id, media_id, jobs)
 
     def _end_work(self, account_id: str, media_id: str, jobs: Sequence[Job]) -> None:
@@ -84,9 +84,7 @@ class AssetRemoval:
                     self._jobs.cancel(account_id, job.job_id)
         for id in (media_id, *(job.job_id for job in jobs)):
             if not self._running.cancel(id, _CANCEL_S):
-                raise TimeoutError(
-                    f"the work for the media asset {media_id} did not end within {_CANCEL_S} s"
-                )
+                raise StillAtWork(f"the work for the media asset {media_id}")
 
     def _remove_files(
         self, session: Session, asset: MediaAssetRow, jobs: Sequence[Job], found: Mapping[str, BucketView]

@@ -27,6 +27,7 @@ from stillframe.errors import (
     NotSupported,
     SinkError,
     SourceError,
+    StillAtWork,
     StillframeError,
 )
 from stillframe.events.outbox import Outbox
@@ -184,7 +185,7 @@ class MediaAssets:
                 self._removal.remove(account_id, name, files=files)
             except (NotFound, ConfigError):
                 ignored.append(str(name))
-            except (Forbidden, SinkError, SourceError, TimeoutError) as error:
+            except (Forbidden, SinkError, SourceError, StillAtWork) as error:
                 log.warning("media asset cannot be removed", media=str(name), error=str(error))
                 forbidden.append(str(name))
         return Removed(ignored, forbidden)

@@ -23,6 +23,7 @@ from stillframe.errors import (
     ConfigError,
     IdempotentParameterMismatch,
     NotFound,
+    StillAtWork,
     StillframeError,
 )
 from stillframe.events.outbox import Outbox
@@ -222,7 +223,7 @@ class SnapshotJobs:
 
     def _end_work(self, job_id: str) -> None:
         if not self._running.cancel(job_id, _CANCEL_S):
-            raise TimeoutError(f"the work on job {job_id} did not end within {_CANCEL_S} s")
+            raise StillAtWork(f"the work on job {job_id}")
 
     def _demand(
         self, session: Session, account_id: str, job_id: str, states: Sequence[JobStatus], allowed: str
