@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stillframe.accounts.authorization import Authorizer
 from stillframe.accounts.policies import (
     LONGEST_DOCUMENT,
     MANAGED,
@@ -20,7 +21,9 @@ from stillframe.accounts.policies import (
     parse_policy,
 )
 from stillframe.accounts.policy_conditions import OPERATORS
+from stillframe.accounts.signatures import Caller, Principal
 from stillframe.accounts.wildcards import matches
+from stillframe.database.engine import Database, make_engine
 from stillframe.errors import ConfigError
 from stillframe.ims.registry import ACTIONS
 
@@ -447,6 +450,13 @@ def demand_refusal(document: dict[str, Any], path: str, words: str) -> None:
         parse_policy(json.dumps(document))
     assert caught.value.path == path
     assert words in str(caught.value)
+
+
+def test_a_role_without_a_policy_may_do_nothing() -> None:
+    """There is none in the database; were there one, it would not have all of the account's rights."""
+    nowhere = Database(make_engine("postgresql://127.0.0.1:1/none"))
+    caller = Caller("1001", "STS.someone", Principal(role="player"))
+    assert Authorizer(nowhere).decide(caller, request()).no_permission_type == "ImplicitDeny"
 
 
 # wildcards
