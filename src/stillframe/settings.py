@@ -163,7 +163,7 @@ class Settings(BaseModel):
         10_000,
         ge=1,
         le=1_000_000,
-        description="The most jobs of one pipeline that are not done; a submit above that is refused.",
+        description="The most jobs of one pipeline that are not done; a submit or a retry above that is refused.",
     )
     max_shots: int = Field(MAX_SHOTS, ge=1, le=MAX_SHOTS, description="The most shots of one job.")
     max_sheet_side_px: int = Field(

@@ -275,9 +275,13 @@ def test_both_kinds_count_among_those_that_are_not_done(jobs: JobsByHand) -> Non
     jobs.submit(3)
     jobs.submit_probe()
     pipeline_id = default_pipeline(jobs)
-    Backlog(jobs.assembly.database, 3).demand_room(pipeline_id)
-    with pytest.raises(QuotaExceeded, match="it has 2 jobs"):
-        Backlog(jobs.assembly.database, 2).demand_room(pipeline_id)
+    with Backlog(jobs.assembly.database, 3).room(pipeline_id):
+        pass
+    with (
+        pytest.raises(QuotaExceeded, match="it has 2 jobs"),
+        Backlog(jobs.assembly.database, 2).room(pipeline_id),
+    ):
+        pass
     with jobs.assembly.database.transaction() as session:
         ((found, tasks, age_s),) = jobs.assembly.queue.depth(session)
     assert (found, tasks, age_s >= 0) == (pipeline_id, 2, True)

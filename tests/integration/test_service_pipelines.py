@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -219,6 +220,12 @@ def test_a_change_of_the_priority_moves_what_waits(client: Client, running: Serv
     assert priorities() == {"follows": 3, "own": 2, "same": 3, "elsewhere": 4}
     update(client, pipeline_id, Priority=10)
     assert priorities() == {"follows": 10, "own": 2, "same": 3, "elsewhere": 4}
+    for job_id in jobs[:2]:
+        client.call("CancelSnapshotJob", JobId=job_id)
+    update(client, pipeline_id, Priority=5)
+    for job_id in jobs[:2]:
+        client.call("RetrySnapshotJob", JobId=job_id)
+    assert priorities() == {"follows": 5, "own": 2, "same": 3, "elsewhere": 4}
     for job_id in jobs:
         client.call("CancelSnapshotJob", JobId=job_id)
 
@@ -276,7 +283,34 @@ def test_a_pipeline_that_is_full(client: Client) -> None:
         submit(client, "full too", pipeline_id)
     assert (caught.value.status, caught.value.code) == (403, "PermissionDenied.ResourceQuotaExceed")
     assert caught.value.message.startswith('The resource "Pipeline" quota has been used up.')
-    client.call("CancelSnapshotJob", JobId=jobs.pop())
+    cancelled = jobs.pop()
+    client.call("CancelSnapshotJob", JobId=cancelled)
     jobs.append(submit(client, "full no more", pipeline_id))
+    again = refused(client, "RetrySnapshotJob", JobId=cancelled)
+    assert (again.status, again.code) == (caught.value.status, caught.value.code)
+    client.call("CancelSnapshotJob", JobId=jobs.pop())
+    client.call("RetrySnapshotJob", JobId=cancelled)
+    for job_id in (*jobs, cancelled):
+        client.call("CancelSnapshotJob", JobId=job_id)
+
+
+def test_a_pipeline_holds_no_more_than_it_may_when_all_come_at_once(client: Client, running: Service) -> None:
+    pipeline_id = create(client)["PipelineId"]
+    update(client, pipeline_id, Status="Paused")
+
+    def submitted(number: int) -> str:
+        try:
+            return submit(client, f"at once {number}", pipeline_id)
+        except Refused as error:
+            return error.code
+
+    with ThreadPoolExecutor(8) as threads:
+        told = [*threads.map(submitted, range(32))]
+    full = "PermissionDenied.ResourceQuotaExceed"
+    jobs = [job_id for job_id in told if job_id != full]
+    assert len(jobs) <= 12
+    # one that was just being stored may have counted twice
+    jobs += [submit(client, f"then {number}", pipeline_id) for number in range(12 - len(jobs))]
+    assert submitted(32) == full
     for job_id in jobs:
         client.call("CancelSnapshotJob", JobId=job_id)

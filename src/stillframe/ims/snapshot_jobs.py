@@ -103,6 +103,7 @@ def delete(context: Context, request: DeleteSnapshotJobRequest) -> SuccessAnswer
 
 
 _EXAMPLE = {"JobId": EXAMPLE_ID}
+_FULL = "The pipeline holds as many jobs that are not done as it may."
 _NONE = {"ResourceNotFound": "There is no such job."}
 
 ACTIONS = (
@@ -121,7 +122,7 @@ ACTIONS = (
                 "input; it is a media asset, and there is no default storage."
             ),
             "InvalidParameter.NotSupport": "Color is random.",
-            "PermissionDenied.ResourceQuotaExceed": "The pipeline holds as many jobs that are not done as it may.",
+            "PermissionDenied.ResourceQuotaExceed": _FULL,
             "ResourceNotFound": (
                 "There is no such template, pipeline, media asset or bucket, or the account may not read or "
                 "write there."
@@ -191,7 +192,8 @@ ACTIONS = (
         JobRequest,
         SuccessAnswer,
         retry,
-        errors=_NONE | {"InvalidParameter": "The job has not failed."},
+        errors=_NONE
+        | {"InvalidParameter": "The job has not failed.", "PermissionDenied.ResourceQuotaExceed": _FULL},
         example=_EXAMPLE,
         is_in_ims=False,
     ),

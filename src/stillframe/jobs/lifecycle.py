@@ -337,4 +337,8 @@ def start_over(session: Session, queue: Queue, job: Job) -> None:
     job.survey = job.planned = job.stats = job.count = None
     job.code = job.message = job.report = job.finished_at = None
     job.submitted_at = datetime.now(UTC)
+    if not job.has_own_priority:
+        # that of its pipeline may have changed since; a change that is at work now sees this job, or is waited for
+        of_pipeline = select(PipelineRow.priority).where(PipelineRow.pipeline_id == job.pipeline_id)
+        job.priority = session.execute(of_pipeline.with_for_update(read=True)).scalar_one()
     queue.defer_survey(session, job.job_id, job.epoch, priority=job.priority)

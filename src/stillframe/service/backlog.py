@@ -1,15 +1,33 @@
-"""How many jobs a pipeline may hold: a submit above that is refused, and must cost nothing below it."""
+"""How many jobs a pipeline may hold: a submit above that is refused, and must cost nothing below it.
+
+with backlog.room(pipeline_id):
+    create(job)
+"""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from stillframe.database.engine import Database
 from stillframe.errors import QuotaExceeded
 from stillframe.jobs import pipelines
 
 _COUNT_AGAIN_S = 1.0
+
+
+@dataclass(slots=True)
+class _Pipeline:
+    """When its jobs were counted, and how many there are since; `coming` have room, and may not be stored yet."""
+
+    counting: threading.Lock = field(default_factory=threading.Lock)
+    counted_at: float = -math.inf
+    count: int = 0
+    coming: int = 0
 
 
 class Backlog:
@@ -22,24 +40,38 @@ class Backlog:
         self._database = database
         self._most = most
         self._lock = threading.Lock()
-        #: when it was counted, and how many there are since
-        self._counts: dict[str, tuple[float, int]] = {}
+        self._pipelines: dict[str, _Pipeline] = {}
 
-    def demand_room(self, pipeline_id: str) -> None:
-        """One more job is about to be submitted. Raises QuotaExceeded when the pipeline is full."""
+    @contextmanager
+    def room(self, pipeline_id: str) -> Iterator[None]:
+        """One more job becomes live within the block. Raises QuotaExceeded when the pipeline is full."""
+        with self._lock:
+            pipeline = self._pipelines.setdefault(pipeline_id, _Pipeline())
+        self._take(pipeline, pipeline_id)
+        try:
+            yield
+        finally:
+            with self._lock:
+                pipeline.coming -= 1
+
+    def _take(self, pipeline: _Pipeline, pipeline_id: str) -> None:
+        with pipeline.counting:
+            is_old = time.monotonic() - pipeline.counted_at >= _COUNT_AGAIN_S
+            if is_old or pipeline.count >= self._most:
+                self._count(pipeline, pipeline_id)
+            if pipeline.count >= self._most:
+                raise QuotaExceeded(
+                    "Pipeline", f"it has {self._most} jobs that are not done, and {self._most} are allowed"
+                )
+            pipeline.count += 1
+            with self._lock:
+                pipeline.coming += 1
+
+    def _count(self, pipeline: _Pipeline, pipeline_id: str) -> None:
+        # looked at first: what is stored meanwhile counts twice for a moment, rather than not at all
+        with self._lock:
+            coming = pipeline.coming
         now = time.monotonic()
-        with self._lock:
-            counted_at, count = self._counts.get(pipeline_id, (0.0, self._most))
-            is_current = now - counted_at < _COUNT_AGAIN_S and count < self._most
-            if is_current:
-                self._counts[pipeline_id] = counted_at, count + 1
-        if is_current:
-            return
         with self._database.transaction() as session:
-            count = pipelines.live_jobs(session, pipeline_id, self._most)
-        if count >= self._most:
-            raise QuotaExceeded(
-                "Pipeline", f"it has {count} jobs that are not done, and {self._most} are allowed"
-            )
-        with self._lock:
-            self._counts[pipeline_id] = now, count + 1
+            pipeline.count = pipelines.live_jobs(session, pipeline_id, self._most) + coming
+        pipeline.counted_at = now

@@ -104,8 +104,7 @@ class ProbeJobs:
     def submit(self, account_id: str, request: ProbeRequest) -> ProbeJobView:
         """A new job, which is stored and will be done when this returns."""
         columns = self._columns(account_id, request)
-        self._backlog.demand_room(columns["pipeline_id"])
-        with self._database.transaction() as session:
+        with self._backlog.room(columns["pipeline_id"]), self._database.transaction() as session:
             return _view(probe_jobs.create(session, self._queue, columns, is_async=True))
 
     def submit_and_wait(self, account_id: str, request: ProbeRequest) -> ProbeJobView:

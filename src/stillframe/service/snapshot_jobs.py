@@ -88,13 +88,18 @@ class SnapshotJobs:
         self._metrics = metrics
 
     def submit(self, account_id: str, request: SubmitRequest) -> str:
-        try:
-            columns = self._columns(account_id, request)
-        except StillframeError:
-            # what was right the first time may be gone by now; the job is there all the same
-            if (job_id := self._same_job(account_id, request)) is None:
-                raise
-            return job_id
+        with contextlib.ExitStack() as room:
+            try:
+                columns = self._columns(account_id, request)
+                room.enter_context(self._backlog.room(columns["pipeline_id"]))
+            except StillframeError:
+                # what was right the first time may be gone by now; the job is there all the same
+                if (job_id := self._same_job(account_id, request)) is None:
+                    raise
+                return job_id
+            return self._create(account_id, request, columns)
+
+    def _create(self, account_id: str, request: SubmitRequest, columns: dict[str, Any]) -> str:
         new_id = columns.pop("job_id")
         while True:
             job_id = lifecycle.create(self._database, self._queue, columns, new_id)
@@ -123,7 +128,6 @@ class SnapshotJobs:
         self._check(config, request, source, target)
         if pipeline_id is None:
             raise NotFound("Pipeline", request.pipeline_id or "default")
-        self._backlog.demand_room(pipeline_id)
         return {
             "job_id": job_id,
             "account_id": account_id,
@@ -192,8 +196,8 @@ class SnapshotJobs:
             job.count = lifecycle.count_shots(session, job)
 
     def retry(self, account_id: str, job_id: str) -> None:
-        self._ended(account_id, job_id, ("Fail",), _FAILED)
-        with self._database.transaction() as session:
+        pipeline_id = self._ended(account_id, job_id, ("Fail",), _FAILED).pipeline_id
+        with self._backlog.room(pipeline_id), self._database.transaction() as session:
             job = self._demand(session, account_id, job_id, ("Fail",), _FAILED)
             for media_id in job.asset_ids:
                 lock(session, media_id)
@@ -215,11 +219,12 @@ class SnapshotJobs:
             if bucket.verify(item.output.name, item.written):
                 bucket.delete(item.output.name)
 
-    def _ended(self, account_id: str, job_id: str, states: Sequence[JobStatus], allowed: str) -> None:
+    def _ended(self, account_id: str, job_id: str, states: Sequence[JobStatus], allowed: str) -> Job:
         """See to it that nothing is written any more for a job which has ended: slices may still be in work."""
         with self._database.transaction() as session:
-            self._demand(session, account_id, job_id, states, allowed)
+            job = self._demand(session, account_id, job_id, states, allowed)
         self._end_work(job_id)
+        return job
 
     def _end_work(self, job_id: str) -> None:
         if not self._running.cancel(job_id, _CANCEL_S):
