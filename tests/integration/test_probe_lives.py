@@ -264,10 +264,11 @@ def test_both_kinds_count_among_the_jobs_in_work(jobs: JobsByHand) -> None:
 
 def test_a_new_priority_moves_what_waits(jobs: JobsByHand) -> None:
     own, other = jobs.submit_probe(priority=7), jobs.submit_probe()
+    own_pictures, pictures = jobs.submit(1, "oss://local/own.png", priority=7), jobs.submit(1)
     with jobs.assembly.database.transaction() as session:
         pipelines.set_priority(session, jobs.assembly.queue, default_pipeline(jobs), 2)
     moved = jobs.sql("SELECT args->>'job_id', priority FROM procrastinate_jobs")
-    assert dict(map(tuple, moved)) == {own: 7, other: 2}
+    assert dict(map(tuple, moved)) == {own: 7, other: 2, own_pictures: 7, pictures: 2}
     assert (jobs.get_probe(own).priority, jobs.get_probe(other).priority) == (7, 2)
 
 
