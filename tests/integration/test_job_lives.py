@@ -202,6 +202,43 @@ def test_the_larger_priority_comes_first(jobs: JobsByHand, database_url: URL) ->
     assert seen == {("render", 9), ("finish", 9)}
 
 
+def test_a_limit_holds_over_a_pause_and_a_kill(jobs: JobsByHand) -> None:
+    """It counts what was in work before there was one; and whoever has begun is the first to go on."""
+    database, queue = jobs.assembly.database, jobs.assembly.queue
+    pipeline = jobs.assembly.pipelines.of_account(jobs.account_id, None).pipeline_id
+    first, last, second = (
+        jobs.submit(count, f"oss://local/{name}/{{Count}}.png", priority=priority)
+        for name, count, priority in (("first", SLICES, 2), ("last", 2, 3), ("second", 2, 8))
+    )
+    jobs.do(jobs.waiting()[0])
+    with database.transaction() as session:
+        pipelines.set_max_concurrency(session, queue, pipeline, 1)
+
+    def parked() -> set[str]:
+        return {row.job_id for row in jobs.sql("SELECT job_id FROM jobs WHERE status = 'Init' AND parked")}
+
+    for task in jobs.waiting():
+        if task.name == "survey":
+            jobs.do(task)
+    assert parked() == {last, second}
+    with database.transaction() as session:
+        pipelines.pause(session, pipeline)
+    jobs.do(jobs.waiting()[0])
+    assert parked() == {first, last, second}
+    with database.transaction() as session:
+        assert pipelines.unpause(session, queue, pipeline) == 1
+    assert parked() == {last, second}
+
+    jobs.sql("DELETE FROM procrastinate_jobs")
+    assert mend(jobs) == 1
+    assert parked() == {last, second}
+    while tasks := jobs.waiting():
+        jobs.do(tasks[0])
+        assert len(parked()) + 1 >= len(jobs.sql("SELECT FROM jobs WHERE status = 'Init'"))
+    ended = jobs.sql("SELECT job_id FROM jobs WHERE status = 'Success' ORDER BY finished_at")
+    assert [row.job_id for row in ended] == [first, second, last]
+
+
 @pytest.mark.parametrize("paused", ["before the submit", "after it"])
 def test_a_job_of_a_paused_pipeline_waits_without_a_task(jobs: JobsByHand, paused: str) -> None:
     jobs.submit(ONE_SLICE)
