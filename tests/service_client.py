@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from sqlalchemy import URL, text
@@ -21,11 +21,13 @@ from sqlalchemy import URL, text
 from documented_errors import demand_documented
 from ims_server import over_http
 from ims_signer import Acs3
+from stillframe.database.engine import Database
 from stillframe.server.assembly import Assembly
 from stillframe.settings import Settings
 
 DEADLINE_S = 15
 TEMPLATE = "S00000002-000011"
+Answer = TypeVar("Answer")
 
 
 class Refused(Exception):
@@ -43,6 +45,28 @@ def wait_for(what: Callable[[], Any]) -> Any:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     return found
+
+
+def while_another_changes(
+    database: Database, statements: Sequence[str], values: Mapping[str, Any], call: Callable[[], Answer]
+) -> Answer:
+    """What a call comes to that began before somebody else's change was committed, and ends after it."""
+    waits = text(
+        "SELECT EXISTS (SELECT FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock')"
+    )
+
+    def is_waiting() -> bool:
+        with database.transaction() as session:
+            return bool(session.scalar(waits))
+
+    with ThreadPoolExecutor(1) as thread, database.transaction() as other:
+        for statement in statements:
+            other.execute(text(statement), values)
+        answer = thread.submit(call)
+        wait_for(lambda: answer.done() or is_waiting())
+        other.commit()
+        return answer.result()
 
 
 class Client:
@@ -153,28 +177,6 @@ class Service:
         folder.mkdir()
         self.assembly.buckets.add(name, account_id or self.account_id, f"fs:{folder}", "cn-shanghai")
         return folder
-
-    def while_another_changes(
-        self, statements: Sequence[str], values: Mapping[str, Any], call: Callable[[], dict[str, Any]]
-    ) -> dict[str, Any]:
-        """What a call answers that began before somebody else's change was committed, and ends after it."""
-        database = self.assembly.database
-        waits = text(
-            "SELECT EXISTS (SELECT FROM pg_stat_activity "
-            "WHERE datname = current_database() AND wait_event_type = 'Lock')"
-        )
-
-        def is_waiting() -> bool:
-            with database.transaction() as session:
-                return bool(session.scalar(waits))
-
-        with ThreadPoolExecutor(1) as thread, database.transaction() as other:
-            for statement in statements:
-                other.execute(text(statement), values)
-            answer = thread.submit(call)
-            wait_for(lambda: answer.done() or is_waiting())
-            other.commit()
-            return answer.result()
 
     @contextlib.contextmanager
     def account(self, name: str) -> Iterator[tuple[str, Client]]:

@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 from sqlalchemy import URL
 
 from receiver import Message, Receiver, receiving
-from service_client import wait_for
+from service_client import wait_for, while_another_changes
 from stillframe.accounts.accounts import Accounts
 from stillframe.database.engine import Database, make_engine
 from stillframe.events import delivery, outbox, posting
@@ -111,6 +111,14 @@ def test_what_happens_is_told_once(events: Events, receiver: Receiver) -> None:
 def test_what_nobody_wants_to_hear_of_is_not_written(events: Events, receiver: Receiver) -> None:
     events.happen(events.account(None))
     events.happen(events.account(receiver.url), type="SomethingElse")
+    assert events.outbox.waiting() == 0
+
+
+def test_a_callback_that_is_removed_just_now_stops_nothing(events: Events) -> None:
+    """Whoever ends a job then ends it, and tells nobody."""
+    account_id = events.account("http://127.0.0.1:1/")
+    remove = "DELETE FROM event_callbacks WHERE account_id = :id"
+    while_another_changes(events.database, (remove,), {"id": account_id}, lambda: events.happen(account_id))
     assert events.outbox.waiting() == 0
 
 
@@ -355,11 +363,23 @@ def test_what_a_dead_server_had_in_hand_is_due_again(
     with events.delivering():
         wait_for(lambda: events.outbox.waiting() == 0)
     assert sorted(numbers(receiver)) == [0, 1, 2]
-    # it comes back, and changes nothing
-    events.happen(account_id)
-    events.outbox.put_off(held[0], HOUR_S)
-    assert events.outbox.give_up(held[1]) is False
-    assert events.outbox.waiting() == 1
+
+
+def test_who_has_lost_its_lease_decides_nothing(events: Events) -> None:
+    """But that the receiver has it: that is so, whoever says it."""
+    events.happen(events.account("http://127.0.0.1:1/"))
+    (slow,) = events.outbox.claim({}, each=1, most=1)
+    with events.database.statements() as connection:
+        connection.execute("UPDATE events SET due_at = clock_timestamp()")
+    (quick,) = events.outbox.claim({}, each=1, most=1)
+
+    events.outbox.put_off(slow, HOUR_S)
+    assert not events.outbox.give_up(slow)
+    with events.database.statements() as connection:
+        found = connection.execute("SELECT failures, due_at FROM events").fetchall()
+    assert found == [(0, quick.lease_end)]
+    events.outbox.delivered(slow)
+    assert events.outbox.waiting() == 0
 
 
 def test_a_new_url_gets_what_waits_and_a_removed_callback_nothing(events: Events, receiver: Receiver) -> None:

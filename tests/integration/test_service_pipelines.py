@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, text
 
-from service_client import Client, Refused, Service, service, wait_for
+from service_client import Client, Refused, Service, service, wait_for, while_another_changes
 from stillframe.testing import videos
 
 LARGE = {"Width": 3840, "Height": 2160, "Count": 40, "FrameType": "normal"}
@@ -193,6 +193,27 @@ def test_a_pause_takes_effect_within_a_second(client: Client, running: Service) 
     update(client, pipeline_id, Status="Active")
     client.succeeded(late)
     assert time.monotonic() - resumed < 10
+
+
+def test_a_pipeline_that_somebody_removes_or_pauses_just_now(client: Client, running: Service) -> None:
+    """A submit waits for it: nothing comes into a pipeline that is gone."""
+    pipeline_id = create(client)["PipelineId"]
+
+    def submitted() -> dict[str, Any]:
+        return client.get(submit(client, "just now", pipeline_id))
+
+    pause = "UPDATE pipelines SET status = 'Paused' WHERE pipeline_id = :id"
+    job = while_another_changes(running.assembly.database, (pause,), {"id": pipeline_id}, submitted)
+    with running.assembly.database.transaction() as session:
+        assert session.scalar(text("SELECT parked FROM jobs WHERE job_id = :id"), {"id": job["JobId"]})
+        assert not session.scalar(
+            text("SELECT count(*) FROM procrastinate_jobs WHERE args->>'job_id' = :id"), {"id": job["JobId"]}
+        )
+    client.call("CancelSnapshotJob", JobId=job["JobId"])
+    remove = "UPDATE pipelines SET deleted_at = now() WHERE pipeline_id = :id"
+    with pytest.raises(Refused) as caught:
+        while_another_changes(running.assembly.database, (remove,), {"id": pipeline_id}, submitted)
+    assert (caught.value.status, caught.value.code) == NOT_FOUND
 
 
 def test_a_change_of_the_priority_moves_what_waits(client: Client, running: Service) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import URL
 
-from service_client import Client, Refused, Service, service, wait_for
+from service_client import Client, Refused, Service, service, wait_for, while_another_changes
 from stillframe.catalog.buckets import Grant
 from stillframe.errors import ConfigError, NotFound
 from stillframe.testing import videos
@@ -168,7 +168,8 @@ def test_two_choices_of_a_default_storage_at_once(running: Service, partner: tup
     choose = (
         "INSERT INTO default_storages (account_id, bucket, path) VALUES (:account_id, 'atonce', 'first/')"
     )
-    running.while_another_changes(
+    while_another_changes(
+        running.assembly.database,
         (choose,),
         {"account_id": account_id},
         partial(client.call, "SetDefaultStorageLocation", Bucket="atonce", Path="second/"),
@@ -182,7 +183,8 @@ def test_a_default_storage_whose_bucket_is_removed_just_now(
     account_id, client = partner
     running.bucket("goesnow", account_id)
     with pytest.raises(Refused) as caught:
-        running.while_another_changes(
+        while_another_changes(
+            running.assembly.database,
             ("DELETE FROM buckets WHERE name = 'goesnow'",),
             {},
             partial(client.call, "SetDefaultStorageLocation", Bucket="goesnow"),

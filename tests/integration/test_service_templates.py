@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import URL
 
-from service_client import Client, Refused, Service, service
+from service_client import Client, Refused, Service, service, while_another_changes
 from stillframe.jobs import pipelines
 from stillframe.testing import videos
 
@@ -192,7 +192,8 @@ def test_of_two_defaults_at_once_the_last_one_counts(running: Service) -> None:
         unset = "UPDATE templates SET is_default = false WHERE account_id = :account_id AND is_default"
         choose = "UPDATE templates SET is_default = true WHERE template_id = :id"
         for theirs, ours in ((first, second), (first, second), (first, first), (second, first)):
-            running.while_another_changes(
+            while_another_changes(
+                running.assembly.database,
                 (unset, choose),
                 {"id": theirs, "account_id": account_id},
                 partial(client.call, "SetDefaultCustomTemplate", TemplateId=ours),
@@ -217,8 +218,11 @@ def test_a_template_that_somebody_removes_just_now(
     template_id = create(client)["TemplateId"]
     remove = "DELETE FROM templates WHERE template_id = :id"
     with pytest.raises(Refused) as caught:
-        running.while_another_changes(
-            (remove,), {"id": template_id}, partial(client.call, action, TemplateId=template_id, **more)
+        while_another_changes(
+            running.assembly.database,
+            (remove,),
+            {"id": template_id},
+            partial(client.call, action, TemplateId=template_id, **more),
         )
     assert (caught.value.status, caught.value.code) == NOT_FOUND
 
