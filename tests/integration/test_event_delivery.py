@@ -202,6 +202,12 @@ def test_a_dead_receiver_is_given_up(events: Events) -> None:
     assert (events.count("delivered"), events.count("failed")) == (0, 3)
 
 
+def test_what_the_rules_say_in_seconds() -> None:
+    """Other tests make these shorter. A lease is longer than a try, or two would be at one event."""
+    assert (posting.ANSWER_S, DOCUMENTED_PAUSES_S) == (3.0, (1.0, 1.0))
+    assert outbox.LEASE_S > posting.ANSWER_S + posting._REST_S
+
+
 def test_redirects_are_not_followed(events: Events, receiver: Receiver) -> None:
     with receiving() as other:
         receiver.answer = lambda _: (307, {"Location": other.url})

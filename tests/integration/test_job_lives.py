@@ -239,6 +239,24 @@ def test_a_limit_holds_over_a_pause_and_a_kill(jobs: JobsByHand) -> None:
     assert [row.job_id for row in ended] == [first, second, last]
 
 
+def test_a_place_that_nobody_takes_is_given_to_the_next(jobs: JobsByHand) -> None:
+    """Who is cancelled after it was let in, but before it has begun, leaves one."""
+    database, queue = jobs.assembly.database, jobs.assembly.queue
+    pipeline = jobs.assembly.pipelines.of_account(jobs.account_id, None).pipeline_id
+    with database.transaction() as session:
+        pipelines.set_max_concurrency(session, queue, pipeline, 1)
+    first, let_in, third = (jobs.submit(n, f"oss://local/{n}/{{Count}}.png") for n in (SLICES, 2, 3))
+    for task in jobs.waiting():
+        jobs.do(task)
+    for job_id in (first, let_in):
+        jobs.assembly.jobs.cancel(jobs.account_id, job_id)
+    jobs.do_all()
+    assert jobs.get(third).status == "Init"
+    mend(jobs)
+    jobs.do_all()
+    assert jobs.get(third).status == "Success"
+
+
 @pytest.mark.parametrize("paused", ["before the submit", "after it"])
 def test_a_job_of_a_paused_pipeline_waits_without_a_task(jobs: JobsByHand, paused: str) -> None:
     jobs.submit(ONE_SLICE)

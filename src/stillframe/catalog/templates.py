@@ -93,7 +93,7 @@ class Templates:
             return _view(_find(session, account_id, template_id))
 
     def default(self, account_id: str, type: SnapshotType | None) -> TemplateView:
-        """The account's default template of a type; of any type, the one set last. Raises NotFound."""
+        """The account's default template of a type; of any type, the one changed last. Raises NotFound."""
         query = select(TemplateRow).where(TemplateRow.account_id == account_id, TemplateRow.is_default)
         if type is not None:
             query = query.where(TemplateRow.type == type)
