@@ -237,6 +237,7 @@ def test_a_callback_is_what_was_set_until_it_is_taken_back(running: Service, rec
         ({"AuthKey": "NoDigitsHere"}, "InvalidParameter", "AuthKey"),
         ({"AuthKey": "TestKey001" * 4}, "InvalidParameter", "AuthKey"),
         ({"WebhookSecret": "whsec_c2hvcnQ="}, "InvalidParameter", "WebhookSecret"),
+        ({"WebhookSecret": "whsec_" + "c2hvcnQx" * 20}, "InvalidParameter", "WebhookSecret"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
 )
@@ -249,4 +250,6 @@ def test_what_is_not_right_changes_nothing(
         listen(running, receiver, **wrong)
     assert (caught.value.status, caught.value.code) == (400, code)
     assert named in caught.value.message
+    for secret in ("AuthKey", "WebhookSecret"):
+        assert wrong.get(secret, "whsec_")[:20] not in caught.value.message.replace("whsec_ and", "")
     assert running.client.call("GetEventCallback") | {"RequestId": ""} == before | {"RequestId": ""}

@@ -146,11 +146,12 @@ def _as_api_error(error: ValidationError, model: type[BaseModel]) -> ApiError:
             allowed = f"left out: there is no such parameter{_hint(path, model)}"
         case "literal_error":
             allowed = f"one of {context['expected'].replace(' or ', ', ').replace(chr(39), '')}"
-        case "not_allowed":
+        case "not_allowed" | "secret_not_allowed":
             allowed = context["allowed"]
         case _:
             allowed = f"right ({first['msg']})"
-    flaw = f"It is {shown(first['input'])}, but must be {allowed}."
+    value = "(not shown)" if first["type"] == "secret_not_allowed" else first["input"]
+    flaw = f"It is {shown(value)}, but must be {allowed}."
     return ApiError("InvalidParameter", path=path or "Parameters", flaw=flaw)
 
 

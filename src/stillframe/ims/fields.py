@@ -26,6 +26,11 @@ def refuse(allowed: str) -> PydanticCustomError:
     return PydanticCustomError("not_allowed", "must be {allowed}", {"allowed": allowed})
 
 
+def refuse_secret(allowed: str) -> PydanticCustomError:
+    """As `refuse`, for a value that no message shows."""
+    return PydanticCustomError("secret_not_allowed", "must be {allowed}", {"allowed": allowed})
+
+
 @dataclass(frozen=True, slots=True)
 class WholeNumber:
     """A whole number from low to high, both included, as a JSON number or as decimal text."""
@@ -68,6 +73,18 @@ class Text:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: Any) -> dict[str, Any]:
         return {"type": "string", "maxLength": self.most_bytes}
+
+
+@dataclass(frozen=True, slots=True)
+class SecretText(Text):
+    """Text that no message shows."""
+
+    def parse(self, value: object) -> str:
+        """The text. Raises PydanticCustomError."""
+        try:
+            return Text.parse(self, value)
+        except PydanticCustomError:
+            raise refuse_secret(f"text of {self.most_bytes} bytes or less in UTF-8") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from stillframe.events.targets import LONGEST_URL
 from stillframe.ims.action import Answer, RequestModel
-from stillframe.ims.fields import Text
+from stillframe.ims.fields import SecretText, Text
 from stillframe.service.event_callbacks import LONGEST_AUTH_KEY
 
 
@@ -31,10 +31,10 @@ class SetEventCallbackRequest(RequestModel):
     auth_switch: Literal["on", "off"] = Field(
         default="off", description="Whether X-ICE-TIMESTAMP and X-ICE-SIGNATURE are sent."
     )
-    auth_key: Annotated[str, Text(LONGEST_AUTH_KEY)] | None = Field(
+    auth_key: Annotated[str, SecretText(LONGEST_AUTH_KEY)] | None = Field(
         default=None, description="What they are made with: upper-case, lower-case letters and digits."
     )
-    webhook_secret: Annotated[str, Text(128)] | None = Field(
+    webhook_secret: Annotated[str, SecretText(128)] | None = Field(
         default=None,
         description="whsec_ and 24 to 64 bytes in base64: messages are signed as Standard Webhooks are. Not in IMS.",
     )
