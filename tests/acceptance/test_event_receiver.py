@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import shutil
@@ -99,7 +100,9 @@ def test_the_documented_receiver_hears_of_a_job(tmp_path: Path, film: Clip) -> N
             TemplateConfig={"TemplateId": "S00000002-000011"},
         )["JobId"]
         assert receiver.stdout is not None
-        assert receiver.stdout.readline() == f"{job_id} Success\n"
+        event, _, told = receiver.stdout.readline().partition(" ")
+        assert event == "SnapshotComplete"
+        assert (json.loads(told)["JobId"], json.loads(told)["Status"]) == (job_id, "Success")
         # what others send is refused
         address = url.removeprefix("http://").partition("/")[0]
         connection = http.client.HTTPConnection(address, timeout=DEADLINE_S)
