@@ -340,8 +340,13 @@ def test_the_same_object_is_registered_once(client: Client, place: str) -> None:
     assert other != media_id
     assert refused(client, "GetMediaInfo", MediaId=media_id).code == "ResourceNotFound"
     assert client.call("GetMediaInfo", InputURL=place)["MediaInfo"]["MediaId"] == other
-    removed = client.call("DeleteMediaInfos", InputURLs=f"{place},oss://local/never.mp4,nonsense")
-    assert removed["IgnoredList"] == ["oss://local/never.mp4", "nonsense"]
+    others = [f"{place} ", f"{place},b.mp4", "oss://local/never.mp4"]
+    removed = client.call(
+        "DeleteMediaInfos", InputURLs=f"nonsense,{','.join(others)}", DeletePhysicalFiles=True
+    )
+    assert removed["IgnoredList"] == ["nonsense", *others]
+    assert client.asset(other)["Status"] == "Normal"
+    assert client.call("DeleteMediaInfos", InputURLs=place)["IgnoredList"] == []
     assert refused(client, "GetMediaInfo", MediaId=other).code == "ResourceNotFound"
 
 
@@ -576,6 +581,7 @@ def test_what_was_lent(running: Service, film: Clip) -> None:
         buckets.revoke("lent", borrower)
         assert "FileUrl" not in info(client, media_id)["FileInfoList"][0]["FileBasicInfo"]
         buckets.grant("lent", borrower, Grant("write", "in/"))
+        assert "FileUrl" not in info(client, media_id)["FileInfoList"][0]["FileBasicInfo"]
         assert delete(client, media_id, files=True)["ForbiddenList"] == []
         assert (files_in(folder), files_in(own)) == ({"out/a.mp4"}, set())
 

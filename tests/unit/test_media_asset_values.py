@@ -50,6 +50,7 @@ def parse(action: str, **parameters: str) -> Any:
         ("UpdateMediaInfo", {"Category": "x" * 65}, "64 bytes"),
         ("UpdateMediaInfo", {"AppendTags": "1"}, "true or false"),
         ("DeleteMediaInfos", {"MediaIds": ",".join(map(str, range(101)))}, "at most 100"),
+        ("DeleteMediaInfos", {"InputURLs": ",".join(f"oss://b/{n}" for n in range(101))}, "at most 100"),
         ("ListMediaBasicInfos", {"MaxResults": "101"}, "1 to 100"),
         ("ListMediaBasicInfos", {"MaxResults": "0"}, "1 to 100"),
         ("ListMediaBasicInfos", {"StartTime": "2026-11-22"}, "a time in UTC"),
@@ -86,6 +87,24 @@ def test_lists_of_names() -> None:
     request = parse("DeleteMediaInfos", MediaIds=" a, b,,a", InputURLs="oss://b/c")
     assert (request.media_ids, request.input_urls) == (["a", "b"], ["oss://b/c"])
     assert request.delete_physical_files is False
+
+
+@pytest.mark.parametrize(
+    ("listed", "urls"),
+    [
+        (
+            "oss://b/c, OSS://b/d,https://b.oss-r.aliyuncs.com/e",
+            ["oss://b/c", "OSS://b/d", "https://b.oss-r.aliyuncs.com/e"],
+        ),
+        (" oss://b/c ,oss://b/c", ["oss://b/c ", "oss://b/c"]),
+        ("oss://b/c,d.mp4,oss://b/e,", ["oss://b/c,d.mp4", "oss://b/e,"]),
+        ("nonsense,oss://b/c", ["nonsense", "oss://b/c"]),
+        (",", [","]),
+    ],
+)
+def test_lists_of_addresses_name_what_they_say(listed: str, urls: list[str]) -> None:
+    """A name that is a little shorter may be another asset's, which would be removed instead."""
+    assert parse("DeleteMediaInfos", InputURLs=listed).input_urls == urls
 
 
 @pytest.mark.parametrize(

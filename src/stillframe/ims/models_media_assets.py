@@ -28,6 +28,7 @@ Tags = Annotated[str, Text(16 * 34)]
 #: ids, or addresses, of one call
 _MOST_AT_ONCE = 100
 _LONGEST_LIST = 65_536
+_BETWEEN_ADDRESSES = re.compile(r",\s*(?=(?:oss|https?|vod)://)", re.IGNORECASE)
 _FORMS = "oss://bucket/object or http(s)://bucket.oss-region.aliyuncs.com/object"
 _TIMEOUT = "How long the links are good, in seconds."
 _BUSINESS = "subtitles or font for MediaType text; general if left out."
@@ -57,13 +58,23 @@ Seconds = Annotated[float, BeforeValidator(_parse_seconds), WithJsonSchema({"typ
 
 
 def _parse_list(value: object) -> list[str]:
-    names = [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else []
+    return _few(value, [name.strip() for name in value.split(",")] if isinstance(value, str) else [])
+
+
+def _parse_addresses(value: object) -> list[str]:
+    """An object's name may hold a comma, and end with a blank: without them it is another object's."""
+    return _few(value, _BETWEEN_ADDRESSES.split(value.lstrip()) if isinstance(value, str) else [])
+
+
+def _few(value: object, found: list[str]) -> list[str]:
+    names = [*dict.fromkeys(name for name in found if name)]
     if not isinstance(value, str) or len(names) > _MOST_AT_ONCE or len(value) > _LONGEST_LIST:
         raise refuse(f"at most {_MOST_AT_ONCE} of them, with commas between")
-    return [*dict.fromkeys(names)]
+    return names
 
 
 Names = Annotated[list[str], BeforeValidator(_parse_list), WithJsonSchema({"type": "string"})]
+Addresses = Annotated[list[str], BeforeValidator(_parse_addresses), WithJsonSchema({"type": "string"})]
 
 
 class CoverConfig(RequestModel):
@@ -185,10 +196,11 @@ class DeleteMediaInfosRequest(RequestModel):
     media_ids: Names | None = Field(
         default=None, description=f"Ids of assets with commas, {_MOST_AT_ONCE} at the most."
     )
-    input_urls: Names | None = Field(
+    input_urls: Addresses | None = Field(
         default=None,
         alias="InputURLs",
-        description="Addresses of their objects with commas; a comma in a name is %2C in an http URL.",
+        description=f"Addresses of their objects with commas, {_MOST_AT_ONCE} at the most; a comma that no address "
+        "follows belongs to the name.",
     )
     delete_physical_files: Flag = Field(
         default=False, description="Remove the objects, and what was made for the assets, as well."
