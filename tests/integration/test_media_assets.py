@@ -214,7 +214,7 @@ def test_a_film_from_its_registration_to_its_end(
 
 
 def test_a_moment_behind_the_end_gives_the_last_picture(client: Client, place: str, film: Clip) -> None:
-    config = {"CoverConfig": '{"StartTime":"9999.5"}', "NeedSprite": False}
+    config = {"CoverConfig": '{"StartTime":"999999.9999"}', "NeedSprite": False}
     media_id = client.register(place, RegisterConfig=config)
     wait_for(lambda: "CoverURL" in client.asset(media_id))
     assert number_on(client.asset(media_id)["CoverURL"]) == 120

@@ -38,12 +38,14 @@ def parse(action: str, **parameters: str) -> Any:
         ("RegisterMediaInfo", {"MediaType": "film"}, "image, video, audio, text"),
         ("RegisterMediaInfo", {"BusinessType": "film"}, "subtitles"),
         ("RegisterMediaInfo", {"CateId": str(1 << 63)}, "a whole number"),
+        ("RegisterMediaInfo", {"CateId": "9" * 5000}, "a whole number"),
         ("RegisterMediaInfo", {"Overwrite": "yes"}, "true or false"),
         ("RegisterMediaInfo", {"RegisterConfig": "[]"}, "a JSON object"),
         ("RegisterMediaInfo", {"RegisterConfig": '{"NeedSprites":false}'}, "did you mean"),
         ("RegisterMediaInfo", {"RegisterConfig": '{"CoverConfig":{"StartTime":-1}}'}, "seconds"),
         ("RegisterMediaInfo", {"RegisterConfig": '{"CoverConfig":{"StartTime":1.00001}}'}, "four decimals"),
         ("RegisterMediaInfo", {"RegisterConfig": '{"CoverConfig":{"StartTime":1e9}}'}, "seconds"),
+        ("RegisterMediaInfo", {"RegisterConfig": '{"CoverConfig":{"StartTime":1000000}}'}, "a million"),
         ("GetMediaInfo", {"ReturnDetailedInfo": '{"Other":true}'}, "no such parameter"),
         ("GetMediaInfo", {"OutputType": "ftp"}, "oss, cdn"),
         ("GetMediaInfo", {"AuthTimeout": "86401"}, "1 to 86400"),
@@ -81,6 +83,11 @@ def test_all_of_register() -> None:
     config = request.register_config
     assert (config.need_sprite, config.need_snapshot, config.cover_config.start_time) == (False, True, 12.25)
     assert (request.overwrite, request.cate_id, request.reference_id) == (True, -3, "Ab-_09")
+
+
+@pytest.mark.parametrize("number", [-(1 << 63), (1 << 63) - 1])
+def test_the_ends_of_64_bits_are_in_range(number: int) -> None:
+    assert parse("RegisterMediaInfo", InputURL=URL, CateId=str(number)).cate_id == number
 
 
 def test_lists_of_names() -> None:

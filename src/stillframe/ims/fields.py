@@ -17,8 +17,8 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema, from_jso
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _TIME_PATTERN = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
 
-#: decimal digits of the longest number that is read; anything longer is out of every range
-_MOST_DIGITS = 18
+#: characters of the longest number that is read, one of 64 bits with its sign; anything longer is out of every range
+_LONGEST_NUMBER = 20
 
 
 def refuse(allowed: str) -> PydanticCustomError:
@@ -40,7 +40,7 @@ class WholeNumber:
 
     def parse(self, value: object) -> int:
         """The number. Raises PydanticCustomError."""
-        if isinstance(value, str) and len(value) <= _MOST_DIGITS and re.fullmatch("-?[0-9]+", value):
+        if isinstance(value, str) and len(value) <= _LONGEST_NUMBER and re.fullmatch("-?[0-9]+", value):
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or not self.low <= value <= self.high:
             raise refuse(f"a whole number from {self.low} to {self.high}")

@@ -49,12 +49,17 @@ ReferenceId = Annotated[
 
 def _parse_seconds(value: object) -> float:
     text = str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
-    if re.fullmatch(r"[0-9]{1,7}(?:\.[0-9]{1,4})?", text):
+    if re.fullmatch(r"[0-9]{1,6}(?:\.[0-9]{1,4})?", text):
         return float(text)
-    raise refuse("seconds such as 5 or 12.25, with four decimals at the most")
+    raise refuse("seconds such as 5 or 12.25, fewer than a million, with four decimals at the most")
 
 
-Seconds = Annotated[float, BeforeValidator(_parse_seconds), WithJsonSchema({"type": "number"})]
+#: eleven days and a half, which are milliseconds of 32 bits
+Seconds = Annotated[
+    float,
+    BeforeValidator(_parse_seconds),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 999_999.9999}),
+]
 
 
 def _parse_list(value: object) -> list[str]:
