@@ -198,25 +198,50 @@ def test_a_submit_that_comes_too_late_is_refused_and_leaves_nothing_to_do(
     assert [*jobs.bucket.rglob("*.jpg")] == []
 
 
+@pytest.mark.parametrize("is_new", [True, False])
 def test_a_job_that_comes_while_its_asset_is_removed_ends_with_it(
-    jobs: JobsByHand, monkeypatch: pytest.MonkeyPatch
+    jobs: JobsByHand, monkeypatch: pytest.MonkeyPatch, is_new: bool
 ) -> None:
+    """One that is submitted then, or has failed and is tried once more."""
     media_id = register(jobs, needs_snapshot=False, needs_sprite=False)
     jobs.do(the_task(jobs))
     made = jobs.assembly
     request = SubmitRequest("Media", media_id, "Media", media_id, "S00000002-000011")
     ended: list[str] = []
     end_work = AssetRemoval._end_work
+    old = made.jobs.submit(jobs.account_id, request)
+    made.jobs.cancel(jobs.account_id, old)
 
     def end_work_too_early(removal: AssetRemoval, *arguments: Any) -> None:
         end_work(removal, *arguments)
-        if not ended:
+        if not ended and is_new:
             ended.append(made.jobs.submit(jobs.account_id, request))
+        elif not ended:
+            made.jobs.retry(jobs.account_id, old)
+            ended.append(old)
 
     monkeypatch.setattr(AssetRemoval, "_end_work", end_work_too_early)
     removed = made.media_assets.delete(jobs.account_id, [AssetName(media_id)], files=True)
     assert (removed.ignored, removed.forbidden) == ([], [])
     assert jobs.get(ended[0]).code == "OperationCanceled"
+
+
+def test_what_is_taken_back_while_the_work_is_waited_for_stays(
+    jobs: JobsByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    media_id = register(jobs, needs_snapshot=False, needs_sprite=False)
+    jobs.do(the_task(jobs))
+    end_work = AssetRemoval._end_work
+
+    def take_back(removal: AssetRemoval, *arguments: Any) -> None:
+        end_work(removal, *arguments)
+        jobs.assembly.buckets.remove("local")
+
+    monkeypatch.setattr(AssetRemoval, "_end_work", take_back)
+    removed = jobs.assembly.media_assets.delete(jobs.account_id, [AssetName(media_id)], files=True)
+    assert (removed.ignored, removed.forbidden) == ([], [media_id])
+    assert (jobs.bucket / "long.mp4").exists()
+    assert look(jobs, media_id).status == "Normal"
 
 
 def test_a_removal_that_stops_halfway_goes_on_where_it_was(

@@ -52,10 +52,11 @@ class AssetRemoval:
             with self._database.transaction() as session:
                 asset = find(session, account_id, name)
                 jobs = _jobs_of(session, asset.media_id, reading=files)
-            found = self._buckets.of_account(account_id, {asset.bucket, *(job.output_bucket for job in jobs)})
             if files:
-                _demand_writable(asset, jobs, found)
+                self._writable(asset, jobs)
             self._end_work(account_id, asset.media_id, jobs)
+            # asked again: it may have been taken back while the work was waited for
+            found = self._writable(asset, jobs) if files else {}
             with self._database.transaction() as session:
                 asset = find(session, account_id, AssetName(asset.media_id), for_update=True)
                 now = _jobs_of(session, asset.media_id, reading=files)
@@ -75,6 +76,19 @@ class AssetRemoval:
             jobs = _jobs_of(session, media_id, reading=False)
         with contextlib.suppress(StillAtWork):
             self._end_work(account_id, media_id, jobs)
+
+    def _writable(self, asset: MediaAssetRow, jobs: Sequence[Job]) -> Mapping[str, BucketView]:
+        """The buckets of an asset's files. Raises Forbidden where its account may not remove them."""
+        written = [job for job in jobs if job.output_asset_id == asset.media_id]
+        names = {asset.bucket, *(job.output_bucket for job in written)}
+        found = self._buckets.of_account(asset.account_id, names)
+        try:
+            demand(found, asset.bucket, "write", asset.key)
+            for job in written:
+                demand(found, job.output_bucket, "write", job.output_key)
+        except NotFound as error:
+            raise Forbidden from error
+        return found
 
     def _end_work(self, account_id: str, media_id: str, jobs: Sequence[Job]) -> None:
         for job in jobs:
@@ -107,13 +121,3 @@ def _jobs_of(session: Session, media_id: str, *, reading: bool) -> Sequence[Job]
     if reading:
         wanted = or_(wanted, (Job.input_asset_id == media_id) & (Job.status == "Init"))
     return session.scalars(select(Job).where(wanted).order_by(Job.job_id)).all()
-
-
-def _demand_writable(asset: MediaAssetRow, jobs: Sequence[Job], found: Mapping[str, BucketView]) -> None:
-    try:
-        demand(found, asset.bucket, "write", asset.key)
-        for job in jobs:
-            if job.output_asset_id == asset.media_id:
-                demand(found, job.output_bucket, "write", job.output_key)
-    except NotFound as error:
-        raise Forbidden from error
