@@ -336,6 +336,8 @@ def test_the_same_object_is_registered_once(client: Client, place: str) -> None:
         assert (answer.status, answer.code) == (409, "MediaAlreadyExist")
         assert media_id in answer.message
         assert client.call("GetMediaInfo", InputURL=spelling)["MediaInfo"]["MediaId"] == media_id
+    elsewhere = f"http://local.oss-eu-west-1.aliyuncs.com/{key}"
+    assert refused(client, "GetMediaInfo", InputURL=elsewhere).code == "ResourceNotFound"
     other = plainly(client, place, Overwrite="True")
     assert other != media_id
     assert refused(client, "GetMediaInfo", MediaId=media_id).code == "ResourceNotFound"

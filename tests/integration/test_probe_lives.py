@@ -15,7 +15,8 @@ from stillframe.jobs import pipelines
 from stillframe.jobs.faults import MOST_STARTS
 from stillframe.jobs.repair import repair
 from stillframe.media.describe import describe
-from stillframe.media.source import FileSource
+from stillframe.media.source import ByteSource, FileSource
+from stillframe.sandbox.decoder import ALONE, Work
 from stillframe.sandbox.parent import Sandbox
 from stillframe.sandbox.unlocked import Unlocked
 from stillframe.service.backlog import Backlog
@@ -51,12 +52,14 @@ class Failing(Unlocked):
     def __init__(self, error: Exception, times: int = 100) -> None:
         super().__init__()
         self._error, self._left = error, times
+        self.asked: list[Work] = []
 
-    def describe(self, *arguments: Any) -> Any:
+    def describe(self, source: ByteSource, work: Work = ALONE) -> Any:
+        self.asked.append(work)
         self._left -= 1
         if self._left >= 0:
             raise self._error
-        return super().describe(*arguments)
+        return super().describe(source, work)
 
 
 def mend(jobs: JobsByHand, lost_after_s: float = 0) -> int:
@@ -311,10 +314,11 @@ def test_one_that_is_waited_for_is_tried_again_as_long_as_there_is_time(jobs: Jo
     jobs.decoder = Failing(error)
     job = waited_for(jobs, seconds=0.5)
     assert (job.status, job.code, job.message) == ("Fail", "ResourceNotFound", "long.mp4: the disk is away")
-    jobs.decoder = Failing(ChildKilled("crash", "it died"))
+    jobs.decoder = dying = Failing(ChildKilled("crash", "it died"))
     job = waited_for(jobs, seconds=0.5)
     assert (job.status, job.code) == ("Fail", TOO_LONG)
     assert "within 0.5 s" in (job.message or "")
+    assert [0 < (work.total_s or 0) <= 0.5 for work in dying.asked] == [True]
 
 
 @pytest.mark.usefixtures("sandbox_holds")
