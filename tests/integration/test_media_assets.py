@@ -411,7 +411,10 @@ def test_a_change_is_of_what_was_sent(client: Client, place: str) -> None:
     ]:
         answer = refused(client, action, ReferenceId="my-ref_1", **parameters)
         assert ((answer.status, answer.code), "ReferenceId" in answer.message) == (WRONG, True)
-    delete(client, media_id, other)
+    lines = client.register(f"{place}.srt", MediaType="text", BusinessType="font")
+    answer = refused(client, "UpdateMediaInfo", MediaId=lines, BusinessType="opening")
+    assert ((answer.status, answer.code), "subtitles or font" in answer.message) == (WRONG, True)
+    delete(client, media_id, other, lines)
 
 
 def test_page_by_page(running: Service, film: Clip) -> None:
@@ -532,6 +535,20 @@ def test_without_a_default_storage(running: Service, film: Clip) -> None:
         client.succeeded(submit_to(client, media_id))
         assert "p/snapshots/" in client.asset(media_id)["Snapshots"]
         assert files_in(running.folder.parent / "nowhere") > {"a.mp4"}
+
+
+def test_a_default_storage_that_was_taken_back(running: Service, film: Clip) -> None:
+    with running.account("owner") as (owner, _), running.account("guest") as (guest, client):
+        running.bucket("lent-out", owner)
+        shutil.copy(film.path, running.bucket("guests", guest) / "a.mp4")
+        buckets = running.assembly.buckets
+        for access in ("read", "write"):
+            buckets.grant("lent-out", guest, Grant(access, ""))
+        client.call("SetDefaultStorageLocation", Bucket="lent-out")
+        buckets.revoke("lent-out", guest, "write")
+        basics = client.prepared(client.register("oss://guests/a.mp4"))
+        assert (basics["Status"], "may not write" in basics["Message"]) == ("Normal", True)
+        assert client.call("ListSnapshotJobs")["Jobs"] == []
 
 
 def test_what_is_at_work_ends_with_its_asset(running: Service, client: Client, place: str) -> None:
