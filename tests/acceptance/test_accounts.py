@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ready_command import run
 from sdk_process import SdkError, SdkProcess
-from the_command import Done, demand_one_line, run
+from the_command import Done, demand_one_line
 from the_server import Server, serving
 
 from stillframe.testing import Clip

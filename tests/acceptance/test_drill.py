@@ -13,8 +13,8 @@ pytestmark = pytest.mark.usefixtures("sandbox_holds")
 
 
 def test_no_job_is_lost_under_kills(tmp_path: Path) -> None:
-    told = drill(tmp_path, jobs=18, kills=3, postgres_kills=1, seed=1)
-    assert (told.kills, told.postgres_kills, told.points) == (3, 1, [*POINTS])
+    told = drill(tmp_path, jobs=18, kills=1, postgres_kills=1, seed=1)
+    assert (told.kills, told.postgres_kills, told.points) == (1, 1, [*POINTS])
     assert told.ended == {"Success": 12, "InvalidParameter.ResourceContentBad": 4, "ResourceNotFound": 2}
     assert told.probes == told.ended
     assert told.pictures

@@ -15,7 +15,8 @@ from typing import Any
 
 import httpx
 import pytest
-from the_command import DEADLINE_S, Done, demand_one_line, files_in, rgb, run, started
+from ready_command import run
+from the_command import DEADLINE_S, Done, demand_one_line, files_in, rgb, started
 from the_server import Server, serving
 
 from stillframe.testing import Clip, barcode
