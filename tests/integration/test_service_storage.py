@@ -151,6 +151,10 @@ def test_the_default_storage(running: Service, partner: tuple[str, Client]) -> N
         assert caught.value.code == code
     folder = running.bucket("ownthing", account_id)
     set_default("ownthing")
+    # no key can begin with them, or none whose placeholders are ours
+    for path in ("\\x", "x" * 256, "a/{Count}", "{TileCount}/b"):
+        with pytest.raises(Refused, match="Path"):
+            set_default("ownthing", Path=path)
     listed = {
         one["StorageLocation"]: one["DefaultStorage"]
         for one in client.call("GetStorageList")["StorageInfoList"]

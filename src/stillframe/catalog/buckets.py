@@ -173,8 +173,13 @@ class Buckets:
             return [GrantView(row.bucket, row.account_id, Grant(row.access, row.prefix)) for row in rows]
 
     def set_default_storage(self, account_id: str, bucket: str, path: str) -> None:
-        """Where outputs go that name no bucket. Raises NotFound for a bucket that the account may not write to."""
+        """Where outputs go that name no bucket.
+
+        Raises NotFound for a bucket that the account may not write to, and ConfigError for a path that it cannot hold.
+        """
         found = demand(self.of_account(account_id, {bucket}), bucket, "write", path)
+        if path:
+            found.open().demand_key(path.removesuffix("/"), "Path")
         self.choose_storage(account_id, found, path)
 
     def choose_storage(

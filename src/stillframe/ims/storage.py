@@ -60,10 +60,10 @@ def set_default(context: Context, request: SetDefaultStorageLocationRequest) -> 
     if request.storage_type != "user_oss_bucket":
         raise NotSupported("StorageType", request.storage_type, "user_oss_bucket")
     path = (request.path or "").removesuffix("/")
-    if path and not is_plain(path):
-        raise ConfigError(
-            "Path", request.path, "a key's beginning such as media/2026, with no empty, . or .. part"
-        )
+    # a placeholder there would be one of the names that come behind it
+    if path and (not is_plain(path) or "{Count}" in path or "{TileCount}" in path):
+        allowed = "a key's beginning such as media/2026, with no empty, . or .. part, and no placeholder"
+        raise ConfigError("Path", request.path, allowed)
     context.services.buckets.set_default_storage(
         context.caller.account_id, request.bucket, f"{path}/" if path else ""
     )
