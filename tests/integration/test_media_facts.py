@@ -109,6 +109,17 @@ def test_sound_that_is_told_by_its_first_bytes(tmp_path: Path) -> None:
     assert (audio.codec_name, audio.sample_rate_hz, audio.channel_layout) == ("pcm_s16be", 8000, "mono")
 
 
+def test_of_very_many_streams_the_first_are_told(tmp_path: Path) -> None:
+    """A page tells of a hundred files: of a thousand streams each it would need hundreds of megabytes."""
+    path = tmp_path / "choir.mkv"
+    silence = av.AudioFrame("s16", "mono", 80)
+    silence.sample_rate = 8000
+    with av.open(str(path), "w") as container:
+        for stream in [container.add_stream("pcm_s16le", rate=8000, layout="mono") for _ in range(120)]:
+            container.mux(stream.encode(silence))
+    assert [stream.index for stream in described(path).audio] == [*range(100)]
+
+
 def test_a_cover_is_no_film(tmp_path: Path) -> None:
     facts = described(videos.cover_only(tmp_path).path)
     assert [stream.is_cover for stream in facts.video] == [True]

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from stillframe.ims.action import AnswerObject
 from stillframe.ims.fields import UtcTime
+from stillframe.media.media_facts import MOST_STREAMS
 
 
 class MediaFile(AnswerObject):
@@ -96,10 +97,14 @@ class MediaStreams(AnswerObject):
     """The streams of a file; the lists of a picture or a text are empty."""
 
     video_stream_info_list: list[MediaVideoStream] = Field(
-        description="Video streams; covers in sound files, too."
+        description=f"Video streams, the first {MOST_STREAMS}; covers in sound files, too."
     )
-    audio_stream_info_list: list[MediaAudioStream] = Field(description="Audio streams.")
-    subtitle_stream_info_list: list[MediaSubtitleStream] = Field(description="Subtitle streams.")
+    audio_stream_info_list: list[MediaAudioStream] = Field(
+        description=f"Audio streams, the first {MOST_STREAMS}."
+    )
+    subtitle_stream_info_list: list[MediaSubtitleStream] = Field(
+        description=f"Subtitle streams, the first {MOST_STREAMS}."
+    )
 
 
 class MediaFileInfo(MediaStreams):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pydantic import ConfigDict, Field
 
 from stillframe.ims.action import AnswerObject
+from stillframe.media.media_facts import MOST_STREAMS
 
 
 class FileBasicInfo(AnswerObject):
@@ -94,6 +95,8 @@ class MediaInfoProperty(AnswerObject):
 
     file_basic_info: FileBasicInfo = Field(description="The file as a whole.")
     video_stream_info_list: list[VideoStreamInfo] = Field(
-        description="Its video streams; covers in sound files, too."
+        description=f"Its video streams, the first {MOST_STREAMS}; covers in sound files, too."
     )
-    audio_stream_info_list: list[AudioStreamInfo] = Field(description="Its audio streams.")
+    audio_stream_info_list: list[AudioStreamInfo] = Field(
+        description=f"Its audio streams, the first {MOST_STREAMS}."
+    )

@@ -27,7 +27,14 @@ from av.video.stream import VideoStream
 
 from stillframe.errors import MediaError
 from stillframe.media.boxes import read_mp4
-from stillframe.media.media_facts import AudioFacts, MediaFacts, Ratio, SubtitleFacts, VideoFacts
+from stillframe.media.media_facts import (
+    MOST_STREAMS,
+    AudioFacts,
+    MediaFacts,
+    Ratio,
+    SubtitleFacts,
+    VideoFacts,
+)
 from stillframe.media.orientation import orientation_of
 from stillframe.media.probe import demand_index
 from stillframe.media.reader import DEMUXERS, MAX_PIXELS, has_decoder, open_container
@@ -69,10 +76,11 @@ def describe(source: ByteSource) -> MediaFacts:
         raise
     with container:
         # first of all: a decoder that is opened changes what is known
-        video = [_video(stream, container) for stream in container.streams.video]
-        audio = tuple(_audio(stream, container) for stream in container.streams.audio)
+        streams = container.streams
+        video = [_video(stream, container) for stream in streams.video[:MOST_STREAMS]]
+        audio = tuple(_audio(stream, container) for stream in streams.audio[:MOST_STREAMS])
         subtitles = tuple(
-            SubtitleFacts(**_common(stream, container)) for stream in container.streams.subtitles
+            SubtitleFacts(**_common(stream, container)) for stream in streams.subtitles[:MOST_STREAMS]
         )
         if not video and not audio:
             raise MediaError(source.name, "not-video", "there is neither video nor sound in it")
@@ -161,7 +169,7 @@ def _rotations(container: InputContainer, file: SourceFile) -> dict[int, int]:
     """How each video stream's first picture is turned, by the stream's index; without those that show none soon."""
     waiting = {
         stream.index: stream
-        for stream in container.streams.video
+        for stream in container.streams.video[:MOST_STREAMS]
         if not stream.disposition & _COVER and has_decoder(stream)
     }
     for stream in container.streams:

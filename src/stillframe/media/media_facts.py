@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 #: numerator and denominator
 Ratio = tuple[int, int]
+#: streams of one kind that are told of: a file may hold a thousand, and a page of a hundred jobs as many times that
+MOST_STREAMS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ class MediaFacts:
     """What is in a file.
 
     `format_name` is libavformat's name of the container, which may be several with commas. `bit_rate` is in bits a
-    second, `duration_us` in microseconds. Streams of other kinds (data, attachments) are not told of.
+    second, `duration_us` in microseconds. Of each kind the first MOST_STREAMS are told, and of other kinds (data,
+    attachments) none.
     """
 
     format_name: str

@@ -13,7 +13,7 @@ from dataclasses import replace
 from stillframe.errors import ConfigError, MediaError, PastTheEnd, SourceError, StillframeError
 from stillframe.media.config import Caps, SnapshotConfig
 from stillframe.media.geometry import cell_size, place, sheet_geometry, still_size
-from stillframe.media.media_facts import MediaFacts, Ratio, StreamFacts
+from stillframe.media.media_facts import MOST_STREAMS, MediaFacts, Ratio, StreamFacts
 from stillframe.media.plan import costs_of, stretches
 from stillframe.media.probe import Probe
 from stillframe.media.reader import MAX_PIXELS
@@ -94,7 +94,8 @@ def checked_facts(facts: MediaFacts, size: int) -> MediaFacts:
     _check_count(facts.duration_us, "a duration")
     _check_count(facts.bit_rate, "a bit rate")
     streams: list[StreamFacts] = [*facts.video, *facts.audio, *facts.subtitles]
-    _demand(len(streams) <= _MOST_NAMES, "too many streams")
+    for kind in (facts.video, facts.audio, facts.subtitles):
+        _demand(len(kind) <= MOST_STREAMS, "too many streams")
     _demand(len({stream.index for stream in streams}) == len(streams), "two streams in one place")
     for stream in streams:
         _check_stream(stream)

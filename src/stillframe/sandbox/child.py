@@ -23,7 +23,7 @@ from stillframe.media.reader import VideoReader
 from stillframe.media.render import counters, render
 from stillframe.media.report import ShotReport, Stats
 from stillframe.media.sink import Item, Names, Output
-from stillframe.media.source import ByteSource, MeteredSource
+from stillframe.media.source import MeteredSource
 from stillframe.media.survey import Survey, survey_and_keep
 from stillframe.sandbox.channel import Channel, DescriptorSource, RemoteSource
 from stillframe.sandbox.layers import MEMORY_BYTES
@@ -69,7 +69,7 @@ def _do(channel: Channel, request: Request, video: int | None) -> Stats:
     stats = Stats()
     started = time.perf_counter()
     if request.task == "describe":
-        channel.send(Kind.FACTS, _facts_as_json(source))
+        channel.send(Kind.FACTS, msgspec.json.encode(describe(source)))
     survey, stretch = request.survey, request.stretch
     if request.config is not None:
         survey, reader = survey_and_keep(source, request.config, request.caps)
@@ -104,15 +104,6 @@ def _as_json(survey: Survey) -> bytes:
     if len(data) > MAX_JSON[Kind.SURVEY]:
         message = f"its {len(survey.probe.keyframes_pts):,} keyframes are too many to be listed"
         raise MediaError(SOURCE_NAME, "too-large", message)
-    return data
-
-
-def _facts_as_json(source: ByteSource) -> bytes:
-    facts = describe(source)
-    data = msgspec.json.encode(facts)
-    if len(data) > MAX_JSON[Kind.FACTS]:
-        streams = len(facts.video) + len(facts.audio) + len(facts.subtitles)
-        raise MediaError(SOURCE_NAME, "too-large", f"its {streams:,} streams are too many to be listed")
     return data
 
 

@@ -64,7 +64,7 @@ MAX_JSON = {
     Kind.SHOT: 8 << 10,
     Kind.DONE: 16 << 10,
     Kind.FAILED: 64 << 10,
-    # a thousand streams
+    # three hundred streams (MOST_STREAMS), with the longest texts
     Kind.FACTS: 1 << 20,
 }
 
