@@ -218,6 +218,10 @@ def test_an_asset_from_its_first_day_to_its_last(server: Server) -> None:
     assert f"MediaId         {media_id}\n" in well(server, "media", "show", media_id)
     heading, line = well(server, "media", "list").splitlines()
     assert ("MediaId" in heading, media_id in line) == (True, True)
+    submit = ["job", "submit", media_id, "-o", media_id, "--template", "S00000002-000011"]
+    job_id = well(server, *submit).strip()
+    assert command(server, "job", "wait", job_id).code == 0
+    assert job_id in well(server, "media", "show", media_id)
     other = well(server, *register, "--overwrite", "--no-snapshot", "--no-sprite").strip()
     done = command(server, "media", "delete", other, media_id, "--files")
     assert (done.code, done.out) == (1, f"{other} is deleted, and its files\n")

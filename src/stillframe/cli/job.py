@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -56,11 +57,14 @@ def client_for(
 )
 def submit(
     source: Annotated[
-        str, typer.Argument(metavar="SRC", help="The video: oss://bucket/key.", show_default=False)
+        str,
+        typer.Argument(metavar="SRC", help="The video: oss://bucket/key, or a MediaId.", show_default=False),
     ],
     output: Annotated[
         str,
-        typer.Option("--output", "-o", help="Where to write: {Count} numbers stills, {TileCount} sheets."),
+        typer.Option(
+            "--output", "-o", help="Where to write: {Count} numbers stills, {TileCount} sheets; or a MediaId."
+        ),
     ],
     template: Annotated[
         str, typer.Option(help="The TemplateId, such as S00000002-000012; docs/parameters.md lists them.")
@@ -90,8 +94,8 @@ def submit(
     with client_for(endpoint, profile, data_dir, config) as client:
         job_id = client.call(
             "SubmitSnapshotJob",
-            Input={"Type": "OSS", "Media": source},
-            Output={"Type": "OSS", "Media": output},
+            Input=_place(source),
+            Output=_place(output),
             TemplateConfig=chosen,
             Name=name,
             UserData=user_data,
@@ -100,6 +104,11 @@ def submit(
         if not wait:
             return 0
         return _wait(client, job_id)
+
+
+def _place(text: str) -> dict[str, str]:
+    """An address, or the id of a media asset."""
+    return {"Type": "Media" if re.fullmatch("[0-9a-f]{32}", text) else "OSS", "Media": text}
 
 
 @app.command("list", epilog="Example:\n\nstillframe job list --status Fail")
