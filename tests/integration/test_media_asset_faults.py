@@ -111,6 +111,27 @@ def test_what_was_removed_meanwhile_stays_so(jobs: JobsByHand) -> None:
     assert old != new
 
 
+def test_what_a_kill_left_to_do_for_a_removed_asset_is_not_done(
+    jobs: JobsByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Gone(BaseException):
+        """The process ends here: before it has cancelled the jobs of the asset that made room."""
+
+    def die(*_: Any) -> None:
+        raise Gone
+
+    old = register(jobs)
+    jobs.do(the_task(jobs))
+    with monkeypatch.context() as patch:
+        patch.setattr(AssetRemoval, "cancel_orphans", die)
+        with pytest.raises(Gone):
+            register(jobs, overwrite=True)
+    jobs.do_all()
+    ends = jobs.sql(f"SELECT output_asset_id = '{old}', status, code FROM jobs")
+    assert sorted({*ends}) == [(False, "Success", None), (True, "Fail", "ResourceNotFound")]
+    assert not (jobs.bucket / "snapshots" / old).exists()
+
+
 def test_a_fault_that_passes_is_waited_for_and_told(jobs: JobsByHand) -> None:
     media_id = register(jobs)
     away = jobs.bucket.with_name("away")

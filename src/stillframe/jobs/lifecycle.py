@@ -149,7 +149,7 @@ def begun_jobs(session: Session, pipeline_id: str) -> int:
 
 _FOR_A_SURVEY = (
     *("job_id", "epoch", "account_id", "config", "stats", "kills"),
-    *("input_bucket", "input_key", "output_bucket", "output_key"),
+    *("input_bucket", "input_key", "output_bucket", "output_key", "output_asset_id"),
 )
 _READY = (
     f"SELECT {', '.join(f'jobs.{name}' for name in _FOR_A_SURVEY)} FROM jobs "

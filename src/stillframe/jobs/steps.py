@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from stillframe.catalog import assets
 from stillframe.catalog.buckets import Buckets, demand
 from stillframe.database.engine import Database, is_transient
 from stillframe.errors import SinkError
@@ -229,14 +230,22 @@ class Steps:
 
     def _open(self, job: Job) -> tuple[ObjectSource, Bucket]:
         # asked again: what was granted at the submit may have been taken back
+        self._demand_asset(job)
         found = self._buckets.of_account(job.account_id, {job.input_bucket, job.output_bucket})
         target = demand(found, job.output_bucket, "write", job.output_key).open()
         source = demand(found, job.input_bucket, "read", job.input_key).open()
         return source.open_source(job.input_key), target
 
     def _target(self, job: Job) -> Bucket:
+        self._demand_asset(job)
         found = self._buckets.of_account(job.account_id, {job.output_bucket})
         return demand(found, job.output_bucket, "write", job.output_key).open()
+
+    def _demand_asset(self, job: Job) -> None:
+        """Who removes an asset cancels the jobs that write for it, but for one that is killed before that."""
+        if job.output_asset_id is not None:
+            with self._database.transaction() as session:
+                assets.lock(session, job.output_asset_id)
 
     def _work(self, task: Task, kills: int, on_survey: OnSurvey | None = None) -> Work:
         """One thread for each slot in use; a core that is idle is lent to a lone slice.
