@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import procrastinate
+import psycopg
 import structlog
 from procrastinate.jobs import DeleteJobCondition, Job
 from psycopg.conninfo import make_conninfo
@@ -28,6 +29,9 @@ QUEUE = "work"
 DEAD_AFTER_S = 30
 _POLL_S = 5.0
 _RESTART_S = 0.5
+#: how often a connection that waits looks up without being told to
+_LOOK_UP_S = 60.0
+Result = TypeVar("Result")
 log = structlog.get_logger(__name__)
 
 
@@ -296,7 +300,9 @@ class Worker:
                     await asyncio.sleep(_RESTART_S)
 
     async def _work_once(self) -> None:
-        connector = procrastinate.PsycopgConnector(conninfo=self._dsn, min_size=1, max_size=4, timeout=5)
+        connector = procrastinate.PsycopgConnector(
+            conninfo=self._dsn, connection_class=_PatientConnection, min_size=1, max_size=4, timeout=5
+        )
         app = procrastinate.App(connector=connector)
         _add_tasks(app, self._handle)
         async with app.open_async():
@@ -319,6 +325,21 @@ class Worker:
             await loop.run_in_executor(None, lambda: handler(*arguments.values(), task.attempts))
         finally:
             self._in_hand.discard(task.id)
+
+
+class _PatientConnection(psycopg.AsyncConnection[Any]):
+    """Sleeps until something arrives: psycopg looks ten times a second whether Ctrl-C was pressed, an idle one too.
+
+    The worker's thread is never told of that, and its loop wakes for whatever else it is to do.
+    """
+
+    async def wait(
+        self,
+        gen: Generator[Any, Any, Result],
+        interval: float = _LOOK_UP_S,
+        timeout: float | None = None,
+    ) -> Result:
+        return await super().wait(gen, interval, timeout)
 
 
 _Handle = Callable[[str, Job, dict[str, Any]], Awaitable[None]]
