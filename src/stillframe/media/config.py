@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Literal, get_args
 
 from stillframe.errors import ConfigError, NotSupported
@@ -147,6 +148,7 @@ class SnapshotConfig:
         return self.type == "Sprite" or (self.type == "WebVtt" and self.is_spt_frag)
 
 
+@cache
 def wire_name(name: str) -> str:
     """The wire's spelling of a field: `is_spt_frag` -> `IsSptFrag`."""
     return "".join(part.capitalize() for part in name.split("_"))
