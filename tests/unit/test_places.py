@@ -8,7 +8,7 @@ import pytest
 
 from stillframe.errors import ConfigError, NotSupported
 from stillframe.storage.local import LocalBucket
-from stillframe.storage.places import LocalPlace, open_bucket, parse_place
+from stillframe.storage.places import LocalPlace, StorePlace, open_bucket, parse_place
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,6 @@ def test_a_folder(text: str, folder: str) -> None:
 @pytest.mark.parametrize(
     ("text", "allowed"),
     [
-        pytest.param("s3://videos", "not supported in this version yet", id="s3"),
-        pytest.param("S3://videos", "not supported in this version yet", id="S3"),
         pytest.param("oss://videos", "not supported in this version yet", id="oss"),
         pytest.param("/srv/videos", "fs:/srv/videos", id="a path alone"),
         pytest.param("", "fs:/srv/videos", id="empty"),
@@ -45,6 +43,13 @@ def test_a_folder(text: str, folder: str) -> None:
         pytest.param("fs://srv/videos", "absolute path", id="a host"),
         pytest.param("fs:/srv/../etc", "without ..", id="climbing"),
         pytest.param("fs:/srv\0", "NUL", id="a NUL"),
+        pytest.param("s3://", "s3://bucket/prefix", id="no bucket"),
+        pytest.param("s3://a", "s3://bucket/prefix", id="too short a bucket"),
+        pytest.param("s3://films/a//b", "a prefix without empty", id="an empty part"),
+        pytest.param("s3://films/../b", "a prefix without empty", id="climbing out of a prefix"),
+        pytest.param("s3://films?endpoint=localhost:9000", "an endpoint such as", id="no scheme"),
+        pytest.param("s3://films?endpoint=http://me:secret@host", "without a user", id="a password"),
+        pytest.param("s3://films?style=odd", "style=path or style=virtual", id="another style"),
     ],
 )
 def test_what_is_no_place(text: str, allowed: str) -> None:
@@ -62,3 +67,40 @@ def test_the_bucket_at_a_place(tmp_path: Path) -> None:
     assert isinstance(bucket, LocalBucket)
     bucket.write("x.jpg", b"picture", "image/jpeg")
     assert (tmp_path / "x.jpg").read_bytes() == b"picture"
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "written"),
+    [
+        ("s3://films", StorePlace("s3", "films"), "s3://films"),
+        ("S3://films/", StorePlace("s3", "films"), "s3://films"),
+        ("s3://films/a%20b/2026/", StorePlace("s3", "films", "a b/2026/"), "s3://films/a%20b/2026"),
+        (
+            "s3://films?region=eu-west-1&profile=films",
+            StorePlace("s3", "films", region="eu-west-1", profile="films"),
+            "s3://films?region=eu-west-1&profile=films",
+        ),
+        (
+            "s3://films?endpoint=http://127.0.0.1:9000",
+            StorePlace("s3", "films", endpoint="http://127.0.0.1:9000", style="path"),
+            "s3://films?endpoint=http://127.0.0.1:9000",
+        ),
+        (
+            "s3://films?endpoint=https://s3.example.com&style=virtual",
+            StorePlace("s3", "films", endpoint="https://s3.example.com", style="virtual"),
+            "s3://films?endpoint=https://s3.example.com&style=virtual",
+        ),
+    ],
+)
+def test_a_store(text: str, place: StorePlace, written: str) -> None:
+    assert parse_place(text) == place
+    assert str(place) == written
+    assert parse_place(written) == place
+
+
+def test_a_key_in_a_place_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_place("s3://films?secret_access_key=hush")
+
+    assert "hush" not in str(caught.value)
+    assert "keys come from the environment or a profile" in caught.value.allowed

@@ -19,10 +19,15 @@ app = group("Bind bucket names to places, list them and remove them.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="As in oss://NAME/key.", show_default=False)]
 
 
-@app.command(epilog="Example:\n\nstillframe bucket add videos --to fs:/srv/videos")
+@app.command(
+    epilog="Examples:\n\nstillframe bucket add videos --to fs:/srv/videos\n\n"
+    "stillframe bucket add films --to 's3://films?endpoint=http://127.0.0.1:9000'"
+)
 def add(
     name: Name,
-    to: Annotated[str, typer.Option("--to", help="Where it lies: fs: and the path of a folder.")],
+    to: Annotated[
+        str, typer.Option("--to", help="Where it lies: fs:/folder, or s3://bucket/prefix?endpoint=URL.")
+    ],
     region: Annotated[
         str | None, typer.Option(help="Its region, as in an object's URL; the setting `region` if not given.")
     ] = None,

@@ -1,19 +1,28 @@
-"""Where an operator binds a bucket to: `fs:/srv/videos` is a folder on this machine.
+"""Where an operator binds a bucket to: a folder on this machine, or a bucket in an object store.
 
-parse_place("fs:/srv/videos")           # LocalPlace(Path("/srv/videos"))
-str(parse_place("fs:/srv/videos/"))     # "fs:/srv/videos"
+parse_place("fs:/srv/videos")    # LocalPlace(Path("/srv/videos"))
+parse_place("s3://films/2026?region=eu-west-1")    # StorePlace("s3", "films", "2026/", region="eu-west-1")
+parse_place("s3://films?endpoint=http://127.0.0.1:9000&style=path&profile=films")
+
+A place is stored and shown, and never holds a secret: keys come from the environment or from a profile.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from stillframe.errors import ConfigError, NotSupported
 from stillframe.storage.bucket import Bucket
 from stillframe.storage.local import LocalBucket
 
-_CLOUDS = ("s3://", "oss://")
+_STORE = re.compile(r"s3://([^/?#]+)(?:/([^?#]*))?(?:\?([^#]*))?", re.IGNORECASE | re.DOTALL)
+_STORE_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_FORMS = "fs:/folder or s3://bucket/prefix?endpoint=URL&region=NAME&style=path&profile=NAME"
+_STYLES = ("path", "virtual")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +35,56 @@ class LocalPlace:
         return f"fs:{self.folder}"
 
 
-def parse_place(text: str, path: str = "To") -> LocalPlace:
-    """Read a place's text form. Raises ConfigError for the parameter `path`, NotSupported for S3 and OSS."""
-    if text.lower().startswith(_CLOUDS):
-        raise NotSupported(
-            path, text, "fs:/folder: buckets on S3 and OSS are not supported in this version yet"
-        )
+@dataclass(frozen=True, slots=True)
+class StorePlace:
+    """A bucket in a store, or what lies below a prefix of it.
+
+    `style` is how requests name the bucket: in the `path`, which every store takes that runs at home, or as a `virtual`
+    host, which Amazon wants. `profile` is a section of the shared credentials file.
+    """
+
+    service: str
+    bucket: str
+    prefix: str = ""
+    endpoint: str | None = None
+    region: str | None = None
+    style: str = "virtual"
+    profile: str | None = None
+
+    def __str__(self) -> str:
+        given = {"endpoint": self.endpoint, "region": self.region, "profile": self.profile}
+        if self.style != _usual_style(self.endpoint):
+            given["style"] = self.style
+        query = urlencode({name: value for name, value in given.items() if value}, safe=":/")
+        prefix = quote(self.prefix.rstrip("/"))
+        return f"{self.service}://{self.bucket}{prefix and '/' + prefix}{query and '?' + query}"
+
+    def options(self) -> dict[str, Any]:
+        """What OpenDAL's service is told. The addresses where clouds keep keys for their machines are never asked."""
+        given = {
+            "bucket": self.bucket,
+            "root": f"/{self.prefix}",
+            "endpoint": self.endpoint,
+            "region": self.region or "us-east-1",
+            "profile": self.profile,
+            "enable_virtual_host_style": "true" if self.style == "virtual" else "false",
+            "disable_ec2_metadata": "true",
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+
+Place = LocalPlace | StorePlace
+
+
+def parse_place(text: str, path: str = "To") -> Place:
+    """Read a place's text form. Raises ConfigError for the parameter `path`, NotSupported for OSS."""
+    if text.lower().startswith("oss://"):
+        raise NotSupported(path, text, f"{_FORMS}: buckets on OSS are not supported in this version yet")
+    if text.lower().startswith("s3://"):
+        return _store(text, path)
     scheme, separator, folder = text.partition(":")
     if not separator or scheme.lower() != "fs":
-        raise ConfigError(path, text, "a place such as fs:/srv/videos")
+        raise ConfigError(path, text, "a place such as fs:/srv/videos or s3://films")
     if not folder.startswith("/") or folder.startswith("//"):
         raise ConfigError(path, text, "fs: and an absolute path, such as fs:/srv/videos")
     if "\0" in folder or ".." in folder.split("/"):
@@ -42,6 +92,39 @@ def parse_place(text: str, path: str = "To") -> LocalPlace:
     return LocalPlace(Path(folder))
 
 
-def open_bucket(place: LocalPlace, name: str) -> Bucket:
+def _store(text: str, path: str) -> StorePlace:
+    matched = _STORE.fullmatch(text)
+    if matched is None or not _STORE_BUCKET.fullmatch(matched[1]):
+        raise ConfigError(path, text, _FORMS)
+    prefix = unquote(matched[2] or "").strip("/")
+    if any(part in ("", ".", "..") for part in prefix.split("/")) and prefix:
+        raise ConfigError(path, text, "a prefix without empty, . and .. parts")
+    given = dict(parse_qsl(matched[3] or "", keep_blank_values=True))
+    if unknown := [name for name in given if name not in ("endpoint", "region", "style", "profile")]:
+        # a key, most often, which everybody would see who lists buckets
+        raise ConfigError(path, f"{unknown[0]}=...", f"{_FORMS}; keys come from the environment or a profile")
+    endpoint = given.get("endpoint")
+    if endpoint is not None:
+        parts = urlsplit(endpoint)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+            raise ConfigError(path, text, "an endpoint such as https://s3.example.com, without a user")
+    style = given.get("style", _usual_style(endpoint))
+    if style not in _STYLES:
+        raise ConfigError(path, text, f"style={' or style='.join(_STYLES)}")
+    return StorePlace(
+        "s3", matched[1], prefix and f"{prefix}/", endpoint, given.get("region"), style, given.get("profile")
+    )
+
+
+def _usual_style(endpoint: str | None) -> str:
+    return "virtual" if endpoint is None else "path"
+
+
+def open_bucket(place: Place, name: str) -> Bucket:
     """The bucket at a place; `name` is what users call it. Nothing is read or written yet."""
-    return LocalBucket(place.folder, name)
+    if isinstance(place, LocalPlace):
+        return LocalBucket(place.folder, name)
+    # what a service with local buckets alone does without
+    from stillframe.storage.remote import RemoteBucket
+
+    return RemoteBucket(place, name)

@@ -1,0 +1,235 @@
+"""What was read of an object by ranges, so that no byte is asked for twice, and few questions are asked for many bytes.
+
+    cache = RangeCache(fetch, size)            # fetch(offset, length) -> bytes, one request
+    cache.read_at(0, 16)                       # asks for 64 KiB
+    cache.prefetch([(5 << 20, 130_000)])       # begins to ask, on other threads
+
+Blocks are kept, and what is missing of a read is one request. Reads that go on from each other are read ahead of, by
+twice as much each time; a read elsewhere begins anew. Whoever needs what another one is asking for waits for that.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, wait
+from dataclasses import dataclass
+
+Fetch = Callable[[int, int], bytes]
+#: (first block, block after the last)
+Run = tuple[int, int]
+
+BLOCK_BYTES = 16 << 10
+#: asked for at least where nothing is known of what comes next
+FIRST_BYTES = 64 << 10
+MOST_AHEAD_BYTES = 4 << 20
+#: a jump ahead that is no further still goes on from before
+_NEAR_BYTES = 256 << 10
+#: libav's own buffer: what asks for more knows what it wants
+_SMALL_BYTES = 32 << 10
+_CERTAIN_MISSES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a cache may hold and ask for: bytes kept, bytes of one request that was hinted at, and the widest gap in it.
+
+    `ahead_bytes` bounds what hints have asked for and nobody has read yet.
+    """
+
+    kept_bytes: int = 64 << 20
+    piece_bytes: int = 1 << 20
+    gap_bytes: int = 64 << 10
+    ahead_bytes: int = 32 << 20
+
+
+class RangeCache:
+    """Blocks of one object's content. Safe to use from several threads at once."""
+
+    def __init__(
+        self, fetch: Fetch, size: int, threads: Executor | None = None, bounds: Bounds | None = None
+    ) -> None:
+        self._fetch = fetch
+        self._size = size
+        self._threads = threads
+        self._bounds = bounds or Bounds()
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[int, bytes] = OrderedDict()
+        self._coming: dict[int, Future[None]] = {}
+        #: hinted at, and neither asked for nor read yet
+        self._hinted: deque[Run] = deque()
+        #: asked for because of a hint, and not read yet
+        self._unread: set[int] = set()
+        self._ahead = _ReadAhead()
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """The bytes at a place; fewer only at the end. Raises what `fetch` raises."""
+        length = min(length, self._size - offset)
+        if length <= 0:
+            return b""
+        first, end = offset // BLOCK_BYTES, -(-(offset + length) // BLOCK_BYTES)
+        found: dict[int, bytes] = {}
+        with self._lock:
+            self._take(range(first, end), found)
+            self._ahead.note(offset, length, is_missing=len(found) < end - first)
+        while len(found) < end - first:
+            with self._lock:
+                self._take(range(first, end), found)
+                run = next(
+                    _runs(b for b in range(first, end) if b not in found and b not in self._coming), None
+                )
+                coming = {self._coming[block] for block in range(first, end) if block in self._coming}
+                if run is not None:
+                    run = self._stretched(run) if run[1] == end else run
+                    claim = self._claim(run)
+            if run is not None:
+                asked = self._ask(run, claim)
+                found |= {block: asked[block] for block in asked.keys() & set(range(first, end))}
+            else:
+                # what goes wrong there is told to whoever has asked; here it is asked for once more
+                wait(coming)
+        self._go_on()
+        data = b"".join(found[block] for block in range(first, end))
+        begin = offset - first * BLOCK_BYTES
+        return data[begin : begin + length]
+
+    def prefetch(self, extents: Sequence[tuple[int, int]]) -> None:
+        """These (offset, length) ranges will be read soon: begin to ask for what is missing of them."""
+        if self._threads is None:
+            return
+        with self._lock:
+            self._hinted.extend(_pieces(extents, self._size, self._bounds))
+        self._go_on()
+
+    def close(self) -> None:
+        """Ask for nothing more that was only hinted at, and let go of everything."""
+        with self._lock:
+            self._hinted.clear()
+            self._kept.clear()
+            self._unread.clear()
+
+    def _take(self, blocks: Iterable[int], found: dict[int, bytes]) -> None:
+        for block in blocks:
+            if block not in found and block in self._kept:
+                self._kept.move_to_end(block)
+                self._unread.discard(block)
+                found[block] = self._kept[block]
+
+    def _stretched(self, run: Run) -> Run:
+        """The run with what is to be read ahead: up to what is there already."""
+        first, end = run
+        last = min(first + self._ahead.window_bytes // BLOCK_BYTES, -(-self._size // BLOCK_BYTES))
+        while end < last and end not in self._kept and end not in self._coming:
+            end += 1
+        return first, end
+
+    def _claim(self, run: Run) -> Future[None]:
+        claim: Future[None] = Future()
+        self._coming.update(dict.fromkeys(range(*run), claim))
+        return claim
+
+    def _ask(self, run: Run, claim: Future[None]) -> dict[int, bytes]:
+        """Ask for what was claimed, keep it, and say so to whoever waits. Raises what `fetch` raises."""
+        first, end = run
+        begin = first * BLOCK_BYTES
+        try:
+            data = self._fetch(begin, min(end * BLOCK_BYTES, self._size) - begin)
+        except BaseException as error:
+            with self._lock:
+                self._give_up(run)
+            claim.set_exception(error)
+            raise
+        blocks = {
+            first + index: data[index * BLOCK_BYTES : (index + 1) * BLOCK_BYTES]
+            for index in range(end - first)
+        }
+        with self._lock:
+            for block in range(first, end):
+                del self._coming[block]
+            self._kept |= blocks
+            while len(self._kept) * BLOCK_BYTES > self._bounds.kept_bytes and len(self._kept) > len(blocks):
+                dropped, _ = self._kept.popitem(last=False)
+                self._unread.discard(dropped)
+        claim.set_result(None)
+        return blocks
+
+    def _give_up(self, run: Run) -> None:
+        for block in range(*run):
+            del self._coming[block]
+            self._unread.discard(block)
+
+    def _go_on(self) -> None:
+        """Ask for what was hinted at, as far as there is room for what nobody has read."""
+        threads = self._threads
+        if threads is None:
+            return
+        while True:
+            with self._lock:
+                if not self._hinted or len(self._unread) * BLOCK_BYTES >= self._bounds.ahead_bytes:
+                    return
+                wanted = range(*self._hinted.popleft())
+                missing = [b for b in wanted if b not in self._kept and b not in self._coming]
+                claims = [(run, self._claim(run)) for run in _runs(missing)]
+                self._unread.update(missing)
+            for run, claim in claims:
+                threads.submit(self._ask_quietly, run, claim)
+
+    def _ask_quietly(self, run: Run, claim: Future[None]) -> None:
+        """A hint that fails costs nothing: whoever reads there asks again, and is told what is wrong."""
+        try:
+            self._ask(run, claim)
+        except Exception:
+            return
+
+
+class _ReadAhead:
+    """How much is worth asking for, by how reads have gone on from each other."""
+
+    def __init__(self) -> None:
+        self.window_bytes = FIRST_BYTES
+        #: where the last read has ended; before the first one, nothing goes on
+        self._end: int | None = None
+        self._misses = 0
+
+    def note(self, offset: int, length: int, *, is_missing: bool) -> None:
+        """A read, and whether something of it was not there."""
+        goes_on = self._end is not None and 0 <= offset - self._end <= _NEAR_BYTES
+        self._end = offset + length
+        if not goes_on:
+            self._misses, self.window_bytes = 0, FIRST_BYTES
+        elif is_missing:
+            self._misses += 1
+            if length <= _SMALL_BYTES or self._misses >= _CERTAIN_MISSES:
+                self.window_bytes = min(self.window_bytes * 2, MOST_AHEAD_BYTES)
+
+
+def _runs(blocks: Iterable[int]) -> Iterator[Run]:
+    """Ascending blocks as runs of neighbours."""
+    first = end = -1
+    for block in blocks:
+        if block != end:
+            if first >= 0:
+                yield first, end
+            first = block
+        end = block + 1
+    if first >= 0:
+        yield first, end
+
+
+def _pieces(extents: Sequence[tuple[int, int]], size: int, bounds: Bounds) -> Iterator[Run]:
+    """Extents as runs of blocks in their order: joined over small gaps, and cut where they are long."""
+    joined: list[list[int]] = []
+    for offset, length in extents:
+        begin, end = offset, min(offset + length, size)
+        if end <= begin:
+            continue
+        if joined and 0 <= begin - joined[-1][1] <= bounds.gap_bytes:
+            joined[-1][1] = end
+        else:
+            joined.append([begin, end])
+    most = bounds.piece_bytes // BLOCK_BYTES
+    for begin, end in joined:
+        first, last = begin // BLOCK_BYTES, -(-end // BLOCK_BYTES)
+        for start in range(first, last, most):
+            yield start, min(start + most, last)

@@ -1,0 +1,266 @@
+"""A bucket in an object store: Amazon S3 and whatever speaks like it, through OpenDAL.
+
+    bucket = RemoteBucket(StorePlace("s3", "films", endpoint="http://127.0.0.1:9000"), "films")
+    bucket.write("thumbs/00001.jpg", jpeg, "image/jpeg")
+    with bucket.open_source("movie.mp4") as source:
+        source.read_at(0, 16)    # a range of the very content that was there when it was opened
+
+Videos are read by ranges through a cache and never whole; each range demands the ETag of the first look, so that an
+object that is replaced meanwhile is an error and not a mixture. What may pass is tried again with growing pauses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, lru_cache
+from types import TracebackType
+from typing import Self, TypeVar
+
+import opendal
+from opendal import exceptions, layers
+
+from stillframe.errors import ConfigError, SinkError, SourceError
+from stillframe.storage.addresses import demand_key, is_plain
+from stillframe.storage.bucket import ObjectFacts, Written
+from stillframe.storage.places import StorePlace
+from stillframe.storage.range_cache import RangeCache
+
+Result = TypeVar("Result")
+_Error = TypeVar("_Error", SourceError, SinkError)
+
+#: ranges of all sources of this process that are asked for ahead at the same time
+_AT_A_TIME = 16
+#: above it an object is written in parts, each of which may be tried again by itself
+_PART_BYTES = 16 << 20
+_TRIES = 4
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
+_LOOK_S, _TRANSFER_S = 15.0, 60.0
+_CHECK_BYTES = 64
+
+
+class RemoteBucket:
+    """A store's bucket. `name` is what users call it, for messages; keys come from the environment or a profile."""
+
+    def __init__(self, place: StorePlace, name: str | None = None) -> None:
+        self._place = place
+        self._shown = str(place) if name is None else f"oss://{name}"
+
+    def demand_key(self, key: str, path: str) -> None:
+        demand_key(key, path)
+        if not is_plain(key) or key != key.strip():
+            raise ConfigError(
+                path,
+                key,
+                "a key without empty, . and .. parts and white space at its ends, in a bucket of a store",
+            )
+
+    def whereabouts(self, key: str) -> str:
+        place = self._place
+        return f"{place.service}:{place.endpoint or ''}/{place.bucket}/{place.prefix}{key}"
+
+    def stat(self, key: str) -> ObjectFacts:
+        self.demand_key(key, "Key")
+        return _facts(key, self._read_fault(key, lambda: self._store.stat(key)))
+
+    def open_source(self, key: str) -> RemoteSource:
+        facts = self.stat(key)
+        if not facts.etag:
+            # two reads of it might be of two contents
+            raise SourceError(self._called(key), "the store gives no ETag for it")
+        return RemoteSource(self._store, facts, self._called(key))
+
+    def read(self, key: str) -> bytes:
+        with self.open_source(key) as source:
+            return source.fetch(0, source.size)
+
+    def write(self, key: str, data: bytes, content_type: str) -> Written:
+        self.demand_key(key, "Key")
+        # one request, or parts that are put together at the end: nobody sees half of it
+        part_bytes = _PART_BYTES if len(data) > _PART_BYTES else None
+        try:
+            self._store.write(key, data, content_type=content_type, chunk=part_bytes)
+            facts = _facts(key, self._store.stat(key))
+        except _ERRORS as error:
+            raise _fault(SinkError, self._called(key), error) from error
+        if facts.size != len(data):
+            message = f"{facts.size:,} of {len(data):,} bytes are there after a write"
+            raise SinkError(self._called(key), message, transient=True)
+        return Written(len(data), facts.etag, hashlib.sha256(data).hexdigest())
+
+    def verify(self, key: str, written: Written) -> bool:
+        try:
+            facts = self.stat(key)
+            if facts.size != written.size:
+                return False
+            return facts.etag == written.etag or hashlib.sha256(self.read(key)).hexdigest() == written.sha256
+        except SourceError as error:
+            if error.transient:
+                raise
+            return False
+
+    def delete(self, key: str) -> None:
+        self.demand_key(key, "Key")
+        try:
+            self._store.delete(key)
+        except exceptions.NotFound:
+            return
+        except _ERRORS as error:
+            raise _fault(SinkError, self._called(key), error) from error
+
+    def list(self, prefix: str = "") -> Iterator[ObjectFacts]:
+        entries = iter(self._read_fault(prefix, lambda: self._store.list(prefix, recursive=True)))
+        while (entry := self._read_fault(prefix, lambda: next(entries, None))) is not None:
+            if not entry.path.endswith("/"):
+                yield _facts(entry.path, entry.metadata)
+
+    def check(self) -> None:
+        key, data = f".stillframe-check-{secrets.token_hex(8)}", secrets.token_bytes(_CHECK_BYTES)
+        self.write(key, data, "application/octet-stream")
+        try:
+            found = self.read(key)
+        finally:
+            self.delete(key)
+        if found != data:
+            raise SourceError(self._shown, "what is read back is not what was written")
+
+    def clean_leftovers(self, *, older_than_s: float) -> int:
+        """Nothing: what was not written whole was never there. Parts of abandoned uploads are the store's to expire."""
+        return 0
+
+    @property
+    def _store(self) -> opendal.Operator:
+        return _store(self._place)
+
+    def _called(self, key: str) -> str:
+        return f"{self._shown}/{key}"
+
+    def _read_fault(self, key: str, work: Callable[[], Result]) -> Result:
+        try:
+            return work()
+        except _ERRORS as error:
+            raise _fault(SourceError, self._called(key), error) from error
+
+
+class RemoteSource:
+    """An object open for reading by ranges."""
+
+    def __init__(self, store: opendal.Operator, facts: ObjectFacts, name: str) -> None:
+        self.name = name
+        self.size = facts.size
+        self.identity = facts.etag
+        self.facts = facts
+        self._store = store
+        self._cache = RangeCache(self.fetch, facts.size, _threads())
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        return self._cache.read_at(offset, length)
+
+    def prefetch(self, extents: Sequence[tuple[int, int]]) -> None:
+        self._cache.prefetch(extents)
+
+    def fetch(self, offset: int, length: int) -> bytes:
+        """One request, past the cache. Raises SourceError, for an object that was replaced and a short answer, too."""
+        if length == 0:
+            return b""
+        try:
+            data = self._store.read(self.facts.key, offset=offset, size=length, if_match=self.identity)
+        except exceptions.ConditionNotMatch as error:
+            message = "the object was replaced while it was read"
+            raise SourceError(self.name, message, transient=True) from error
+        except _ERRORS as error:
+            raise _fault(SourceError, self.name, error) from error
+        if len(data) != length:
+            message = f"{len(data):,} bytes came of {length:,} from byte {offset:,}"
+            raise SourceError(self.name, message, transient=True)
+        return data
+
+    def close(self) -> None:
+        """Ask for nothing more ahead, and let go of what was read."""
+        self._cache.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@lru_cache(64)
+def _store(place: StorePlace) -> opendal.Operator:
+    """One for each place in this process: it is safe to share, and keeps connections and credentials."""
+    options = place.options()
+    try:
+        store = opendal.Operator(place.service, **options)
+    except _ERRORS as error:
+        raise ConfigError("To", str(place), f"a place that can be opened: {error}") from error
+    limited = store.layer(layers.TimeoutLayer(timeout=_LOOK_S, io_timeout=_TRANSFER_S))
+    return limited.layer(
+        layers.RetryLayer(
+            max_times=_TRIES, factor=2.0, jitter=True, min_delay=_FIRST_PAUSE_S, max_delay=_LONGEST_PAUSE_S
+        )
+    )
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_AT_A_TIME, "stillframe-ranges")
+
+
+def _facts(key: str, metadata: opendal.types.Metadata) -> ObjectFacts:
+    modified = metadata.last_modified
+    return ObjectFacts(
+        key, metadata.content_length, metadata.etag or "", modified.timestamp() if modified else 0.0
+    )
+
+
+_ERRORS = (
+    exceptions.Error,
+    exceptions.Unexpected,
+    exceptions.Unsupported,
+    exceptions.ConfigInvalid,
+    exceptions.NotFound,
+    exceptions.PermissionDenied,
+    exceptions.IsADirectory,
+    exceptions.NotADirectory,
+    exceptions.AlreadyExists,
+    exceptions.ConditionNotMatch,
+    exceptions.RateLimited,
+    exceptions.RangeNotSatisfied,
+    exceptions.Conflict,
+)
+
+
+def _fault(kind: type[_Error], name: str, error: Exception) -> _Error:
+    """What OpenDAL says, in a line; what it has tried several times, and may pass, is `transient`."""
+    if isinstance(error, exceptions.NotFound):
+        return kind(name, "does not exist")
+    text = str(error)
+    # "Unexpected (persistent) at stat => send http request", and further below what that came of
+    told = text.partition("\n")[0].rpartition(" => ")[2]
+    if cause := re.search(r"^Source:\n +(.+)", text, re.MULTILINE):
+        told = f"{told}: {cause[1]}"
+    if "failed to load signing credential" in told:
+        return kind(name, _NO_KEYS)
+    reason = next((reason for known, reason in _REASONS.items() if isinstance(error, known)), None)
+    if reason is not None:
+        return kind(name, f"{reason}: {told}")
+    permanent = _WRONG_REGION.search(told) is not None
+    return kind(name, told, transient=isinstance(error, _PASSING) and not permanent)
+
+
+_NO_KEYS = (
+    "there are no keys for the store: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where the service runs, "
+    "or name a profile of ~/.aws/credentials in the bucket's place (profile=NAME)"
+)
+_WRONG_REGION = re.compile("AuthorizationHeaderMalformed|PermanentRedirect|IllegalLocationConstraint")
+_PASSING = (exceptions.Unexpected, exceptions.Error, exceptions.RateLimited, exceptions.Conflict)
+_REASONS: dict[type[Exception], str] = {
+    exceptions.PermissionDenied: "the store refuses the key, or what it may do",
+    exceptions.ConfigInvalid: "the bucket's place cannot be used",
+}

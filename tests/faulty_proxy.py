@@ -1,0 +1,89 @@
+"""A proxy before a store that answers as networks and stores do on a bad day, for as many requests as it is told."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import struct
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Literal
+
+Fault = Literal["503", "reset", "truncated", "whole"]
+
+
+class FaultyProxy(ThreadingHTTPServer):
+    """Passes everything on; each fault in `faults` spoils one range that is asked for, in their order."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.behind = port
+        self.faults: deque[Fault] = deque()
+        self.ranges = 0
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+@contextmanager
+def faulty_proxy(port: int) -> Iterator[FaultyProxy]:
+    """A proxy before what listens on a port of this machine."""
+    with FaultyProxy(port) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever)
+        thread.start()
+        try:
+            yield proxy
+        finally:
+            proxy.shutdown()
+            thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: FaultyProxy
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        fault = None
+        if "Range" in self.headers:
+            self.server.ranges += 1
+            fault = self.server.faults.popleft() if self.server.faults else None
+        if fault == "503":
+            self.send_response(503)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        # the store signs and checks the Host that the client has named
+        headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+        if fault == "whole":
+            del headers["Range"]
+        length = int(self.headers.get("Content-Length", 0))
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.behind)
+        connection.request(self.command, self.path, self.rfile.read(length), headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("connection", "transfer-encoding", "date", "server"):
+                self.send_header(name, value)
+        self.end_headers()
+        if fault in ("reset", "truncated"):
+            self.wfile.write(body[: len(body) // 2])
+            self.close_connection = True
+            if fault == "reset":
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
+            return
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_HEAD = do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815 - as http.server wants them
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
