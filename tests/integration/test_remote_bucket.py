@@ -5,7 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import md5
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -17,7 +20,7 @@ from object_store import ObjectStore, object_store
 from service_client import Service, service
 from stillframe.errors import ConfigError, SinkError, SourceError
 from stillframe.storage import remote
-from stillframe.storage.bucket import Bucket
+from stillframe.storage.bucket import Bucket, ObjectFacts
 from stillframe.storage.places import open_bucket, parse_place
 from stillframe.testing import videos
 
@@ -91,6 +94,35 @@ def test_the_same_content_written_again_is_what_was_written(bucket: Bucket) -> N
     assert not bucket.verify("a.vtt", written)
 
 
+def test_a_key_that_may_not_look_does_not_deny_what_was_written(
+    bucket: Bucket, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = bucket.write("a.jpg", b"x", "image/jpeg")
+    profiles = tmp_path / "credentials"
+    profiles.write_text("[films]\naws_access_key_id = test:tester\naws_secret_access_key = wrong\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(profiles))
+    shut_out = open_bucket(parse_place(f"{place}&profile=films"), "films")
+    with pytest.raises(SourceError, match="the store refuses the key"):
+        shut_out.verify("a.jpg", written)
+
+
+def test_another_writer_between_a_write_and_the_look_at_it(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ETag that the store tells is not ours: neither is what lies there."""
+    looked = remote._facts
+
+    def as_another_writer_left_it(key: str, metadata: Any) -> ObjectFacts:
+        return replace(looked(key, metadata), etag=f'"{md5(b"hers").hexdigest()}"')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(remote, "_facts", as_another_writer_left_it)
+        written = bucket.write("a.jpg", b"ours", "image/jpeg")
+    assert bucket.verify("a.jpg", written)
+    bucket.write("a.jpg", b"hers", "image/jpeg")
+    assert not bucket.verify("a.jpg", written)
+
+
 def test_a_list(bucket: Bucket) -> None:
     keys = ["a/1.jpg", "a/2.jpg", "ab.jpg", "b/c/1.jpg"]
     for key in reversed(keys):
@@ -99,7 +131,8 @@ def test_a_list(bucket: Bucket) -> None:
     assert [facts.key for facts in bucket.list("a/")] == keys[:2]
     assert [facts.key for facts in bucket.list("a")] == keys[:3]
     assert [facts.size for facts in bucket.list("b")] == [9]
-    assert list(bucket.list("nothing/")) == []
+    for prefix in ("nothing/", "a//", " a", "/a", "a ", "../a"):
+        assert list(bucket.list(prefix)) == []
 
 
 def test_what_is_removed_is_gone(bucket: Bucket) -> None:
@@ -139,16 +172,26 @@ def test_a_wrong_region(place: str) -> None:
 def test_a_wrong_key(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     profiles = tmp_path / "credentials"
     profiles.write_text("[films]\naws_access_key_id = test:tester\naws_secret_access_key = wrong\n")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(profiles))
     wrong = open_bucket(parse_place(f"{place}&profile=films"), "films")
     with pytest.raises(SinkError, match=r"the store refuses the key.*SignatureDoesNotMatch") as caught:
         wrong.check()
     assert not caught.value.transient
     missing = open_bucket(parse_place(f"{place}&profile=another"), "films")
-    with pytest.raises(SinkError, match="there are no keys for the store: set AWS_ACCESS_KEY_ID"):
+    with pytest.raises(SinkError, match=r"there are no keys for the store: .*credentials: .*\[another\]"):
         missing.check()
+    profiles.write_text(profiles.read_text().replace("wrong", "testing"))
+    # a key that was changed counts at once
+    wrong.check()
+
+
+def test_no_keys_at_all(place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    bucket = open_bucket(parse_place(place.replace("films?", "films/nokeys?")), "films")
+    with pytest.raises(SinkError, match="there are no keys for the store: set AWS_ACCESS_KEY_ID"):
+        bucket.check()
 
 
 def test_a_store_that_is_away() -> None:

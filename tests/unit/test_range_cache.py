@@ -182,3 +182,44 @@ def test_readers_on_many_threads() -> None:
             return good
 
         assert list(reading.map(read, range(8))) == [100] * 8
+
+
+def test_a_closed_cache_asks_for_nothing_that_was_only_hinted_at() -> None:
+    """And holds up nobody else who hints."""
+    store, going = Store(), threading.Event()
+    threads = ThreadPoolExecutor(1)
+    threads.submit(going.wait)
+    cache = RangeCache(store.fetch, len(CONTENT), threads)
+    cache.prefetch([(0, 8 * MIB)])
+    cache.close()
+    going.set()
+    threads.shutdown()
+    assert store.asked == []
+
+
+def test_a_reader_does_not_wait_behind_the_hints_of_others() -> None:
+    store, going = Store(), threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(going.wait)
+        cache = RangeCache(store.fetch, len(CONTENT), threads)
+        cache.prefetch([(MIB, 10)])
+        assert cache.read_at(MIB, 10) == CONTENT[MIB : MIB + 10]
+        going.set()
+    assert len(store.asked) == 1
+
+
+def test_hints_when_the_process_ends(threads: ThreadPoolExecutor) -> None:
+    threads.shutdown()
+    cache = RangeCache(Store().fetch, len(CONTENT), threads)
+    cache.prefetch([(0, MIB)])
+    assert cache.read_at(0, 2 * MIB) == CONTENT[: 2 * MIB]
+
+
+def test_a_read_larger_than_what_is_kept() -> None:
+    store = Store()
+    cache = store.cache(kept_bytes=MIB)
+    assert cache.read_at(0, 4 * MIB) == CONTENT[: 4 * MIB]
+    cache.read_at(3 * MIB + 512 * KIB, 10)
+    assert len(store.asked) == 1
+    cache.read_at(2 * MIB, 10)
+    assert len(store.asked) == 2

@@ -22,6 +22,8 @@ from stillframe.storage.local import LocalBucket
 _STORE = re.compile(r"s3://([^/?#]+)(?:/([^?#]*))?(?:\?([^#]*))?", re.IGNORECASE | re.DOTALL)
 _STORE_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _FORMS = "fs:/folder or s3://bucket/prefix?endpoint=URL&region=NAME&style=path&profile=NAME"
+_WHERE_KEYS_ARE = "keys come from the environment or a profile"
+_PORTS = {"http": 80, "https": 443}
 _STYLES = ("path", "virtual")
 
 
@@ -66,7 +68,6 @@ class StorePlace:
             "root": f"/{self.prefix}",
             "endpoint": self.endpoint,
             "region": self.region or "us-east-1",
-            "profile": self.profile,
             "enable_virtual_host_style": "true" if self.style == "virtual" else "false",
             "disable_ec2_metadata": "true",
         }
@@ -93,27 +94,45 @@ def parse_place(text: str, path: str = "To") -> Place:
 
 
 def _store(text: str, path: str) -> StorePlace:
+    if "@" in text.partition("?")[0]:
+        # a key and its secret, most often
+        raise ConfigError(path, "s3://...@...", f"{_FORMS}; {_WHERE_KEYS_ARE}")
     matched = _STORE.fullmatch(text)
     if matched is None or not _STORE_BUCKET.fullmatch(matched[1]):
         raise ConfigError(path, text, _FORMS)
     prefix = unquote(matched[2] or "").strip("/")
-    if any(part in ("", ".", "..") for part in prefix.split("/")) and prefix:
-        raise ConfigError(path, text, "a prefix without empty, . and .. parts")
-    given = dict(parse_qsl(matched[3] or "", keep_blank_values=True))
+    if prefix and any(part in ("", ".", "..") or part != part.strip() for part in prefix.split("/")):
+        raise ConfigError(
+            path, text, "a prefix without empty, . and .. parts, and without white space at their ends"
+        )
+    given = {name: value for name, value in parse_qsl(matched[3] or "", keep_blank_values=True) if value}
     if unknown := [name for name in given if name not in ("endpoint", "region", "style", "profile")]:
         # a key, most often, which everybody would see who lists buckets
-        raise ConfigError(path, f"{unknown[0]}=...", f"{_FORMS}; keys come from the environment or a profile")
-    endpoint = given.get("endpoint")
-    if endpoint is not None:
-        parts = urlsplit(endpoint)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
-            raise ConfigError(path, text, "an endpoint such as https://s3.example.com, without a user")
+        raise ConfigError(path, f"{unknown[0]}=...", f"{_FORMS}; {_WHERE_KEYS_ARE}")
+    endpoint = _endpoint(given["endpoint"], path) if "endpoint" in given else None
     style = given.get("style", _usual_style(endpoint))
     if style not in _STYLES:
         raise ConfigError(path, text, f"style={' or style='.join(_STYLES)}")
     return StorePlace(
         "s3", matched[1], prefix and f"{prefix}/", endpoint, given.get("region"), style, given.get("profile")
     )
+
+
+def _endpoint(text: str, path: str) -> str:
+    """The one form of an address, so that the same store is the same place."""
+    try:
+        parts = urlsplit(text)
+        scheme, host, port = parts.scheme, parts.hostname, parts.port
+    except ValueError:
+        scheme, host, port = "", None, None
+        parts = urlsplit("")
+    if scheme not in _PORTS or not host or "@" in parts.netloc or parts.query or parts.fragment:
+        # not what was sent: a password may be a part of it
+        raise ConfigError(
+            path, "endpoint=...", "an endpoint such as https://s3.example.com, without a user and a ?"
+        )
+    shown = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{shown}{'' if port in (None, _PORTS[scheme]) else f':{port}'}{parts.path.rstrip('/')}"
 
 
 def _usual_style(endpoint: str | None) -> str:

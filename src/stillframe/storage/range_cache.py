@@ -10,11 +10,12 @@ twice as much each time; a read elsewhere begins anew. Whoever needs what anothe
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, wait
-from dataclasses import dataclass
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
 
 Fetch = Callable[[int, int], bytes]
 #: (first block, block after the last)
@@ -35,13 +36,22 @@ _CERTAIN_MISSES = 3
 class Bounds:
     """What a cache may hold and ask for: bytes kept, bytes of one request that was hinted at, and the widest gap in it.
 
-    `ahead_bytes` bounds what hints have asked for and nobody has read yet.
+    `ahead_bytes` bounds what hints have asked for and nobody has read yet: it is kept beside the others.
     """
 
-    kept_bytes: int = 64 << 20
+    kept_bytes: int = 8 << 20
     piece_bytes: int = 1 << 20
     gap_bytes: int = 64 << 10
     ahead_bytes: int = 32 << 20
+
+
+@dataclass(eq=False, slots=True)
+class _Claim:
+    """Somebody asks for a run, or will: `done` tells those who wait. Only one asks: whoever sets `begun`."""
+
+    run: Run
+    begun: bool
+    done: Future[None] = field(default_factory=Future)
 
 
 class RangeCache:
@@ -56,12 +66,13 @@ class RangeCache:
         self._bounds = bounds or Bounds()
         self._lock = threading.Lock()
         self._kept: OrderedDict[int, bytes] = OrderedDict()
-        self._coming: dict[int, Future[None]] = {}
+        self._coming: dict[int, _Claim] = {}
         #: hinted at, and neither asked for nor read yet
         self._hinted: deque[Run] = deque()
         #: asked for because of a hint, and not read yet
         self._unread: set[int] = set()
         self._ahead = _ReadAhead()
+        self._is_closed = False
 
     def read_at(self, offset: int, length: int) -> bytes:
         """The bytes at a place; fewer only at the end. Raises what `fetch` raises."""
@@ -76,19 +87,14 @@ class RangeCache:
         while len(found) < end - first:
             with self._lock:
                 self._take(range(first, end), found)
-                run = next(
-                    _runs(b for b in range(first, end) if b not in found and b not in self._coming), None
-                )
-                coming = {self._coming[block] for block in range(first, end) if block in self._coming}
-                if run is not None:
-                    run = self._stretched(run) if run[1] == end else run
-                    claim = self._claim(run)
-            if run is not None:
-                asked = self._ask(run, claim)
-                found |= {block: asked[block] for block in asked.keys() & set(range(first, end))}
-            else:
-                # what goes wrong there is told to whoever has asked; here it is asked for once more
-                wait(coming)
+                wanted = [block for block in range(first, end) if block not in found]
+                claim = self._next_claim(wanted, end)
+                waited = self._coming[wanted[0]] if wanted and claim is None else None
+            if claim is not None:
+                asked = self._ask(claim)
+                found |= {block: asked[block] for block in wanted if block in asked}
+            elif waited is not None:
+                waited.done.result()
         self._go_on()
         data = b"".join(found[block] for block in range(first, end))
         begin = offset - first * BLOCK_BYTES
@@ -105,6 +111,7 @@ class RangeCache:
     def close(self) -> None:
         """Ask for nothing more that was only hinted at, and let go of everything."""
         with self._lock:
+            self._is_closed = True
             self._hinted.clear()
             self._kept.clear()
             self._unread.clear()
@@ -116,6 +123,19 @@ class RangeCache:
                 self._unread.discard(block)
                 found[block] = self._kept[block]
 
+    def _next_claim(self, wanted: Sequence[int], end: int) -> _Claim | None:
+        """What is to be asked for now by who wants these blocks; None when others ask for all that is missing."""
+        run = next(_runs(block for block in wanted if block not in self._coming), None)
+        if run is not None:
+            return self._claim(self._stretched(run) if run[1] == end else run, begun=True)
+        # what is only hinted at may wait for long behind the hints of others
+        for block in wanted:
+            claim = self._coming[block]
+            if not claim.begun:
+                claim.begun = True
+                return claim
+        return None
+
     def _stretched(self, run: Run) -> Run:
         """The run with what is to be read ahead: up to what is there already."""
         first, end = run
@@ -124,40 +144,53 @@ class RangeCache:
             end += 1
         return first, end
 
-    def _claim(self, run: Run) -> Future[None]:
-        claim: Future[None] = Future()
+    def _claim(self, run: Run, *, begun: bool) -> _Claim:
+        claim = _Claim(run, begun)
         self._coming.update(dict.fromkeys(range(*run), claim))
         return claim
 
-    def _ask(self, run: Run, claim: Future[None]) -> dict[int, bytes]:
-        """Ask for what was claimed, keep it, and say so to whoever waits. Raises what `fetch` raises."""
-        first, end = run
+    def _ask(self, claim: _Claim, *, is_hint: bool = False) -> dict[int, bytes]:
+        """Ask for what was claimed, keep it, and say so to whoever waits. Raises what `fetch` raises.
+
+        Those who wait are told the same; but a hint that fails costs nothing, and they ask again.
+        """
+        first, end = claim.run
         begin = first * BLOCK_BYTES
         try:
             data = self._fetch(begin, min(end * BLOCK_BYTES, self._size) - begin)
+            blocks = {
+                first + index: data[index * BLOCK_BYTES : (index + 1) * BLOCK_BYTES]
+                for index in range(end - first)
+            }
         except BaseException as error:
-            with self._lock:
-                self._give_up(run)
-            claim.set_exception(error)
+            self._let_go(claim, None if is_hint else error)
             raise
-        blocks = {
-            first + index: data[index * BLOCK_BYTES : (index + 1) * BLOCK_BYTES]
-            for index in range(end - first)
-        }
         with self._lock:
-            for block in range(first, end):
+            for block in blocks:
                 del self._coming[block]
-            self._kept |= blocks
-            while len(self._kept) * BLOCK_BYTES > self._bounds.kept_bytes and len(self._kept) > len(blocks):
+            if not self._is_closed:
+                self._kept |= blocks
+            while self._kept and len(self._kept) * BLOCK_BYTES > self._most_kept_bytes():
                 dropped, _ = self._kept.popitem(last=False)
                 self._unread.discard(dropped)
-        claim.set_result(None)
+            if not is_hint:
+                self._unread.difference_update(blocks)
+        claim.done.set_result(None)
         return blocks
 
-    def _give_up(self, run: Run) -> None:
-        for block in range(*run):
-            del self._coming[block]
-            self._unread.discard(block)
+    def _most_kept_bytes(self) -> int:
+        return self._bounds.kept_bytes + len(self._unread) * BLOCK_BYTES
+
+    def _let_go(self, claim: _Claim, error: BaseException | None = None) -> None:
+        """Nobody asks for this any more."""
+        with self._lock:
+            for block in range(*claim.run):
+                del self._coming[block]
+                self._unread.discard(block)
+        if error is None:
+            claim.done.set_result(None)
+        else:
+            claim.done.set_exception(error)
 
     def _go_on(self) -> None:
         """Ask for what was hinted at, as far as there is room for what nobody has read."""
@@ -170,17 +203,28 @@ class RangeCache:
                     return
                 wanted = range(*self._hinted.popleft())
                 missing = [b for b in wanted if b not in self._kept and b not in self._coming]
-                claims = [(run, self._claim(run)) for run in _runs(missing)]
+                claims = [self._claim(run, begun=False) for run in _runs(missing)]
                 self._unread.update(missing)
-            for run, claim in claims:
-                threads.submit(self._ask_quietly, run, claim)
+            for claim in claims:
+                try:
+                    threads.submit(self._ask_ahead, claim)
+                except RuntimeError:
+                    # the process ends: whoever still reads asks for it himself
+                    self._ask_ahead(claim, is_wanted=False)
 
-    def _ask_quietly(self, run: Run, claim: Future[None]) -> None:
-        """A hint that fails costs nothing: whoever reads there asks again, and is told what is wrong."""
-        try:
-            self._ask(run, claim)
-        except Exception:
+    def _ask_ahead(self, claim: _Claim, *, is_wanted: bool = True) -> None:
+        """Ask for what was hinted at, unless a reader was quicker or nobody reads any more."""
+        with self._lock:
+            if claim.begun:
+                return
+            claim.begun = True
+            is_wanted = is_wanted and not self._is_closed
+        if not is_wanted:
+            self._let_go(claim)
             return
+        # whoever reads there asks again, and is told what is wrong
+        with contextlib.suppress(Exception):
+            self._ask(claim, is_hint=True)
 
 
 class _ReadAhead:

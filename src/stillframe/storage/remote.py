@@ -11,19 +11,23 @@ object that is replaced meanwhile is an error and not a mixture. What may pass i
 
 from __future__ import annotations
 
+import configparser
 import hashlib
+import os
 import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
 import opendal
 from opendal import exceptions, layers
 
-from stillframe.errors import ConfigError, SinkError, SourceError
+from stillframe.errors import ConfigError, SinkError, SourceError, os_reason
 from stillframe.storage.addresses import demand_key, is_plain
 from stillframe.storage.bucket import ObjectFacts, Written
 from stillframe.storage.places import StorePlace
@@ -51,7 +55,7 @@ class RemoteBucket:
 
     def demand_key(self, key: str, path: str) -> None:
         demand_key(key, path)
-        if not is_plain(key) or key != key.strip():
+        if not _is_nameable(key):
             raise ConfigError(
                 path,
                 key,
@@ -60,7 +64,9 @@ class RemoteBucket:
 
     def whereabouts(self, key: str) -> str:
         place = self._place
-        return f"{place.service}:{place.endpoint or ''}/{place.bucket}/{place.prefix}{key}"
+        # Amazon's buckets have names of their own all over the world, whichever of its hosts is asked
+        store = place.endpoint if place.endpoint and not place.endpoint.endswith(".amazonaws.com") else "aws"
+        return f"{place.service}:{store}/{place.bucket}/{place.prefix}{key}"
 
     def stat(self, key: str) -> ObjectFacts:
         self.demand_key(key, "Key")
@@ -70,7 +76,7 @@ class RemoteBucket:
         facts = self.stat(key)
         if not facts.etag:
             # two reads of it might be of two contents
-            raise SourceError(self._called(key), "the store gives no ETag for it")
+            raise SourceError(self._called(key), _NO_ETAG)
         return RemoteSource(self._store, facts, self._called(key))
 
     def read(self, key: str) -> bytes:
@@ -78,6 +84,10 @@ class RemoteBucket:
             return source.fetch(0, source.size)
 
     def write(self, key: str, data: bytes, content_type: str) -> Written:
+        """As the port says. The store says the ETag when it is asked afterwards: it may be another writer's by then.
+
+        It is believed where it is the content's own; elsewhere none is noted, and `verify` reads.
+        """
         self.demand_key(key, "Key")
         # one request, or parts that are put together at the end: nobody sees half of it
         part_bytes = _PART_BYTES if len(data) > _PART_BYTES else None
@@ -89,18 +99,24 @@ class RemoteBucket:
         if facts.size != len(data):
             message = f"{facts.size:,} of {len(data):,} bytes are there after a write"
             raise SinkError(self._called(key), message, transient=True)
-        return Written(len(data), facts.etag, hashlib.sha256(data).hexdigest())
+        if not facts.etag:
+            raise SinkError(self._called(key), _NO_ETAG)
+        is_another = part_bytes is None and facts.etag.strip('"') != _md5(data)
+        return Written(len(data), "" if is_another else facts.etag, hashlib.sha256(data).hexdigest())
 
     def verify(self, key: str, written: Written) -> bool:
         try:
-            facts = self.stat(key)
+            facts = _facts(key, self._store.stat(key))
             if facts.size != written.size:
                 return False
-            return facts.etag == written.etag or hashlib.sha256(self.read(key)).hexdigest() == written.sha256
-        except SourceError as error:
-            if error.transient:
-                raise
+            if facts.etag and facts.etag == written.etag:
+                return True
+            found = self._store.read(key, if_match=facts.etag or None)
+            return hashlib.sha256(found).hexdigest() == written.sha256
+        except exceptions.NotFound:
             return False
+        except _ERRORS as error:
+            raise _fault(SourceError, self._called(key), error) from error
 
     def delete(self, key: str) -> None:
         self.demand_key(key, "Key")
@@ -112,9 +128,15 @@ class RemoteBucket:
             raise _fault(SinkError, self._called(key), error) from error
 
     def list(self, prefix: str = "") -> Iterator[ObjectFacts]:
-        entries = iter(self._read_fault(prefix, lambda: self._store.list(prefix, recursive=True)))
+        """As the port says. OpenDAL lets no other thread run meanwhile: not for the service."""
+        asked = prefix if _is_nameable(prefix.removesuffix("/")) else prefix.rpartition("/")[0] + "/"
+        if asked.strip("/") and not _is_nameable(asked.removesuffix("/")):
+            # no key that can be named begins like this
+            return
+        asked = asked if asked.strip("/") else ""
+        entries = iter(self._read_fault(prefix, lambda: self._store.list(asked, recursive=True)))
         while (entry := self._read_fault(prefix, lambda: next(entries, None))) is not None:
-            if not entry.path.endswith("/"):
+            if not entry.path.endswith("/") and entry.path.startswith(prefix):
                 yield _facts(entry.path, entry.metadata)
 
     def check(self) -> None:
@@ -128,7 +150,10 @@ class RemoteBucket:
             raise SourceError(self._shown, "what is read back is not what was written")
 
     def clean_leftovers(self, *, older_than_s: float) -> int:
-        """Nothing: what was not written whole was never there. Parts of abandoned uploads are the store's to expire."""
+        """Nothing: what was not written whole was never there. The store's own rules end abandoned uploads.
+
+        A check that was killed leaves an object of 64 bytes.
+        """
         return 0
 
     @property
@@ -191,14 +216,16 @@ class RemoteSource:
         self.close()
 
 
-@lru_cache(64)
 def _store(place: StorePlace) -> opendal.Operator:
-    """One for each place in this process: it is safe to share, and keeps connections and credentials."""
-    options = place.options()
-    try:
-        store = opendal.Operator(place.service, **options)
-    except _ERRORS as error:
-        raise ConfigError("To", str(place), f"a place that can be opened: {error}") from error
+    """Keys of a profile are read anew each time, so that those that were changed count at once."""
+    return _operator(place, _profile(place.profile) if place.profile is not None else None)
+
+
+@lru_cache(64)
+def _operator(place: StorePlace, keys: _Keys | None) -> opendal.Operator:
+    """One for each place in this process: it is safe to share, and keeps connections."""
+    options = place.options() | (keys.options() if keys is not None else {})
+    store = opendal.Operator(place.service, **options)
     limited = store.layer(layers.TimeoutLayer(timeout=_LOOK_S, io_timeout=_TRANSFER_S))
     return limited.layer(
         layers.RetryLayer(
@@ -207,9 +234,56 @@ def _store(place: StorePlace) -> opendal.Operator:
     )
 
 
+class _NoKeys(Exception):
+    """The profile that a place names has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """What requests are signed with."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(repr=False)
+
+    def options(self) -> dict[str, str]:
+        """For OpenDAL, which looks nowhere else then."""
+        given = {"access_key_id": self.access_key_id, "secret_access_key": self.secret_access_key}
+        if self.session_token is not None:
+            given["session_token"] = self.session_token
+        return {**given, "disable_config_load": "true"}
+
+
+def _profile(name: str) -> _Keys:
+    """A section of the shared credentials file. Raises _NoKeys."""
+    file = Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials").expanduser()
+    sections = configparser.ConfigParser(interpolation=None)
+    try:
+        sections.read_string(file.read_text())
+        section = sections[name]
+        return _Keys(
+            section["aws_access_key_id"], section["aws_secret_access_key"], section.get("aws_session_token")
+        )
+    except OSError as error:
+        raise _NoKeys(f"{file}: {os_reason(error)}") from None
+    except (KeyError, ValueError, configparser.Error):
+        raise _NoKeys(
+            f"{file}: there is no section [{name}] with aws_access_key_id and aws_secret_access_key"
+        ) from None
+
+
 @cache
 def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_AT_A_TIME, "stillframe-ranges")
+
+
+def _is_nameable(key: str) -> bool:
+    """Whether OpenDAL asks the store for just that key: it leaves empty parts and white space at the ends out."""
+    return is_plain(key) and key == key.strip()
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def _facts(key: str, metadata: opendal.types.Metadata) -> ObjectFacts:
@@ -220,6 +294,7 @@ def _facts(key: str, metadata: opendal.types.Metadata) -> ObjectFacts:
 
 
 _ERRORS = (
+    _NoKeys,
     exceptions.Error,
     exceptions.Unexpected,
     exceptions.Unsupported,
@@ -240,6 +315,8 @@ def _fault(kind: type[_Error], name: str, error: Exception) -> _Error:
     """What OpenDAL says, in a line; what it has tried several times, and may pass, is `transient`."""
     if isinstance(error, exceptions.NotFound):
         return kind(name, "does not exist")
+    if isinstance(error, _NoKeys):
+        return kind(name, f"there are no keys for the store: {error}")
     text = str(error)
     # "Unexpected (persistent) at stat => send http request", and further below what that came of
     told = text.partition("\n")[0].rpartition(" => ")[2]
@@ -250,15 +327,22 @@ def _fault(kind: type[_Error], name: str, error: Exception) -> _Error:
     reason = next((reason for known, reason in _REASONS.items() if isinstance(error, known)), None)
     if reason is not None:
         return kind(name, f"{reason}: {told}")
-    permanent = _WRONG_REGION.search(told) is not None
+    # an answer to HEAD has no words, only a status
+    status = re.search(r"status: (\d{3})", text)
+    permanent = _WRONG_REGION.search(told) or (status and _PERMANENT.fullmatch(status[1]))
+    if status and permanent and isinstance(error, exceptions.Unexpected):
+        told = f"the store answers {status[1]}: {told}"
     return kind(name, told, transient=isinstance(error, _PASSING) and not permanent)
 
 
+_NO_ETAG = "the store gives no ETag for it, and what was read could be of two contents"
 _NO_KEYS = (
     "there are no keys for the store: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where the service runs, "
     "or name a profile of ~/.aws/credentials in the bucket's place (profile=NAME)"
 )
 _WRONG_REGION = re.compile("AuthorizationHeaderMalformed|PermanentRedirect|IllegalLocationConstraint")
+#: but for "request timeout", "conflict" and "too many requests"
+_PERMANENT = re.compile("[34]..(?<!408)(?<!409)(?<!429)")
 _PASSING = (exceptions.Unexpected, exceptions.Error, exceptions.RateLimited, exceptions.Conflict)
 _REASONS: dict[type[Exception], str] = {
     exceptions.PermissionDenied: "the store refuses the key, or what it may do",
