@@ -36,6 +36,16 @@ class Queue:
         self.done: list[int] = []
         self.started = asyncio.Event()
         self.cancelled: list[int] = []
+        self.looks = 0
+        fetch = self.app.job_manager.fetch_job
+
+        async def counted(**options: Any) -> Any:
+            try:
+                return await fetch(**options)
+            finally:
+                self.looks += 1
+
+        self.app.job_manager.fetch_job = counted
 
         @self.app.task(name="render", queue="slices")
         async def render(number: int) -> None:
@@ -93,6 +103,11 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float 
         await asyncio.sleep(0.01)
 
 
+def waits_for_news(queue: Queue, database: Database) -> bool:
+    """It listens, and its first look is over: Procrastinate forgets what it hears while it is looking."""
+    return queue.looks > 0 and listening(database)
+
+
 def defer(database: Database, task: Any, number: int) -> int:
     with database.transaction() as session:
         return task.configure(connection=driver_connection(session)).defer(number=number)
@@ -122,7 +137,7 @@ def test_a_task_appears_if_and_only_if_the_transaction_commits(database: Databas
 def test_a_commit_wakes_a_worker_that_listens(database: Database, queue: Queue) -> None:
     async def run() -> None:
         async with queue.worker():
-            await until(lambda: listening(database))
+            await until(lambda: waits_for_news(queue, database))
             # polling is ten minutes away: only the notification can be what starts it
             await asyncio.to_thread(defer, database, queue.render, 5)
             await until(lambda: queue.done == [5])
@@ -133,7 +148,7 @@ def test_a_commit_wakes_a_worker_that_listens(database: Database, queue: Queue) 
 def test_an_abort_request_cancels_the_running_task(database: Database, queue: Queue) -> None:
     async def run() -> None:
         async with queue.worker():
-            await until(lambda: listening(database))
+            await until(lambda: waits_for_news(queue, database))
             number = await asyncio.to_thread(defer, database, queue.endless, 8)
             await asyncio.wait_for(queue.started.wait(), 20)
             assert await queue.app.job_manager.cancel_job_by_id_async(number, abort=True)
@@ -179,7 +194,7 @@ def test_a_worker_that_lost_the_database_ends_and_the_next_one_goes_on(
 ) -> None:
     async def run() -> None:
         async with queue.worker(fetch_job_polling_interval=0.05) as worker:
-            await until(lambda: listening(database))
+            await until(lambda: waits_for_news(queue, database))
             await asyncio.to_thread(cut_off, database, database_url, True)
             try:
                 await asyncio.wait({worker}, timeout=60)
