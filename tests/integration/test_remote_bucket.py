@@ -194,7 +194,9 @@ def test_no_keys_at_all(place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: P
         bucket.check()
 
 
-def test_a_store_that_is_away() -> None:
+def test_a_store_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "any")
     bucket = open_bucket(parse_place("s3://films?endpoint=http://127.0.0.1:1"), "films")
     with pytest.raises(SourceError, match="Connection refused") as caught:
         bucket.stat("a.jpg")
