@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import av.error
 
 from stillframe.errors import SourceError
+from stillframe.media.choose_reader import open_reader
 from stillframe.media.decode import FrameTaker, Reach, Taken
 from stillframe.media.opening import Ahead
 from stillframe.media.plan import Aim, Stretch, coalesce, runs
@@ -247,7 +248,7 @@ class _Worker:
         if config.black_scope == "every" and survey.step_ms:
             span_ms = min(span_ms, survey.step_ms)
         # a reader of its own: the run that the shot belongs to goes on where it was
-        reader = VideoReader(self._source, survey.probe.stream_index)
+        reader = open_reader(self._source, survey.probe)
         try:
             taker = self._taker(reader)
             end = shot.moment + self._ticks(span_ms)
@@ -277,7 +278,7 @@ class _Worker:
                 if self._given is not None:
                     self._reader = self._given.get() if isinstance(self._given, Ahead) else self._given
                 else:
-                    self._reader = VideoReader(self._source, self._work.survey.probe.stream_index)
+                    self._reader = open_reader(self._source, self._work.survey.probe)
                     self.stats.add(counters(self._reader))
         return self._reader
 

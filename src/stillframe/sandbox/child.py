@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import msgspec
 
 from stillframe.errors import ConfigError, MediaError, PastTheEnd, SourceError
+from stillframe.media.choose_reader import open_reader
 from stillframe.media.describe import describe
 from stillframe.media.plan import threads_that_fit
 from stillframe.media.reader import VideoReader
@@ -87,7 +88,7 @@ def _do(channel: Channel, request: Request, video: int | None) -> Stats:
         threads = min(request.threads, fit, stretch.last - stretch.first + 1)
         # opened here, so that the ticker sees how they get on
         for _ in range(len(readers), threads):
-            readers.append(VideoReader(source, probe.stream_index))
+            readers.append(open_reader(source, probe))
 
         def tell(shot: ShotReport) -> None:
             channel.send(Kind.SHOT, msgspec.json.encode(shot))
