@@ -16,13 +16,11 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import opendal
 from opendal import exceptions, layers
@@ -30,14 +28,12 @@ from opendal import exceptions, layers
 from stillframe.errors import ConfigError, SinkError, SourceError, os_reason
 from stillframe.storage.addresses import demand_key, is_plain
 from stillframe.storage.bucket import ObjectFacts, Written
+from stillframe.storage.cached_source import CachedSource
 from stillframe.storage.places import StorePlace
-from stillframe.storage.range_cache import RangeCache
 
 Result = TypeVar("Result")
 _Error = TypeVar("_Error", SourceError, SinkError)
 
-#: ranges of all sources of this process that are asked for ahead at the same time
-_AT_A_TIME = 16
 #: above it an object is written in parts, each of which may be tried again by itself
 _PART_BYTES = 16 << 20
 _TRIES = 4
@@ -170,22 +166,13 @@ class RemoteBucket:
             raise _fault(SourceError, self._called(key), error) from error
 
 
-class RemoteSource:
+class RemoteSource(CachedSource):
     """An object open for reading by ranges."""
 
     def __init__(self, store: opendal.Operator, facts: ObjectFacts, name: str) -> None:
-        self.name = name
-        self.size = facts.size
-        self.identity = facts.etag
+        super().__init__(name, facts.size, facts.etag)
         self.facts = facts
         self._store = store
-        self._cache = RangeCache(self.fetch, facts.size, _threads())
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        return self._cache.read_at(offset, length)
-
-    def prefetch(self, extents: Sequence[tuple[int, int]]) -> None:
-        self._cache.prefetch(extents)
 
     def fetch(self, offset: int, length: int) -> bytes:
         """One request, past the cache. Raises SourceError, for an object that was replaced and a short answer, too."""
@@ -202,18 +189,6 @@ class RemoteSource:
             message = f"{len(data):,} bytes came of {length:,} from byte {offset:,}"
             raise SourceError(self.name, message, transient=True)
         return data
-
-    def close(self) -> None:
-        """Ask for nothing more ahead, and let go of what was read."""
-        self._cache.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _store(place: StorePlace) -> opendal.Operator:
@@ -270,11 +245,6 @@ def _profile(name: str) -> _Keys:
         raise _NoKeys(
             f"{file}: there is no section [{name}] with aws_access_key_id and aws_secret_access_key"
         ) from None
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_AT_A_TIME, "stillframe-ranges")
 
 
 def _is_nameable(key: str) -> bool:
