@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from av.packet import Packet
+from av.video.stream import VideoStream
 from sample_references import MEDIA
 
 from stillframe.errors import StillframeError
@@ -17,6 +19,7 @@ from stillframe.media.boxes import read_mp4
 from stillframe.media.reader import VideoReader
 from stillframe.media.sample_table import SampleTable
 from stillframe.media.source import FileSource
+from stillframe.media.table_feed import TableFeed
 from stillframe.testing import videos
 
 SAMPLE_FILES = (
@@ -52,7 +55,7 @@ def test_most_clips_in_mp4_have_a_table(tmp_path: Path) -> None:
 
 def _compare(path: Path) -> None:
     for reader, table in _tables(path):
-        packets = list(itertools.islice(iter(reader.next_packet, None), 5_000))
+        packets = list(itertools.islice(reader.demux(reader.stream), 5_000))
         complete = [packet for packet in packets if packet.pos is not None and packet.pos >= 0]
         for sample, packet in enumerate(complete):
             assert table.pts(sample) == packet.pts, f"sample {sample}"
@@ -61,7 +64,21 @@ def _compare(path: Path) -> None:
             assert readable == packet.size, f"sample {sample}"
         flagged = {sample for sample, packet in enumerate(complete) if packet.is_keyframe}
         assert {sample for sample in table.keyframes if sample < len(complete)} <= flagged
+        _compare_feed(TableFeed(reader.source, table), complete)
         _compare_lookups(table)
+
+
+def _compare_feed(feed: TableFeed, packets: list[Packet[VideoStream]]) -> None:
+    """What is read straight from the table's places is what libav's demuxer reads."""
+    for sample, packet in enumerate(packets):
+        stored = feed.next_packet()
+        assert stored is not None, f"sample {sample}"
+        assert (stored.pts, stored.is_discard) == (packet.pts, packet.is_discard), f"sample {sample}"
+        assert stored.is_corrupt == packet.is_corrupt, f"sample {sample}"
+        # libav takes fewer for disposable: it believes the file as far as its parsers agree
+        assert stored.is_disposable >= packet.is_disposable, f"sample {sample}"
+        if sample < 100 or packet.is_keyframe:
+            assert bytes(stored.load()) == bytes(packet), f"sample {sample}"
 
 
 def _compare_lookups(table: SampleTable) -> None:

@@ -14,12 +14,11 @@ from collections.abc import Iterator, Sequence
 from itertools import islice, takewhile
 from typing import Literal, NamedTuple
 
-from av.packet import Packet
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
+from stillframe.media.packets import VideoPacket, time_of
 from stillframe.media.plan import Aim, is_near
-from stillframe.media.reader import VideoReader, time_of
+from stillframe.media.reader import VideoReader
 
 #: packets that may follow a picture's packet and still be shown before it (H.264 allows 16 reordered frames)
 _REORDER_PACKETS = 18
@@ -145,7 +144,7 @@ class FrameTaker:
         """
         reader = self._reader
         landed = self._land(min(start, moments[0]))
-        held: deque[Packet[VideoStream]] = deque([landed] if landed is not None else [])
+        held: deque[VideoPacket] = deque([landed] if landed is not None else [])
         fed: deque[int] = deque(maxlen=64)
         waiting: dict[int, int] = {}
         shown: list[VideoFrame] = []
@@ -188,15 +187,13 @@ class FrameTaker:
         for position, target in waiting.items():
             yield position, target, self._of_first_field.get(position)
 
-    def _feed(
-        self, packet: Packet[VideoStream], fed: deque[int], *, skip_nonref: bool = False
-    ) -> list[VideoFrame]:
+    def _feed(self, packet: VideoPacket, fed: deque[int], *, skip_nonref: bool = False) -> list[VideoFrame]:
         time = _shown_time(packet)
         if time is not None:
             fed.append(time)
         return self._decode(packet, skip_nonref=skip_nonref and self._can_skip_nonref)
 
-    def _decode(self, packet: Packet[VideoStream], *, skip_nonref: bool = False) -> list[VideoFrame]:
+    def _decode(self, packet: VideoPacket, *, skip_nonref: bool = False) -> list[VideoFrame]:
         """Decode one packet, and keep account of what builds on damage."""
         errors = self._reader.decode_errors
         if packet.is_keyframe:
@@ -247,7 +244,7 @@ class FrameTaker:
         for position in left:
             yield position, moments[position], before
 
-    def _hold_beyond(self, held: deque[Packet[VideoStream]], moment: int) -> bool:
+    def _hold_beyond(self, held: deque[VideoPacket], moment: int) -> bool:
         """Read on until what is held surely has the packet of a moment; False when it is too much to hold."""
         beyond, held_bytes = 0, 0
         for packet in held:
@@ -265,13 +262,13 @@ class FrameTaker:
             held.append(following)
         return True
 
-    def _next(self) -> Packet[VideoStream] | None:
+    def _next(self) -> VideoPacket | None:
         packet = self._reader.next_packet()
         if packet is not None and packet.is_keyframe and (time := time_of(packet)) is not None:
             self._keyframe_times.append(time)
         return packet
 
-    def _land(self, moment: int) -> Packet[VideoStream] | None:
+    def _land(self, moment: int) -> VideoPacket | None:
         """Move the reader to a keyframe at or before a moment and give its packet; at worst the very first one."""
         reader = self._reader
         self._broken = False
@@ -288,7 +285,7 @@ class FrameTaker:
         reader.rewind()
         return self._next()
 
-    def _read_to_keyframe(self, moment: int) -> Packet[VideoStream] | None:
+    def _read_to_keyframe(self, moment: int) -> VideoPacket | None:
         while (packet := self._next()) is not None:
             time = time_of(packet)
             if packet.is_keyframe:
@@ -397,14 +394,14 @@ class FrameTaker:
         if before is not None:
             yield before
 
-    def _decode_all(self, packet: Packet[VideoStream] | None) -> Iterator[VideoFrame]:
+    def _decode_all(self, packet: VideoPacket | None) -> Iterator[VideoFrame]:
         while packet is not None:
             yield from self._decode(packet)
             packet = self._next()
         yield from self._reader.drain()
 
 
-def _shown_time(packet: Packet[VideoStream]) -> int | None:
+def _shown_time(packet: VideoPacket) -> int | None:
     """When a packet is shown; None for one that an edit list leaves out."""
     return None if packet.is_discard else time_of(packet)
 
@@ -419,12 +416,12 @@ def _lasts_until(frame: VideoFrame, time: int) -> bool:
     return frame.pts is not None and frame.pts < time <= frame.pts + (frame.duration or 0)
 
 
-def _is_after(packet: Packet[VideoStream], moment: int) -> bool:
+def _is_after(packet: VideoPacket, moment: int) -> bool:
     time = time_of(packet)
     return time is not None and time > moment
 
 
-def _skip_to_keyframe(held: deque[Packet[VideoStream]], moment: int) -> bool:
+def _skip_to_keyframe(held: deque[VideoPacket], moment: int) -> bool:
     """Drop what lies before the last held keyframe from which a moment can be decoded; whether any was dropped."""
     position = 0
     for number, packet in enumerate(held):

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from av.stream import Discard
 
 from stillframe.media.boxes import Mp4Facts, ends_within_a_box
-from stillframe.media.reader import VideoReader, time_of
+from stillframe.media.packets import time_of
+from stillframe.media.reader import VideoReader
 from stillframe.media.sample_table import SampleTable
 from stillframe.media.source import ByteSource
 

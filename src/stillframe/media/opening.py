@@ -11,9 +11,9 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from av.packet import Packet
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from stillframe.errors import MediaError
+from stillframe.media.packets import VideoPacket
 from stillframe.media.reader import MAX_PIXELS, VideoReader
 from stillframe.media.sniff import refuse_what_is_no_video
 from stillframe.media.source import ByteSource
@@ -106,7 +106,7 @@ def _first_picture(source: ByteSource, reader: VideoReader) -> Opened:
 
 def _lone_first_picture(source: ByteSource, reader: VideoReader) -> Opened | None:
     """The first packet's picture, decoded alone, where nothing is shown before it; else None, and all is rewound."""
-    packets: list[Packet[VideoStream]] = []
+    packets: list[VideoPacket] = []
     while len(packets) < _FEW_PACKETS and (packet := reader.next_packet()) is not None:
         _refuse_encrypted(source, packet)
         packets.append(packet)
@@ -171,7 +171,9 @@ def _demand_a_keyframe(source: ByteSource, reader: VideoReader, seen: list[tuple
             return
 
 
-def _refuse_encrypted(source: ByteSource, packet: Packet[VideoStream]) -> None:
+def _refuse_encrypted(source: ByteSource, packet: VideoPacket) -> None:
+    if not isinstance(packet, Packet):
+        return
     if packet.has_sidedata("encryption_info") or packet.has_sidedata("encryption_init_info"):
         raise MediaError(source.name, "encrypted", "the video is encrypted; pictures need its key")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import takewhile
+from typing import Literal
 
 import av
 from av.video.frame import VideoFrame
@@ -21,6 +22,7 @@ from stillframe.media.orientation import orientation_of
 from stillframe.media.reader import VideoReader
 from stillframe.media.sample_table import SampleTable
 from stillframe.media.source import ByteSource
+from stillframe.media.table_feed import TABLE_CODECS, TableFeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class Probe:
     `end_pts` is where the announced video ends, `available_end_pts` where its data ends (less when the file
     was cut off). `width_px` and `height_px` are the coded picture, `display_width_px` and
     `display_height_px` the upright one with square pixels. `keyframes_pts` holds the keyframes that the
-    container lists, none when it has no index.
+    container lists, none when it has no index. `packets_from` says where packets are read: the demuxer's where the
+    `container` has them, or straight from where the sample `table` says.
     """
 
     source: str
@@ -69,6 +72,7 @@ class Probe:
     colour: Colour
     colour_tags: dict[str, int]
     keyframes_pts: tuple[int, ...]
+    packets_from: Literal["container", "table"]
     notes: tuple[str, ...]
 
     @property
@@ -130,6 +134,8 @@ def _look(source: ByteSource, opened: Opened, boxes: Mp4Facts | None) -> tuple[S
     notes: list[str] = []
     first_pts = first.pts if first.pts is not None else opened.packets[0][0] or 0
     table = _trusted_table(reader, boxes, opened.packets)
+    if table is not None and reader.codec_name in TABLE_CODECS:
+        reader.follow(TableFeed(source, table))
     end = find_end(reader, table, boxes, first_pts, first.duration or 0)
     notes += end.notes
     keyframes = _keyframes(reader, table)
@@ -175,6 +181,7 @@ def _look(source: ByteSource, opened: Opened, boxes: Mp4Facts | None) -> tuple[S
             "range": int(first.color_range),
         },
         keyframes_pts=keyframes,
+        packets_from="table" if reader.packet_feed is not None else "container",
         notes=tuple(notes),
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import av
 import av.error
@@ -24,6 +24,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from stillframe.errors import MediaError
+from stillframe.media.packets import PacketFeed, StoredPacket, VideoPacket
 from stillframe.media.source import ByteSource, SourceFile
 
 #: demuxers that only read the bytes they are given, and whose files may hold video
@@ -56,6 +57,8 @@ class VideoReader:
         self.decode_errors = 0
         #: the first picture, where it is a keyframe that was decoded alone already
         self.lone_first: VideoFrame | None = None
+        #: where packets come from when not from the container
+        self.packet_feed: PacketFeed | None = None
         self._file = SourceFile(source)
         self._skipping = False
         self.container = open_container(self._file, source.name)
@@ -65,8 +68,16 @@ class VideoReader:
             self.container.close()
             raise
 
+    def follow(self, packet_feed: PacketFeed) -> None:
+        """Take the packets from a feed from now on, and from its beginning; the container only tells of them."""
+        self.packet_feed = packet_feed
+        self.flush()
+
     def seek(self, pts: int) -> bool:
         """Go to a keyframe at or before `pts`, as the container understands it; False when it cannot."""
+        if self.packet_feed is not None:
+            self.flush()
+            return self.packet_feed.seek(pts)
         self._packets = self.demux(self.stream)
         try:
             self.container.seek(pts, stream=self.stream, backward=True)
@@ -79,15 +90,20 @@ class VideoReader:
 
     def rewind(self) -> None:
         """Go to the very first packet, by opening the source again: no seek is sure to find it."""
+        if self.packet_feed is not None:
+            self.flush()
+            self.packet_feed.rewind()
+            return
         index = self.stream.index
         self.container.close()
         self._file = SourceFile(self.source)
         self.container = open_container(self._file, self.source.name)
         self._choose_and_prepare(index)
 
-    def next_packet(self) -> Packet[VideoStream] | None:
+    def next_packet(self) -> VideoPacket | None:
         """The next packet of the video in decode order; None at the end, or where nothing more can be read."""
-        packet = next(self._packets, None)
+        feed = self.packet_feed
+        packet = feed.next_packet() if feed is not None else next(self._packets, None)
         if packet is not None:
             self.packets_read += 1
         return packet
@@ -112,13 +128,13 @@ class VideoReader:
                 return
             yield packet
 
-    def feed(self, packet: Packet[VideoStream], *, skip_nonref: bool = False) -> list[VideoFrame]:
+    def feed(self, packet: VideoPacket, *, skip_nonref: bool = False) -> list[VideoFrame]:
         """Decode one packet; a packet that is damaged gives no frames and is counted."""
         if skip_nonref != self._skipping:
             self._context.skip_frame = "NONREF" if skip_nonref else "DEFAULT"
             self._skipping = skip_nonref
         self.packets_decoded += 1
-        return self._decode(packet)
+        return self._decode(packet if isinstance(packet, Packet) else cast(StoredPacket, packet).load())
 
     def drain(self) -> list[VideoFrame]:
         """The frames that the decoder still holds; it must be flushed, or the reader moved, after that."""
@@ -189,7 +205,7 @@ class VideoReader:
         context.options = {"max_pixels": str(MAX_PIXELS)}
         return context
 
-    def _decode(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
+    def _decode(self, packet: Packet[Any] | None) -> list[VideoFrame]:
         try:
             frames = self._context.decode(packet)
         except av.error.MemoryError:
@@ -223,11 +239,6 @@ def open_container(file: SourceFile, name: str, demuxers: str = DEMUXERS) -> Inp
             "damaged",
             "cannot be opened as a video: the file is damaged or of no known kind",
         ) from error
-
-
-def time_of(packet: Packet[Any]) -> int | None:
-    """When a packet's picture is shown, in stream ticks; its decode time when the container says no more."""
-    return packet.pts if packet.pts is not None else packet.dts
 
 
 def has_decoder(stream: VideoStream) -> bool:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import av.error
 
 from stillframe.errors import SourceError
-from stillframe.media.choose_reader import open_reader
+from stillframe.media.choose_reader import Readers
 from stillframe.media.decode import FrameTaker, Reach, Taken
 from stillframe.media.opening import Ahead
 from stillframe.media.plan import Aim, Stretch, coalesce, runs
@@ -69,8 +69,9 @@ def render(
     extents = [shot.extent for shot in shots if shot.extent is not None]
     if extents:
         source.prefetch(coalesce(extents))
+    shared = Readers(source, survey.probe)
     workers = [
-        _Worker(work, source, waiting, readers[k] if k < len(readers) else None)
+        _Worker(work, shared, waiting, readers[k] if k < len(readers) else None)
         for k in range(min(threads, len(waiting)))
     ]
     _run_all(workers, lambda: work.set_up_darkroom(sink))
@@ -133,7 +134,7 @@ class _Worker:
     def __init__(
         self,
         work: _Work,
-        source: ByteSource,
+        readers: Readers,
         waiting: deque[tuple[Aim, ...]],
         given: VideoReader | Ahead[VideoReader] | None,
     ) -> None:
@@ -141,7 +142,7 @@ class _Worker:
         self.error: BaseException | None = None
         self.ended = threading.Event()
         self._work = work
-        self._source = source
+        self._readers = readers
         self._waiting = waiting
         self._given = given
         self._reader: VideoReader | None = None
@@ -248,7 +249,7 @@ class _Worker:
         if config.black_scope == "every" and survey.step_ms:
             span_ms = min(span_ms, survey.step_ms)
         # a reader of its own: the run that the shot belongs to goes on where it was
-        reader = open_reader(self._source, survey.probe)
+        reader = self._readers.open()
         try:
             taker = self._taker(reader)
             end = shot.moment + self._ticks(span_ms)
@@ -276,9 +277,10 @@ class _Worker:
         if self._reader is None:
             with self.stats.stage("open"):
                 if self._given is not None:
-                    self._reader = self._given.get() if isinstance(self._given, Ahead) else self._given
+                    given = self._given.get() if isinstance(self._given, Ahead) else self._given
+                    self._reader = self._readers.prepared(given)
                 else:
-                    self._reader = open_reader(self._source, self._work.survey.probe)
+                    self._reader = self._readers.open()
                     self.stats.add(counters(self._reader))
         return self._reader
 

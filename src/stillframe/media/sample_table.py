@@ -26,6 +26,10 @@ MAX_SAMPLES = 10_000_000
 _MAX_OFFSET = 1 << 60
 #: samples that may lie between two neighbours on the screen; H.264 and HEVC reorder 16 at most
 _MAX_REORDERED = 1_000
+#: of a chunk, above which its samples' places are added up once for all
+_MANY_SAMPLES = 200
+#: what `sdtp` says of a sample that no other one needs
+_NOT_DEPENDED_ON = 2
 
 
 class Edit(NamedTuple):
@@ -100,14 +104,40 @@ class SampleTable:
     file_size: int
     #: what the edit list adds to every time
     shift: int
+    #: where the edit ends: pictures from there on are not shown
+    shown_until: int | None
     _durations: _Runs
     _reordering: _Runs
     _chunk_offsets: Sequence[int]
     _chunk_runs: Sequence[_ChunkRun]
+    #: for each sample its dependencies as `sdtp` says them; empty when it does not
+    _dependencies: bytes
 
     def pts(self, sample: int) -> int:
         """When a sample is shown."""
-        return self._dts(sample) + self._reordering.values[self._reordering.run_of(sample)]
+        return self.dts(sample) + self._reordering.values[self._reordering.run_of(sample)]
+
+    def dts(self, sample: int) -> int:
+        """When a sample is decoded."""
+        run = self._durations.run_of(sample)
+        return self._run_times[run] + (sample - self._durations.first_of(run)) * self._durations.values[run]
+
+    def duration(self, sample: int) -> int:
+        """How long a sample is shown."""
+        return self._durations.values[self._durations.run_of(sample)]
+
+    def is_discarded(self, sample: int) -> bool:
+        """Whether the edit list leaves a sample out."""
+        return self.shown_until is not None and self.pts(sample) >= self.shown_until
+
+    def is_disposable(self, sample: int) -> bool:
+        """Whether no other sample needs it, as far as the file says so."""
+        return sample < len(self._dependencies) and self._dependencies[sample] >> 2 & 3 == _NOT_DEPENDED_ON
+
+    def keyframe_before(self, time: int) -> int | None:
+        """The last keyframe that is shown at or before a time."""
+        position = bisect_right(self.keyframe_times, time)
+        return self._keyframe_at[self.keyframe_times[position - 1]] if position else None
 
     def keyframe_extent(self, time: int) -> tuple[int, int]:
         """The (offset, length) in the file of a keyframe, by its time: one of `keyframe_times`."""
@@ -130,6 +160,8 @@ class SampleTable:
     def offset(self, sample: int) -> int:
         """Where a sample lies in the file."""
         chunk, first = self._chunk_of(sample)
+        if sample - first > _MANY_SAMPLES:
+            return self._chunk_offsets[chunk] + self._bytes_before[sample] - self._bytes_before[first]
         return self._chunk_offsets[chunk] + sum(self.sizes[first:sample])
 
     @cached_property
@@ -137,7 +169,7 @@ class SampleTable:
         """When the first picture is shown."""
         first = self.pts(0)
         for sample in range(1, self.number):
-            if self._dts(sample) + self._reordering.extremes[0] >= first:
+            if self.dts(sample) + self._reordering.extremes[0] >= first:
                 break
             first = min(first, self.pts(sample))
         return first
@@ -147,7 +179,7 @@ class SampleTable:
         """When the last picture ends."""
         end, longest = 0, max(self._durations.extremes[1], 1)
         for sample in range(self.number - 1, -1, -1):
-            if self._dts(sample) + self._reordering.extremes[1] + longest <= end:
+            if self.dts(sample) + self._reordering.extremes[1] + longest <= end:
                 break
             duration = self._durations.values[self._durations.run_of(sample)]
             end = max(end, self.pts(sample) + max(duration, 1))
@@ -163,7 +195,7 @@ class SampleTable:
         """Whether pictures are shown near their place in decode order; else looking for one takes too long."""
         earliest, latest = self._reordering.extremes
         spread = latest - earliest
-        ahead = bisect_left(range(self.number), self._dts(0) + spread, key=self._dts)
+        ahead = bisect_left(range(self.number), self.dts(0) + spread, key=self.dts)
         return ahead <= _MAX_REORDERED and spread <= _MAX_REORDERED * self._durations.extremes[1]
 
     @cached_property
@@ -198,17 +230,17 @@ class SampleTable:
         durations = self._durations
         return list(accumulate(map(mul, durations.counts, durations.values), initial=self.shift))
 
-    def _dts(self, sample: int) -> int:
-        run = self._durations.run_of(sample)
-        return self._run_times[run] + (sample - self._durations.first_of(run)) * self._durations.values[run]
+    @cached_property
+    def _bytes_before(self) -> array[int]:
+        return array("Q", accumulate(self.sizes, initial=0))
 
     def _shown_at(self, moment: int) -> int:
         """The sample that is on the screen at a time; before the very first one, that one."""
         samples = range(self.number)
-        last = bisect_right(samples, moment - self._reordering.extremes[0], key=self._dts) - 1
+        last = bisect_right(samples, moment - self._reordering.extremes[0], key=self.dts) - 1
         best: tuple[int, int] | None = None
         for sample in range(last, max(last - _MAX_REORDERED, -1), -1):
-            if best is not None and self._dts(sample) + self._reordering.extremes[1] < best[0]:
+            if best is not None and self.dts(sample) + self._reordering.extremes[1] < best[0]:
                 break
             time = self.pts(sample)
             if time <= moment and (best is None or time >= best[0]):
@@ -274,10 +306,12 @@ def read_sample_table(
         sizes,
         file_size,
         shift,
+        _shown_until(edits, shift, timescale, movie_timescale),
         durations,
         reordering,
         chunk_offsets,
         chunk_runs,
+        bytes(boxes[b"sdtp"][4:]) if b"sdtp" in boxes else b"",
     )
     return table if table.is_orderly and _shows_all(edits, table, movie_timescale) else None
 
@@ -295,6 +329,14 @@ def _edit_shift(edits: Sequence[Edit], timescale: int, movie_timescale: int) -> 
     if len(edits) > 1 or edits[0].rate != 1 << 16 or edits[0].media_time < 0:
         return None
     return delay - edits[0].media_time
+
+
+def _shown_until(edits: Sequence[Edit], shift: int, timescale: int, movie_timescale: int) -> int | None:
+    """Where the edit ends, in ticks of the track; None where it goes on to the last sample."""
+    if not edits or edits[-1].media_time == -1 or not edits[-1].duration:
+        return None
+    length = (edits[-1].duration * timescale + movie_timescale // 2) // movie_timescale
+    return edits[-1].media_time + length + shift
 
 
 def _shows_all(edits: Sequence[Edit], table: SampleTable, movie_timescale: int) -> bool:
@@ -347,6 +389,9 @@ def _chunks(
     flat = _numbers("I", boxes[b"stsc"], 8, 3 * entries)
     first_chunks, per_chunk = flat[::3], flat[1::3]
     if not entries or not chunks or first_chunks[0] != 1 or not all(per_chunk):
+        return None
+    if len(set(flat[2::3])) > 1:
+        # the codec's parameters change on the way
         return None
     ends = [*first_chunks[1:], chunks + 1]
     if any(end <= first for first, end in zip(first_chunks, ends, strict=True)) or max(offsets) > _MAX_OFFSET:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from bisect import bisect_right
 from collections.abc import Sequence
 
 import msgspec
@@ -86,6 +87,8 @@ class RemoteSource:
         self._channel = channel
         #: each thread's own: where it has read up to, and what it was given beyond that
         self._ahead = threading.local()
+        #: where the ranges begin that were hinted at, ascending, and where each ends
+        self._hinted: tuple[list[int], list[int]] = ([], [])
 
     def read_at(self, offset: int, length: int) -> bytes:
         length = min(length, self.size - offset)
@@ -97,10 +100,20 @@ class RemoteSource:
             data = held[offset - start : offset - start + length]
         if len(data) < length:
             reads_on = bool(held) and offset + len(data) == start + len(held)
+            begin = offset + len(data)
             # a keyframe here and there needs little, a run through the video all that follows
             least = min(2 * len(held), _READ_ON_BYTES) if reads_on else 0
-            data += self._fetch(offset + len(data), length - len(data), least)
+            if (hinted := self._hinted_from(begin)) > 0:
+                # all of it is on its way, and no more
+                least = min(hinted, _READ_ON_BYTES)
+            data += self._fetch(begin, length - len(data), least)
         return data
+
+    def _hinted_from(self, offset: int) -> int:
+        """How many bytes from a place on are of one range that was hinted at."""
+        starts, ends = self._hinted
+        position = bisect_right(starts, offset) - 1
+        return ends[position] - offset if position >= 0 else 0
 
     def _fetch(self, offset: int, length: int, least: int) -> bytes:
         """The bytes of a range; what is more than that, where more is asked for, is held for the next read."""
@@ -118,6 +131,8 @@ class RemoteSource:
         return b"".join(parts)
 
     def prefetch(self, extents: Sequence[tuple[int, int]]) -> None:
+        ranges = sorted(extents)
+        self._hinted = [offset for offset, _ in ranges], [sum(extent) for extent in ranges]
         self._channel.send(Kind.PREFETCH, msgspec.json.encode(list(extents)))
 
     def close(self) -> None:

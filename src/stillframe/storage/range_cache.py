@@ -16,12 +16,13 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 Fetch = Callable[[int, int], bytes]
 #: (first block, block after the last)
 Run = tuple[int, int]
 
-BLOCK_BYTES = 16 << 10
+BLOCK_BYTES = 4 << 10
 #: asked for at least where nothing is known of what comes next
 FIRST_BYTES = 64 << 10
 MOST_AHEAD_BYTES = 4 << 20
@@ -262,7 +263,10 @@ def _runs(blocks: Iterable[int]) -> Iterator[Run]:
 
 
 def _pieces(extents: Sequence[tuple[int, int]], size: int, bounds: Bounds) -> Iterator[Run]:
-    """Extents as runs of blocks in their order: joined over small gaps, and cut where they are long."""
+    """Extents as runs of blocks in their order: joined over small gaps, and cut where they are long.
+
+    The pieces of one are about the same size: a small rest would be a request of its own.
+    """
     joined: list[list[int]] = []
     for offset, length in extents:
         begin, end = offset, min(offset + length, size)
@@ -272,8 +276,8 @@ def _pieces(extents: Sequence[tuple[int, int]], size: int, bounds: Bounds) -> It
             joined[-1][1] = end
         else:
             joined.append([begin, end])
-    most = bounds.piece_bytes // BLOCK_BYTES
     for begin, end in joined:
         first, last = begin // BLOCK_BYTES, -(-end // BLOCK_BYTES)
-        for start in range(first, last, most):
-            yield start, min(start + most, last)
+        pieces = max(round((last - first) * BLOCK_BYTES / bounds.piece_bytes), 1)
+        places = [first + (last - first) * piece // pieces for piece in range(pieces + 1)]
+        yield from pairwise(places)
