@@ -26,7 +26,7 @@ from stillframe import SnapshotConfig, SpriteSnapshotConfig, shoot
 from stillframe.errors import Unavailable
 from stillframe.jobs.outputs import JobSink
 from stillframe.media.sink import names_for
-from stillframe.server import files
+from stillframe.server import linked
 from stillframe.server.files import file_routes
 from stillframe.storage.bucket import Bucket
 from stillframe.storage.local import LocalBucket
@@ -449,7 +449,7 @@ def test_clients_that_do_not_read_hold_up_nobody(site: Site, large: str) -> None
 def test_a_client_that_does_not_read_is_hung_up_on(
     site: Site, large: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "_SEND_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(linked, "_SEND_TIMEOUT_S", 0.05)
     with hanging(site, large):
         wait_for(lambda: site.descriptors(large) == 0, "the file's closing")
 

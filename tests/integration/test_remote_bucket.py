@@ -17,7 +17,7 @@ from sqlalchemy import URL
 
 from faulty_proxy import Fault, FaultyProxy, faulty_proxy
 from object_store import ObjectStore, object_store
-from service_client import Service, service
+from service_client import Refused, Service, service, wait_for
 from stillframe.errors import ConfigError, SinkError, SourceError
 from stillframe.storage import remote
 from stillframe.storage.bucket import Bucket, ObjectFacts
@@ -248,6 +248,28 @@ def behind_a_proxy(
         yield proxy, open_bucket(parse_place(f"s3://{shown}?endpoint={proxy.endpoint}"), "films"), data
 
 
+def test_links_that_the_store_signs(bucket: Bucket) -> None:
+    for key in (KEY, "a.jpg"):
+        bucket.write(key, key.encode(), "image/jpeg")
+    links = bucket.links([KEY, "a.jpg", "none.jpg"], 600)
+    assert links is not None
+    with httpx.Client(trust_env=False) as http:
+        assert [http.get(link).status_code for link in links] == [200, 200, 404]
+        whole, part = http.get(links[0]), http.get(links[1], headers={"Range": "bytes=2-3"})
+        assert (whole.content, whole.headers["content-type"]) == (KEY.encode(), "image/jpeg")
+        assert (part.status_code, part.content) == (206, b"jp")
+        for was, changed in (("a.jpg", "b.jpg"), ("Expires=600", "Expires=601"), ("films", "other")):
+            assert was in links[1]
+            assert http.get(links[1].replace(was, changed)).status_code == 403
+        assert http.put(links[1], content=b"x").status_code == 403
+        (short,) = bucket.links(["a.jpg"], 1) or ()
+        wait_for(lambda: http.get(short).status_code == 403)
+    assert bucket.read("a.jpg") == b"a.jpg"
+    assert bucket.links([], 1) == []
+    (long,) = bucket.links(["a.jpg"], 10**9) or ()
+    assert "Expires=604800&" in long
+
+
 @pytest.fixture(scope="module")
 def running(module_database_url: URL, tmp_path_factory: pytest.TempPathFactory, place: str) -> Service:
     with service(module_database_url, tmp_path_factory.mktemp("data")) as started:
@@ -271,6 +293,8 @@ def test_a_job_from_the_store_to_the_store(running: Service, place: str) -> None
     assert len(names) == 5
     assert [films.read(name) for name in names] == [(running.folder / name).read_bytes() for name in names]
     linked = client.urls(jobs["films"])["SnapshotUrls"]
+    store = place.partition("endpoint=")[2]
+    assert all(url.startswith(f"{store}/films/thumbs/") for url in linked)
     with httpx.Client(trust_env=False) as http:
         assert [http.get(url).content for url in linked] == [films.read(name) for name in names]
 
@@ -280,3 +304,46 @@ def test_a_job_whose_video_is_not_in_the_store(running: Service) -> None:
     job = running.client.ended(running.client.submit("oss://films/none.mp4", "oss://films/t/{Count}.jpg"))
     assert (job["Status"], job["Code"]) == ("Fail", "ResourceNotFound")
     assert "oss://films/none.mp4" in job["Message"]
+
+
+@pytest.mark.usefixtures("sandbox_holds")
+def test_a_track_in_the_store(running: Service, place: str) -> None:
+    """Its pictures have links of the store in it, which the stored track has not."""
+    client = running.client
+    output, template = "oss://films/ü t/a.vtt", "S00000002-000030"
+    job_id = client.submit("oss://films/movie.mp4", output, template, Interval=2, Width=96)
+    client.succeeded(job_id)
+    urls = client.urls(job_id)
+    films = open_bucket(parse_place(place), "films")
+    stored = films.read("ü t/a.vtt").decode()
+    with httpx.Client(trust_env=False) as http:
+        shown = http.get(urls["WebVTTUrl"]).text
+        (picture,) = {line.partition("#")[0] for line in shown.splitlines() if "#xywh=" in line}
+        assert picture.startswith(place.partition("endpoint=")[2])
+        assert http.get(picture).content == http.get(urls["SnapshotUrls"][0]).content
+        assert shown.replace(picture, "a/snapshot-tile-00001.jpg") == stored
+        films.delete("ü t/a.vtt")
+        assert http.get(urls["WebVTTUrl"]).status_code == 404
+
+
+def test_links_while_the_store_has_no_keys(running: Service, place: str, tmp_path: Path) -> None:
+    """Of the account's other buckets they are there; what is wrong is not told to the account."""
+    client, assembly = running.client, running.assembly
+    profiles = tmp_path / "credentials"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(profiles))
+        profiles.write_text("[lent]\naws_access_key_id = test:tester\naws_secret_access_key = testing\n")
+        assembly.buckets.add("lent", running.account_id, f"{place}&profile=lent", "cn-shanghai")
+        media_id = client.register(
+            "oss://lent/movie.mp4", RegisterConfig={"NeedSnapshot": "false", "NeedSprite": "false"}
+        )
+        client.prepared(media_id)
+        job_id = client.submit("oss://local/movie.mp4", "oss://lent/still.jpg")
+        client.succeeded(job_id)
+        profiles.write_text("")
+        (file,) = client.call("GetMediaInfo", MediaId=media_id)["MediaInfo"]["FileInfoList"]
+        assert "FileUrl" not in file["FileBasicInfo"]
+        with pytest.raises(Refused) as caught:
+            client.urls(job_id)
+    assert (caught.value.status, caught.value.code) == (503, "ServiceUnavailable")
+    assert str(tmp_path) not in caught.value.message

@@ -50,6 +50,7 @@ from stillframe.server.api_document import document_route
 from stillframe.server.cleaning import Cleaner
 from stillframe.server.files import file_routes
 from stillframe.server.proxies import BehindProxies
+from stillframe.server.tracks import track_routes
 from stillframe.service.accounts import open_account
 from stillframe.service.asset_removal import AssetRemoval
 from stillframe.service.assets import MediaAssets
@@ -60,10 +61,12 @@ from stillframe.service.media_addresses import MediaAddresses
 from stillframe.service.pipelines import PipelineControl
 from stillframe.service.probe_jobs import ProbeJobs
 from stillframe.service.reserved_slot import ReservedSlot
+from stillframe.service.shown_tracks import ShownTracks
 from stillframe.service.snapshot_jobs import SnapshotJobs
 from stillframe.service.templates import TemplateKeeper
 from stillframe.settings import Settings
 from stillframe.storage.bucket import Bucket
+from stillframe.storage.track_links import TrackGrant
 from stillframe.telemetry import Metrics
 
 FIRST_BUCKET = "local"
@@ -114,6 +117,7 @@ class Assembly:
             self.keyring.hmac_key(_FILES),
             max_expiry_s=settings.url_expiry_max_seconds,
         )
+        self._tracks = ShownTracks(self.buckets, self._links)
         media = MediaAddresses(self.database, self.assets, self.buckets)
         backlog = Backlog(self.database, settings.max_queued_jobs)
         self.jobs = SnapshotJobs(
@@ -310,6 +314,7 @@ class Assembly:
                 Route("/metrics", self._metrics_answer),
                 document_route(lambda: self.public_url),
                 *file_routes(self._find_bucket, self.keyring.hmac_keys(_FILES)),
+                *track_routes(self._show_track, self.keyring.hmac_keys(_FILES)),
                 Mount("/", endpoint),
             ]
         )
@@ -334,6 +339,14 @@ class Assembly:
                 raise Unavailable("database") from error
             raise
         return found.open() if found is not None else None
+
+    def _show_track(self, grant: TrackGrant) -> bytes:
+        try:
+            return self._tracks.show(grant)
+        except Exception as error:
+            if is_transient(error):
+                raise Unavailable("database") from error
+            raise
 
     async def _ready_answer(self, _: Request) -> Response:
         fault = await anyio.to_thread.run_sync(self.fault)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import secrets
@@ -16,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from stillframe.catalog.assets import AssetFilter, AssetName, Assets, AssetView, find
-from stillframe.catalog.buckets import Buckets, demand
+from stillframe.catalog.buckets import Buckets, BucketView, demand
 from stillframe.catalog.models import Access, BusinessType, MediaAssetRow, MediaType
 from stillframe.database.engine import Database
 from stillframe.errors import (
@@ -29,6 +30,7 @@ from stillframe.errors import (
     SourceError,
     StillAtWork,
     StillframeError,
+    Unavailable,
 )
 from stillframe.events.outbox import Outbox
 from stillframe.jobs import registering
@@ -51,6 +53,9 @@ _TRIES = 10
 _TEXTS: tuple[BusinessType, ...] = ("subtitles", "font")
 _LOCK_TOKEN = text("SELECT pg_advisory_xact_lock(hashtextextended('media asset ' || :token, 0))")
 log = structlog.get_logger(__name__)
+
+#: an object, and what the account must be allowed to get a link to it
+_Wanted = tuple[Access, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,8 @@ class AssetChanges:
 class AssetDetails:
     """An asset with what was made for it, and links that are good for the time that was asked for.
 
-    There is no link to what the account may not read, or for the cover not write, any more.
+    There is no link to what the account may not read, or for the cover not write, any more, nor while the keys of a
+    store cannot be had.
     """
 
     asset: AssetView
@@ -293,24 +299,32 @@ class MediaAssets:
             pictures = pictures_of(session, [asset.media_id for asset in found])
             covers = first_stills(session, [asset.cover_job_id for asset in found if asset.cover_job_id])
         names = {asset.bucket for asset in found} | {bucket for bucket, _ in covers.values()}
-        buckets = self._buckets.of_account(account_id, names)
-
-        def link(access: Access, bucket: str, key: str) -> str | None:
-            # what was granted may have been taken back
-            is_usable = bucket in buckets and buckets[bucket].allows(access, key)
-            return self._links.url(bucket, key, expires_at) if is_usable else None
-
+        wanted: list[_Wanted] = [("read", asset.bucket, asset.key) for asset in found]
+        wanted += [("write", *cover) for cover in covers.values()]
+        links = self._links_to(self._buckets.of_account(account_id, names), wanted, expires_at)
         return [
             AssetDetails(
                 asset,
                 plain_json.convert(asset.facts, AssetFacts) if asset.facts is not None else None,
                 pictures.get(asset.media_id, ()),
-                asset.cover_url or (link("write", *cover) if cover is not None else None),
-                link("read", asset.bucket, asset.key),
+                asset.cover_url or (links.get(("write", *cover)) if cover is not None else None),
+                links.get(("read", asset.bucket, asset.key)),
             )
             for asset in found
             for cover in [covers.get(asset.cover_job_id or "")]
         ]
+
+    def _links_to(
+        self, buckets: Mapping[str, BucketView], wanted: Sequence[_Wanted], expires_at: int
+    ) -> dict[_Wanted, str]:
+        """Without what was granted and taken back, and without that of a store whose keys cannot be had now."""
+        links: dict[_Wanted, str] = {}
+        for name, bucket in buckets.items():
+            those = [one for one in wanted if one[1] == name and bucket.allows(one[0], one[2])]
+            with contextlib.suppress(Unavailable):
+                urls = self._links.urls(bucket, [key for _, _, key in those], expires_at)
+                links.update((one, urls[one[2]]) for one in those)
+        return links
 
 
 def tags_of(listed: str) -> list[str]:

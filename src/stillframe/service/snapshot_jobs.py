@@ -174,11 +174,14 @@ class SnapshotJobs:
             track = session.get(JobOutput, (job.job_id, "track", 1))
         # what was granted when they were made may have been taken back
         found = self._buckets.of_account(account_id, {job.output_bucket})
-        demand(found, job.output_bucket, "write", job.output_key)
+        bucket = demand(found, job.output_bucket, "write", job.output_key)
+        urls = self._links.urls(bucket, [picture.key for picture in page], expires_at)
         return UrlsView(
             total,
-            [self._links.url(job.output_bucket, picture.key, expires_at) for picture in page],
-            self._links.url(job.output_bucket, track.key, expires_at) if track is not None else None,
+            [urls[picture.key] for picture in page],
+            self._links.track_url(account_id, bucket.name, track.key, expires_at)
+            if track is not None
+            else None,
         )
 
     def cancel(self, account_id: str, job_id: str) -> None:

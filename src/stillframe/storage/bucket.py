@@ -11,7 +11,7 @@ cannot be written a SinkError, each with `transient` set when the same may work 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -78,6 +78,12 @@ class Bucket(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove an object; one that is not there is removed already. Raises SinkError."""
+
+    def links(self, keys: Sequence[str], seconds: int) -> Sequence[str] | None:
+        """Addresses where anybody may read these objects for so long, whether they are there or not.
+
+        None where there is nobody who signs: a folder. Raises SourceError where a store's keys cannot be had.
+        """
 
     def list(self, prefix: str = "") -> Iterator[ObjectFacts]:
         """The objects whose keys start with a prefix, in the order of the keys' bytes. Raises SourceError."""

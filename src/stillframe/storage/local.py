@@ -21,7 +21,7 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -112,6 +112,9 @@ class LocalBucket:
             return
         except OSError as error:
             raise self._fault(SinkError, key, error) from error
+
+    def links(self, keys: Sequence[str], seconds: int) -> None:
+        """None, as the port says: the server itself reads for those who hold its links."""
 
     def list(self, prefix: str = "") -> Iterator[ObjectFacts]:
         """As the port says. What has a name that no key can have (not UTF-8, too long) is left out."""
