@@ -270,6 +270,17 @@ def test_links_that_the_store_signs(bucket: Bucket) -> None:
     assert "Expires=604800&" in long
 
 
+def test_links_to_where_clients_find_the_store(place: str, object_store: ObjectStore) -> None:
+    """Each with a signature for the host in it."""
+    inside = place.replace("127.0.0.1", "localhost")
+    outside = open_bucket(parse_place(f"{inside}&public_endpoint={object_store.endpoint}"), "films")
+    outside.write("a.jpg", b"x", "image/jpeg")
+    (link,) = outside.links(["a.jpg"], 60) or ()
+    assert link.startswith(f"{object_store.endpoint}/films/a.jpg?")
+    assert httpx.get(link, trust_env=False).content == b"x"
+    assert open_bucket(parse_place(f"{place}&public_endpoint=none"), "films").links(["a.jpg"], 60) is None
+
+
 @pytest.fixture(scope="module")
 def running(module_database_url: URL, tmp_path_factory: pytest.TempPathFactory, place: str) -> Service:
     with service(module_database_url, tmp_path_factory.mktemp("data")) as started:

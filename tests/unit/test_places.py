@@ -84,6 +84,22 @@ def test_the_bucket_at_a_place(tmp_path: Path) -> None:
             "s3://films?endpoint=http://127.0.0.1:9000",
         ),
         (
+            "s3://films?endpoint=http://10.0.0.5:9000&public_endpoint=https://s3.example.com:443/",
+            StorePlace(
+                "s3",
+                "films",
+                endpoint="http://10.0.0.5:9000",
+                style="path",
+                public_endpoint="https://s3.example.com",
+            ),
+            "s3://films?endpoint=http://10.0.0.5:9000&public_endpoint=https://s3.example.com",
+        ),
+        (
+            "s3://films?public_endpoint=none",
+            StorePlace("s3", "films", public_endpoint="none"),
+            "s3://films?public_endpoint=none",
+        ),
+        (
             "s3://films?endpoint=https://s3.example.com&style=virtual",
             StorePlace("s3", "films", endpoint="https://s3.example.com", style="virtual"),
             "s3://films?endpoint=https://s3.example.com&style=virtual",
@@ -143,3 +159,20 @@ def test_no_keys_are_asked_for_of_the_machine() -> None:
     place = parse_place("s3://films")
     assert isinstance(place, StorePlace)
     assert place.options()["disable_ec2_metadata"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("s3://films?endpoint=http://10.0.0.5:9000", "s3://films?endpoint=http://10.0.0.5:9000"),
+        (
+            "s3://films/a?endpoint=http://10.0.0.5:9000&profile=b&public_endpoint=https://s3.example.com",
+            "s3://films/a?endpoint=https://s3.example.com&profile=b",
+        ),
+        ("s3://films?endpoint=http://10.0.0.5:9000&public_endpoint=none", "None"),
+    ],
+)
+def test_where_links_lead(text: str, found: str) -> None:
+    place = parse_place(text)
+    assert isinstance(place, StorePlace)
+    assert str(place.for_links()) == found

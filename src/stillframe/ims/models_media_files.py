@@ -17,7 +17,9 @@ class MediaFile(AnswerObject):
     file_type: str = Field(description="Always source_file.")
     file_size: str = Field(description="Bytes.")
     file_url: str | None = Field(
-        default=None, description="A signed link, absent where the account may not read the object any more."
+        default=None,
+        description="A signed link, the store's own for what lies in one. Absent where the account may not read the "
+        "object any more, or the keys of its store cannot be had.",
     )
     region: str = Field(description="The region of its bucket.")
     format_name: str | None = Field(default=None, description="The container, or the kind of a picture.")

@@ -172,9 +172,14 @@ class GetSnapshotUrlsAnswer(Answer):
     """Answer of GetSnapshotUrls."""
 
     total: int = Field(description="How many pictures there are in all.")
-    snapshot_urls: list[str] = Field(description="The pictures; the sheets, when the job makes sheets.")
+    snapshot_urls: list[str] = Field(
+        description="The pictures; the sheets, when the job makes sheets. For those in a store, the store's own links."
+    )
     web_vtt_url: str | None = Field(
-        default=None, serialization_alias="WebVTTUrl", description="The track of a WebVtt job."
+        default=None,
+        serialization_alias="WebVTTUrl",
+        description="The track of a WebVtt job, at this server. "
+        "The pictures in it have links of their own, which end with this one.",
     )
 
 

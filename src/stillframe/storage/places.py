@@ -10,7 +10,7 @@ A place is stored and shown, and never holds a secret: keys come from the enviro
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -21,10 +21,15 @@ from stillframe.storage.local import LocalBucket
 
 _STORE = re.compile(r"s3://([^/?#]+)(?:/([^?#]*))?(?:\?([^#]*))?", re.IGNORECASE | re.DOTALL)
 _STORE_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_FORMS = "fs:/folder or s3://bucket/prefix?endpoint=URL&region=NAME&style=path&profile=NAME"
+_FORMS = (
+    "fs:/folder or s3://bucket/prefix?endpoint=URL&region=NAME&style=path&profile=NAME&public_endpoint=URL"
+)
 _WHERE_KEYS_ARE = "keys come from the environment or a profile"
 _PORTS = {"http": 80, "https": 443}
 _STYLES = ("path", "virtual")
+_WORDS = ("endpoint", "region", "style", "profile", "public_endpoint")
+#: instead of an endpoint for links
+_NO_LINKS = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,8 @@ class StorePlace:
     """A bucket in a store, or what lies below a prefix of it.
 
     `style` is how requests name the bucket: in the `path`, which every store takes that runs at home, or as a `virtual`
-    host, which Amazon wants. `profile` is a section of the shared credentials file.
+    host, which Amazon wants. `profile` is a section of the shared credentials file. `public_endpoint` is where links
+    lead to, if not to the endpoint: `none` for a store that nobody can reach but us.
     """
 
     service: str
@@ -52,14 +58,28 @@ class StorePlace:
     region: str | None = None
     style: str = "virtual"
     profile: str | None = None
+    public_endpoint: str | None = None
 
     def __str__(self) -> str:
-        given = {"endpoint": self.endpoint, "region": self.region, "profile": self.profile}
+        given = {
+            "endpoint": self.endpoint,
+            "region": self.region,
+            "profile": self.profile,
+            "public_endpoint": self.public_endpoint,
+        }
         if self.style != _usual_style(self.endpoint):
             given["style"] = self.style
         query = urlencode({name: value for name, value in given.items() if value}, safe=":/")
         prefix = quote(self.prefix.rstrip("/"))
         return f"{self.service}://{self.bucket}{prefix and '/' + prefix}{query and '?' + query}"
+
+    def for_links(self) -> StorePlace | None:
+        """The same place as those find it who get a link; None where there is no way to it."""
+        if self.public_endpoint is None:
+            return self
+        if self.public_endpoint == _NO_LINKS:
+            return None
+        return replace(self, endpoint=self.public_endpoint, public_endpoint=None)
 
     def options(self) -> dict[str, Any]:
         """What OpenDAL's service is told. The addresses where clouds keep keys for their machines are never asked."""
@@ -106,15 +126,26 @@ def _store(text: str, path: str) -> StorePlace:
             path, text, "a prefix without empty, . and .. parts, and without white space at their ends"
         )
     given = {name: value for name, value in parse_qsl(matched[3] or "", keep_blank_values=True) if value}
-    if unknown := [name for name in given if name not in ("endpoint", "region", "style", "profile")]:
+    if unknown := [name for name in given if name not in _WORDS]:
         # a key, most often, which everybody would see who lists buckets
         raise ConfigError(path, f"{unknown[0]}=...", f"{_FORMS}; {_WHERE_KEYS_ARE}")
-    endpoint = _endpoint(given["endpoint"], path) if "endpoint" in given else None
+    endpoint, public = given.get("endpoint"), given.get("public_endpoint")
+    if endpoint is not None:
+        endpoint = _endpoint(endpoint, path)
+    if public not in (None, _NO_LINKS):
+        public = _endpoint(public, path)
     style = given.get("style", _usual_style(endpoint))
     if style not in _STYLES:
         raise ConfigError(path, text, f"style={' or style='.join(_STYLES)}")
     return StorePlace(
-        "s3", matched[1], prefix and f"{prefix}/", endpoint, given.get("region"), style, given.get("profile")
+        "s3",
+        matched[1],
+        prefix and f"{prefix}/",
+        endpoint,
+        given.get("region"),
+        style,
+        given.get("profile"),
+        public,
     )
 
 

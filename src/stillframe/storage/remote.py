@@ -128,8 +128,11 @@ class RemoteBucket:
 
     def links(self, keys: Sequence[str], seconds: int) -> Sequence[str] | None:
         """As the port says; they end sooner with keys that end sooner. Nothing is asked of the store."""
+        place = self._place.for_links()
+        if place is None:
+            return None
         try:
-            signer = self._store.to_async_operator()
+            signer = _store(place).to_async_operator()
             return asyncio.run(_signed(signer, keys, min(seconds, _LONGEST_LINK_S)))
         except _ERRORS as error:
             raise _fault(SourceError, self._shown, error) from error
