@@ -40,11 +40,21 @@ class ObjectStore:
 
     def make_bucket(self, name: str) -> str:
         """A new bucket; the place that an operator would name."""
+        self._ask("PUT", name)
+        return f"s3://{name}?endpoint={self.endpoint}"
+
+    def let_pages_read(self, name: str) -> None:
+        """Pages of any site may see what they read in a bucket (CORS)."""
+        self._ask("POST", name, {"X-Container-Meta-Access-Control-Allow-Origin": "*"})
+
+    def _ask(self, method: str, name: str, headers: Mapping[str, str] | None = None) -> None:
+        """By Swift's own API."""
         with httpx.Client(base_url=self.endpoint, trust_env=False) as client:
             told = client.get("/auth/v1.0", headers={"X-Auth-User": USER, "X-Auth-Key": SECRET})
             token = {"X-Auth-Token": told.headers["X-Auth-Token"]}
-            client.put(f"/v1/AUTH_test/{name}", headers=token).raise_for_status()
-        return f"s3://{name}?endpoint={self.endpoint}"
+            client.request(
+                method, f"/v1/AUTH_test/{name}", headers={**token, **(headers or {})}
+            ).raise_for_status()
 
 
 @pytest.fixture(scope="session")

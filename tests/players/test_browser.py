@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 from urllib.parse import quote
 
@@ -22,9 +23,11 @@ import numpy as np
 import pytest
 from sqlalchemy import URL
 
+from object_store import ObjectStore, object_store
 from service_client import service
 from stillframe.testing import barcode, videos
 
+__all__ = ["object_store"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DEADLINE_S = 60
 #: the browser's own parser reads the track; a canvas gives its pixels away only when the site of the picture allows it
@@ -114,16 +117,30 @@ def opened(address: str, told: queue.Queue[dict[str, Any]], folder: Path) -> dic
         process.communicate()
 
 
+@pytest.fixture(params=["a folder", "a store"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where the bucket with the thumbnails lies."""
+    if request.param == "a folder":
+        (tmp_path / "thumbs").mkdir()
+        return f"fs:{tmp_path / 'thumbs'}"
+    store: ObjectStore = request.getfixturevalue("object_store")
+    name = f"thumbs-{token_hex(4)}"
+    made = store.make_bucket(name)
+    store.let_pages_read(name)
+    return made
+
+
 @pytest.mark.parametrize("tiled", [True, False], ids=["tiles", "stills"])
 def test_the_browser_shows_the_cells_of_a_signed_track(
-    database_url: URL, tmp_path: Path, tiled: bool
+    database_url: URL, tmp_path: Path, place: str, tiled: bool
 ) -> None:
     with service(database_url, tmp_path / "data") as running, page() as (site, told):
         film = videos.make(running.folder / "movie.mp4", frames=60, fps=5, gop=5)
+        running.assembly.buckets.add("thumbs", running.account_id, place, "cn-shanghai")
         grid = {"Columns": 3, "Lines": 2}
         job_id = running.client.submit(
             "oss://local/movie.mp4",
-            "oss://local/my thumbs #1/ü.vtt",
+            "oss://thumbs/my thumbs #1/ü.vtt",
             "S00000002-000031" if tiled else "S00000002-000032",
             Interval=1,
             Width=96,
@@ -133,9 +150,8 @@ def test_the_browser_shows_the_cells_of_a_signed_track(
         running.client.succeeded(job_id)
         link = running.client.urls(job_id)["WebVTTUrl"]
         found = opened(f"{site}?{quote(link, safe='')}", told, tmp_path / "profile")
-        wrong = opened(
-            f"{site}?{quote(link.replace('thumbs', 'thumb'), safe='')}", told, tmp_path / "profile"
-        )
+        changed = link.replace("/tracks/", "/tracks/A")
+        wrong = opened(f"{site}?{quote(changed, safe='')}", told, tmp_path / "profile")
     assert "error" not in found
     cues = found["cues"]
     assert [(cue["start"], cue["end"]) for cue in cues] == [(k, k + 1) for k in range(12)]

@@ -175,4 +175,4 @@ def test_no_keys_are_asked_for_of_the_machine() -> None:
 def test_where_links_lead(text: str, found: str) -> None:
     place = parse_place(text)
     assert isinstance(place, StorePlace)
-    assert str(place.for_links()) == found
+    assert str(place.public()) == found

@@ -73,7 +73,7 @@ class StorePlace:
         prefix = quote(self.prefix.rstrip("/"))
         return f"{self.service}://{self.bucket}{prefix and '/' + prefix}{query and '?' + query}"
 
-    def for_links(self) -> StorePlace | None:
+    def public(self) -> StorePlace | None:
         """The same place as those find it who get a link; None where there is no way to it."""
         if self.public_endpoint is None:
             return self

@@ -128,7 +128,7 @@ class RemoteBucket:
 
     def links(self, keys: Sequence[str], seconds: int) -> Sequence[str] | None:
         """As the port says; they end sooner with keys that end sooner. Nothing is asked of the store."""
-        place = self._place.for_links()
+        place = self._place.public()
         if place is None:
             return None
         try:
