@@ -1,4 +1,4 @@
-"""What all tests share: databases, and that no example of Hypothesis fails for being slow on a busy machine."""
+"""What all tests share: databases, a store, and that no example of Hypothesis fails because a machine is busy."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from needs_sandbox import sandbox_holds
+from object_store import object_store
 from postgres_fixtures import (
     database_server,
     database_template,
@@ -23,6 +24,7 @@ __all__ = [
     "database_url",
     "empty_database_url",
     "module_database_url",
+    "object_store",
     "sandbox_holds",
 ]
 

@@ -25,12 +25,12 @@ from stillframe.errors import (
 from stillframe.media.config import SnapshotConfig, SpriteSnapshotConfig
 
 if TYPE_CHECKING:
-    from stillframe.media.probe import Probe, probe
+    from stillframe.library import probe, shoot
+    from stillframe.media.probe import Probe
     from stillframe.media.report import Report, ShotReport
     from stillframe.media.sink import FolderSink, MemorySink, Output
     from stillframe.media.source import ByteSource, FileSource, MemorySource
     from stillframe.sandbox.parent import Sandbox
-    from stillframe.sandbox.shoot import shoot
 
 __version__ = "0.1.0"
 
@@ -45,8 +45,8 @@ _LAZY = {
     "Report": "stillframe.media.report",
     "Sandbox": "stillframe.sandbox.parent",
     "ShotReport": "stillframe.media.report",
-    "probe": "stillframe.media.probe",
-    "shoot": "stillframe.sandbox.shoot",
+    "probe": "stillframe.library",
+    "shoot": "stillframe.library",
 }
 
 __all__ = [

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
 from the_server import Server, serving
 
+from nginx import listeners, nginx
 from stillframe.errors import RequestFailed
 from stillframe.ims.client import Client
 from stillframe.server.doctor import answering
-
-NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 
 #: what the proxy does with Host, by name
 WAYS = {
@@ -49,39 +41,18 @@ def proxied(tmp_path_factory: pytest.TempPathFactory, trusted: bool) -> Iterator
     folder = tmp_path_factory.mktemp("proxied")
     settings = folder / "settings.toml"
     settings.write_text('log_format = "json"\n' + ('trusted_proxies = "127.0.0.1"\n' if trusted else ""))
-    with serving(folder / "data", "--config", str(settings)) as server, ExitStack() as stack:
-        listeners = {way: stack.enter_context(socket.create_server(("127.0.0.1", 0))) for way in WAYS}
-        for listener in listeners.values():
-            listener.setblocking(False)
-        ports = {way: listener.getsockname()[1] for way, listener in listeners.items()}
-        stack.enter_context(nginx(folder, server.url, ports, [one.fileno() for one in listeners.values()]))
-        yield Proxied(server, {way: f"http://127.0.0.1:{port}" for way, port in ports.items()})
+    with listeners(len(WAYS)) as sockets, serving(folder / "data", "--config", str(settings)) as server:
+        ports = {way: listener.getsockname()[1] for way, listener in zip(WAYS, sockets, strict=True)}
+        with nginx(folder, proxies(server.url, ports), sockets):
+            yield Proxied(server, {way: f"http://127.0.0.1:{port}" for way, port in ports.items()})
 
 
-@contextmanager
-def nginx(folder: Path, target: str, ports: dict[str, int], listeners: list[int]) -> Iterator[None]:
-    """The process, stopped at the end. It inherits the listening sockets, so that no port is taken in between."""
-    assert NGINX is not None
-    servers = "\n".join(
+def proxies(target: str, ports: dict[str, int]) -> str:
+    """A server of nginx for each way."""
+    return "access_log off;" + "\n".join(
         f"server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass {target}; {WAYS[way]} {SAYS_WHO} }} }}"
         for way, port in ports.items()
     )
-    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    temporary = "\n".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
-    (folder / "nginx.conf").write_text(
-        f"daemon off; pid {folder}/nginx.pid; worker_processes 1; error_log {folder}/error.log;\n"
-        f"events {{}}\nhttp {{ access_log off; {temporary}\n{servers}\n}}\n"
-    )
-    process = subprocess.Popen(
-        [NGINX, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")],
-        env={**os.environ, "NGINX": "".join(f"{number};" for number in listeners)},
-        pass_fds=listeners,
-    )
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @pytest.mark.parametrize("way", WAYS)

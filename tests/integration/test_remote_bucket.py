@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import URL
 
 from faulty_proxy import Fault, FaultyProxy, faulty_proxy
-from object_store import ObjectStore, object_store
+from object_store import ObjectStore
 from service_client import Refused, Service, service, wait_for
 from stillframe.errors import ConfigError, SinkError, SourceError
 from stillframe.storage import remote
@@ -24,7 +24,6 @@ from stillframe.storage.bucket import Bucket, ObjectFacts
 from stillframe.storage.places import open_bucket, parse_place
 from stillframe.testing import videos
 
-__all__ = ["object_store"]
 KEY = "a b/ü+%41&c.jpg"
 MIB = 1 << 20
 

@@ -23,11 +23,10 @@ import numpy as np
 import pytest
 from sqlalchemy import URL
 
-from object_store import ObjectStore, object_store
+from object_store import ObjectStore
 from service_client import service
 from stillframe.testing import barcode, videos
 
-__all__ = ["object_store"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DEADLINE_S = 60
 #: the browser's own parser reads the track; a canvas gives its pixels away only when the site of the picture allows it

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stillframe.cli.inputs import Input
 from stillframe.cli.messages import failure_json, print_error, print_line, say
-from stillframe.errors import StillframeError
+from stillframe.errors import ConfigError, StillframeError
 
 if TYPE_CHECKING:
     from stillframe.media.probe import Probe
@@ -20,28 +20,36 @@ EXAMPLES = """Examples:
 stillframe probe movie.mkv
 
 stillframe probe movie.mkv --json | jq .duration_ms
+
+stillframe probe https://example.com/movie.mp4
 """
 
 
 def probe(
     inputs: Annotated[
-        list[Path],
-        typer.Argument(metavar="INPUT...", help="Videos to look into.", show_default=False, readable=False),
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Videos to look into: files, or addresses of s3://, oss://, https:// and http://.",
+            show_default=False,
+        ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each video.")] = False,
 ) -> int:
     """Tell what is in a video: its streams, its real duration, size, rotation, colour and keyframes."""
-    from stillframe.media.probe import probe as look_into
-    from stillframe.media.source import FileSource
+    from stillframe.library import probe as look_into
 
+    try:
+        videos = [Input.of(text) for text in inputs]
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from error
     failed = 0
-    for path in inputs:
+    for video in videos:
         try:
-            with FileSource(path) as source:
-                found = look_into(source)
+            found = look_into(video.what)
         except StillframeError as error:
             if as_json:
-                say(failure_json("source", str(path), error))
+                say(failure_json("source", video.name, error))
             print_error(error)
             failed += 1
             continue

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stillframe.cli.inputs import Input
 from stillframe.cli.progress import Progress, progress_for
 from stillframe.cli.times import milliseconds
 from stillframe.errors import ConfigError, StillframeError
+from stillframe.library import is_address
 from stillframe.media import config_json
 from stillframe.media.config import (
     RANGES,
@@ -22,7 +24,7 @@ from stillframe.media.config import (
     SnapshotConfig,
     SnapshotType,
 )
-from stillframe.media.sink import FolderSink, names_for
+from stillframe.media.sink import FolderSink, Sink, names_for
 
 if TYPE_CHECKING:
     from threading import Event
@@ -41,6 +43,10 @@ stillframe snap movie.mp4 -o 'sheet-{TileCount}.jpg' --type Sprite --width 160
 stillframe snap movie.mp4 -o movie.vtt --type WebVtt --tiled --interval 10
 
 stillframe snap *.mp4 -o 'out/{Name}.vtt' --config track.json --jobs 2
+
+stillframe snap https://example.com/movie.mp4 -o cover.jpg
+
+stillframe snap 's3://films/movie.mp4?region=eu-west-1' -o 's3://films/thumbs/{Count}.jpg' --count 5
 """
 MOST_FAILURES = 63
 
@@ -54,8 +60,12 @@ def _number(path: str, flag: str, help_text: str, panel: str | None = None) -> A
 
 def snap(
     inputs: Annotated[
-        list[Path],
-        typer.Argument(metavar="INPUT...", help="Videos to read.", show_default=False, readable=False),
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Videos to read: files, or addresses of s3://, oss://, https:// and http://.",
+            show_default=False,
+        ),
     ],
     output: Annotated[
         str,
@@ -64,7 +74,7 @@ def snap(
             "-o",
             metavar="TEMPLATE",
             help="Where to write: {Count} numbers stills, {TileCount} sheets, {Name} is the input's name "
-            "without its ending. The ending says the format: .jpg, .png or .vtt.",
+            "without its ending. The ending says the format: .jpg, .png or .vtt. It may be an address of s3:// or oss://.",
             show_default=False,
         ),
     ],
@@ -244,8 +254,8 @@ def snap(
     asked["SpriteSnapshotConfig"] = {key: value for key, value in grid.items() if value is not None} or None
     try:
         parsed = config_json.parse(config_json.merge(_config_file(config), asked))
-        names_for(output, parsed)
-        targets = _targets(inputs, output)
+        _demand_names(output, parsed)
+        targets = _targets([Input.of(text) for text in inputs], output)
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from error
     with ExitStack() as held:
@@ -261,7 +271,7 @@ def snap(
 
 
 def _shoot_all(
-    targets: list[tuple[Path, str]],
+    targets: list[tuple[Input, str]],
     config: SnapshotConfig,
     progress: Progress,
     *,
@@ -298,7 +308,7 @@ def _shoot_all(
 
 
 def _shoot_one(
-    source: Path,
+    source: Input,
     output: str,
     config: SnapshotConfig,
     progress: Progress,
@@ -307,9 +317,9 @@ def _shoot_one(
     interrupted: Event | None = None,
 ) -> bool:
     """Shoot one video; whether all that was asked for is there. It ends soon after `interrupted` is set."""
-    from stillframe.sandbox.shoot import shoot
+    from stillframe.library import shoot
 
-    name = str(source)
+    name = source.name
 
     def one_more() -> None:
         if interrupted is not None and interrupted.is_set():
@@ -318,8 +328,8 @@ def _shoot_one(
 
     try:
         report: Report = shoot(
-            source,
-            FolderSink(output, config, source.stem),
+            source.what,
+            _sink(output, config, source.stem),
             config,
             threads=threads,
             sandbox=sandbox,
@@ -336,17 +346,35 @@ def _shoot_one(
     return report.ok
 
 
-def _targets(inputs: list[Path], output: str) -> list[tuple[Path, str]]:
+def _targets(inputs: list[Input], output: str) -> list[tuple[Input, str]]:
     """Each input with the template. Raises ConfigError where two inputs would write the same files."""
-    taken: dict[str, Path] = {}
+    taken: dict[str, Input] = {}
     for source in inputs:
         template = output.replace("{Name}", source.stem)
         if template in taken:
             hint = "a template with {Name}" if "{Name}" not in output else "a template that tells them apart"
-            allowed = f"{hint}: {taken[template]} and {source} would write the same files"
+            allowed = f"{hint}: {taken[template].name} and {source.name} would write the same files"
             raise ConfigError("--output", output, allowed)
         taken[template] = source
     return [(source, output) for source in inputs]
+
+
+def _demand_names(output: str, config: SnapshotConfig) -> None:
+    """Refuse a template that cannot hold the outputs. Raises ConfigError."""
+    if is_address(output):
+        from stillframe.storage.by_address import output_names
+
+        output_names(output, config)
+    else:
+        names_for(output, config)
+
+
+def _sink(output: str, config: SnapshotConfig, name: str) -> Sink:
+    if is_address(output):
+        from stillframe.storage.by_address import open_output
+
+        return open_output(output, config, name)
+    return FolderSink(output, config, name)
 
 
 def _config_file(path: Path | None) -> dict[str, Any]:

@@ -170,8 +170,8 @@ def _usual_style(endpoint: str | None) -> str:
     return "virtual" if endpoint is None else "path"
 
 
-def open_bucket(place: Place, name: str) -> Bucket:
-    """The bucket at a place; `name` is what users call it. Nothing is read or written yet."""
+def open_bucket(place: Place, name: str | None) -> Bucket:
+    """The bucket at a place; `name` is what API users call it, if there are any. Nothing is read or written yet."""
     if isinstance(place, LocalPlace):
         return LocalBucket(place.folder, name)
     # what a service with local buckets alone does without

@@ -50,7 +50,7 @@ class RemoteBucket:
 
     def __init__(self, place: StorePlace, name: str | None = None) -> None:
         self._place = place
-        self._shown = str(place) if name is None else f"oss://{name}"
+        self._shown = f"oss://{name}" if name is not None else f"{place.service}://{place.bucket}"
 
     def demand_key(self, key: str, path: str) -> None:
         demand_key(key, path)

@@ -1,0 +1,67 @@
+"""Addresses of objects in stores on the command line, and what the environment adds to them."""
+
+from __future__ import annotations
+
+import pytest
+
+from stillframe.errors import ConfigError
+from stillframe.storage.store_address import parse_store_address
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "key"),
+    [
+        ("s3://films/movie.mp4", "s3://films", "movie.mp4"),
+        ("S3://films/a/b c%20ü#1.mp4", "s3://films", "a/b c%20ü#1.mp4"),
+        ("s3://films/what?.mp4", "s3://films", "what?.mp4"),
+        ("s3://films/x.mp4?region=eu-west-1", "s3://films?region=eu-west-1", "x.mp4"),
+        (
+            "s3://films/a?b.mp4?endpoint=http://h:9000&profile=me",
+            "s3://films?endpoint=http://h:9000&profile=me",
+            "a?b.mp4",
+        ),
+        ("s3://films/thumbs/{Count}.jpg", "s3://films", "thumbs/{Count}.jpg"),
+    ],
+)
+def test_an_address(text: str, place: str, key: str) -> None:
+    address = parse_store_address(text, "Input")
+    assert (str(address.place), address.key) == (place, key)
+    assert str(address) == f"s3://films/{key}"
+
+
+@pytest.mark.parametrize(
+    ("variables", "options", "place"),
+    [
+        ({"AWS_REGION": "r1", "AWS_DEFAULT_REGION": "r2"}, "", "?region=r1"),
+        ({"AWS_DEFAULT_REGION": "r2", "AWS_REGION": ""}, "", "?region=r2"),
+        ({"AWS_REGION": "r1"}, "?region=mine", "?region=mine"),
+        ({"AWS_ENDPOINT_URL": "http://h:9000"}, "", "?endpoint=http://h:9000"),
+        ({"AWS_ENDPOINT_URL": "http://a", "AWS_ENDPOINT_URL_S3": "http://b"}, "", "?endpoint=http://b"),
+        (
+            {"AWS_ENDPOINT_URL": "http://a", "AWS_REGION": "r1"},
+            "?profile=me",
+            "?endpoint=http://a&region=r1&profile=me",
+        ),
+    ],
+)
+def test_what_the_environment_adds(
+    variables: dict[str, str], options: str, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert str(parse_store_address(f"s3://films/x.mp4{options}", "Input").place) == f"s3://films{place}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["s3://films", "s3://films/", "s3:///x", "s3://FILMS/x", "s3://films/x?secret_key=1", "s3://a:b@films/x"],
+)
+def test_no_address(text: str) -> None:
+    with pytest.raises(ConfigError, match="Input is"):
+        parse_store_address(text, "Input")
