@@ -16,10 +16,14 @@ FRAMES_PER_SECOND = 25
 
 @dataclass(frozen=True, slots=True)
 class LongFile:
-    """One video of the benchmark: 25 frames a second, a keyframe every `gop_frames` and nowhere else."""
+    """One video of the benchmark: 25 frames a second, a keyframe every `gop_frames` and nowhere else.
+
+    `finer_keyframes` is how much finer keyframes are quantised than what follows them (x264's ipratio).
+    """
 
     gop_frames: int
     minutes: int
+    finer_keyframes: float = 1.4
 
     @property
     def duration_ms(self) -> int:
@@ -28,17 +32,27 @@ class LongFile:
 
     def path(self, cache: Path) -> Path:
         """Where the video lies in the cache folder."""
-        return cache / f"gop{self.gop_frames}-{self.minutes}min-r{RECIPE}.mp4"
+        return cache / f"{self._recipe}-{self.minutes}min-r{RECIPE}.mp4"
 
     def segment_path(self, cache: Path) -> Path:
         """Where the segment lies that the video repeats."""
-        return cache / f"gop{self.gop_frames}-segment-r{RECIPE}.mp4"
+        return cache / f"{self._recipe}-segment-r{RECIPE}.mp4"
+
+    @property
+    def _recipe(self) -> str:
+        plain = f"gop{self.gop_frames}"
+        return plain if self.finer_keyframes == 1.4 else f"{plain}-k{self.finer_keyframes:g}"
 
 
 GOP250_HOUR = LongFile(gop_frames=250, minutes=60)
 GOP50_HOUR = LongFile(gop_frames=50, minutes=60)
 GOP50_TEN_MINUTES = LongFile(gop_frames=50, minutes=10)
 LONG_FILES = (GOP250_HOUR, GOP50_HOUR, GOP50_TEN_MINUTES)
+#: read over a network: keyframes of about 130 KiB
+REMOTE_GOP250_HOUR = LongFile(gop_frames=250, minutes=60, finer_keyframes=1.1)
+REMOTE_GOP50_HOUR = LongFile(gop_frames=50, minutes=60, finer_keyframes=1.1)
+REMOTE_GOP50_TEN_MINUTES = LongFile(gop_frames=50, minutes=10, finer_keyframes=1.1)
+REMOTE_FILES = (REMOTE_GOP250_HOUR, REMOTE_GOP50_HOUR, REMOTE_GOP50_TEN_MINUTES)
 
 
 def default_cache() -> Path:

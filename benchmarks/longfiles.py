@@ -49,7 +49,7 @@ def make(wanted: LongFile, cache: Path) -> Path:
     (cache / ".gitignore").write_text("*\n")
     if not segment.exists():
         print(f"encoding {segment.name} (a minute or two)", flush=True)
-        write_segment(partial := _partial(segment), wanted.gop_frames)
+        write_segment(partial := _partial(segment), wanted.gop_frames, wanted.finer_keyframes)
         partial.replace(segment)
     print(f"writing {target.name}", flush=True)
     repeat_segment(segment, partial := _partial(target), times=wanted.minutes * 60 // SEGMENT_SECONDS)
@@ -57,7 +57,7 @@ def make(wanted: LongFile, cache: Path) -> Path:
     return target
 
 
-def write_segment(target: Path, gop_frames: int) -> None:
+def write_segment(target: Path, gop_frames: int, finer_keyframes: float) -> None:
     """Encode the segment: closed GOPs of exactly `gop_frames` frames, up to three B-frames in a row."""
     with av.open(str(target), "w", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream(
@@ -66,6 +66,7 @@ def write_segment(target: Path, gop_frames: int) -> None:
             options={
                 "preset": "veryfast",
                 "x264-params": f"keyint={gop_frames}:min-keyint={gop_frames}:scenecut=0:bframes=3:open-gop=0"
+                f":ipratio={finer_keyframes:g}"
                 ":colorprim=bt709:transfer=bt709:colormatrix=bt709",
             },
         )

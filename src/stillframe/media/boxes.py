@@ -13,12 +13,15 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from stillframe.errors import MediaError
 from stillframe.media.sample_table import MAX_SAMPLES, Edit, SampleTable, read_sample_table
 from stillframe.media.source import ByteSource
 
 #: a moov box beyond this is not read (an hour of video needs about 3 MiB)
 MAX_MOOV_BYTES = 256 << 20
 _HEAD_BYTES = 64 << 10
+#: what lies behind the pictures is most often just the index, and wanted at once when it is no longer than that
+_TAIL_BYTES = 16 << 20
 _MAX_TOP_LEVEL_BOXES = 2_000
 
 
@@ -48,24 +51,39 @@ class Mp4Facts(NamedTuple):
     encrypted_in_fragment: frozenset[int] = frozenset()
 
 
-class _Box(NamedTuple):
+class Box(NamedTuple):
+    """A box of a file, or of another box: its four letters, and where its payload begins and ends."""
+
     kind: bytes
-    start: int  # of the payload
+    start: int
     end: int
 
 
-def read_mp4(source: ByteSource) -> Mp4Facts | None:
-    """The facts of an MP4, MOV or 3GP; None when the source is none, or has more boxes before its moov than we read.
+class Layout(NamedTuple):
+    """Where an MP4's index lies: its moov, whether the file ends within a box, and its first moof."""
 
-    Never raises for a damaged file.
-    """
+    moov: Box | None
+    cut_off: bool
+    moof: Box | None
+
+
+def find_index(source: ByteSource) -> Layout | None:
+    """Where the index of an MP4, MOV or 3GP lies; None when the source is none, or has very many boxes before it."""
     head = source.read_at(0, _HEAD_BYTES)
     if head[4:8] not in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"sidx"):
         return None
-    found = _find_moov(source, head)
-    if found is None:
-        return None
-    moov, cut_off, moof = found
+    return _find_moov(source, head)
+
+
+def read_mp4(source: ByteSource) -> Mp4Facts | None:
+    """The facts of an MP4, MOV or 3GP, as `find_index` finds it; else None. Never raises for a damaged file."""
+    layout = find_index(source)
+    return read_facts(source, layout) if layout is not None else None
+
+
+def read_facts(source: ByteSource, layout: Layout) -> Mp4Facts:
+    """What the index says. Never raises for a damaged file."""
+    moov, cut_off, moof = layout
     if moov is not None and moov.end - moov.start > MAX_MOOV_BYTES:
         return Mp4Facts(moov_too_large=moov.end - moov.start)
     if moov is None:
@@ -95,6 +113,30 @@ def read_mp4(source: ByteSource) -> Mp4Facts | None:
     return Mp4Facts(fragmented=fragmented, cut_off=cut_off, tracks=tracks, encrypted_in_fragment=encrypted)
 
 
+def demand_index(source: ByteSource, boxes: Mp4Facts | None) -> None:
+    """Raise MediaError for an MP4 whose index is not there, or is not read."""
+    if boxes is None:
+        return
+    if boxes.moov_missing:
+        message = "its index (moov) is missing: the file was cut off, or is still being written"
+        raise MediaError(source.name, "damaged", message)
+    if boxes.moov_too_large:
+        mebi = -(-boxes.moov_too_large >> 20)
+        message = f"its index (moov) has {mebi:,} MiB, more than the {MAX_MOOV_BYTES >> 20} allowed"
+        raise MediaError(source.name, "too-large", message)
+
+
+def refuse_by_boxes(source: ByteSource, boxes: Mp4Facts | None) -> None:
+    """Raise MediaError when the boxes tell that no picture can be made."""
+    demand_index(source, boxes)
+    if boxes is None:
+        return
+    videos = [track for track in boxes.tracks.values() if track.handler == "vide"]
+    hidden = boxes.encrypted_in_fragment
+    if videos and all(track.encrypted or track.track_id in hidden for track in videos):
+        raise MediaError(source.name, "encrypted", "the video is encrypted (DRM); pictures need its key")
+
+
 def ends_within_a_box(source: ByteSource) -> bool:
     """Whether the last of all top-level boxes is longer than what is left of the file."""
     position = 0
@@ -111,14 +153,15 @@ def ends_within_a_box(source: ByteSource) -> bool:
     return position > source.size
 
 
-def _find_moov(source: ByteSource, head: bytes) -> tuple[_Box | None, bool, _Box | None] | None:
-    """The moov box, whether the file ends within a box, and the first moof; None when we have not come to its end."""
-    position, moov = 0, None
+def _find_moov(source: ByteSource, head: bytes) -> Layout | None:
+    position, moov, kind = 0, None, b""
     for _ in range(_MAX_TOP_LEVEL_BOXES):
         if position + 8 > source.size:
             break
         header = head[position : position + 16]
         if len(header) < 16:
+            if moov is None and kind == b"mdat" and source.size - position <= _TAIL_BYTES:
+                source.prefetch([(position, source.size - position)])
             header = source.read_at(position, 16)
         size, kind = struct.unpack_from(">I4s", header)
         length_of_header = 8
@@ -128,23 +171,23 @@ def _find_moov(source: ByteSource, head: bytes) -> tuple[_Box | None, bool, _Box
         elif size == 0:
             size = source.size - position
         if size < length_of_header:
-            return moov, True, None
+            return Layout(moov, True, None)
         end = position + size
         if kind == b"moov":
             if end > source.size:
-                return None, True, None
-            moov = _Box(kind, position + length_of_header, end)
+                return Layout(None, True, None)
+            moov = Box(kind, position + length_of_header, end)
         if kind == b"moof":
-            return moov, False, _Box(kind, position + length_of_header, end)
+            return Layout(moov, False, Box(kind, position + length_of_header, end))
         if moov is not None and kind == b"mdat":
-            return moov, end > source.size, None
+            return Layout(moov, end > source.size, None)
         position = end
     else:
-        return (moov, False, None) if moov is not None else None
-    return moov, position > source.size, None
+        return Layout(moov, False, None) if moov is not None else None
+    return Layout(moov, position > source.size, None)
 
 
-def _encrypted_in_fragment(source: ByteSource, moof: _Box) -> frozenset[int]:
+def _encrypted_in_fragment(source: ByteSource, moof: Box) -> frozenset[int]:
     """The tracks that have a `senc` box in this fragment."""
     data = memoryview(source.read_at(moof.start, min(moof.end - moof.start, MAX_MOOV_BYTES)))
     found = set()
@@ -160,7 +203,7 @@ def _encrypted_in_fragment(source: ByteSource, moof: _Box) -> frozenset[int]:
     return frozenset(found)
 
 
-def _boxes(data: memoryview, start: int = 0) -> Iterator[_Box]:
+def _boxes(data: memoryview, start: int = 0) -> Iterator[Box]:
     position = start
     while position + 8 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, position)
@@ -172,7 +215,7 @@ def _boxes(data: memoryview, start: int = 0) -> Iterator[_Box]:
             size = len(data) - position
         if size < header or position + size > len(data):
             raise ValueError(f"box {kind!r} of {size} bytes does not fit")
-        yield _Box(bytes(kind), position + header, position + size)
+        yield Box(bytes(kind), position + header, position + size)
         position += size
 
 

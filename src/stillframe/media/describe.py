@@ -26,7 +26,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from stillframe.errors import MediaError
-from stillframe.media.boxes import read_mp4
+from stillframe.media.boxes import demand_index, read_mp4
 from stillframe.media.media_facts import (
     MOST_STREAMS,
     AudioFacts,
@@ -36,7 +36,6 @@ from stillframe.media.media_facts import (
     VideoFacts,
 )
 from stillframe.media.orientation import orientation_of
-from stillframe.media.probe import demand_index
 from stillframe.media.reader import DEMUXERS, MAX_PIXELS, has_decoder, open_container
 from stillframe.media.sniff import refuse_what_is_no_media
 from stillframe.media.source import ByteSource, SourceFile

@@ -1,6 +1,7 @@
 """Open a source and get its first picture, on a thread of its own while other work goes on.
 
-Opening takes libav tens of milliseconds, in which Python can read boxes, or import NumPy.
+Opening takes libav tens of milliseconds, in which Python can read boxes, or import NumPy. From an MP4's first packet
+on, what is read is read by its sample table, where that agrees with libav's own index.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from stillframe.errors import MediaError
+from stillframe.media.boxes import Layout, Mp4Facts, find_index, read_facts, refuse_by_boxes
 from stillframe.media.packets import VideoPacket
 from stillframe.media.reader import MAX_PIXELS, VideoReader
+from stillframe.media.sample_table import SampleTable
 from stillframe.media.sniff import refuse_what_is_no_video
 from stillframe.media.source import ByteSource
+from stillframe.media.table_feed import follow_table
 
 #: packets to look at for a first picture before it is sought further on, keyframe by keyframe
 _FIRST_PACKETS = 600
@@ -25,11 +29,16 @@ _FEW_PACKETS = 18
 
 
 class Opened(NamedTuple):
-    """A reader, the first picture that can be shown, and (pts, keyframe) of the packets read up to it."""
+    """A reader, the first picture that can be shown, and (pts, keyframe) of the packets read up to it.
+
+    `boxes` is what an MP4's boxes say, `table` its sample table where the reader follows that.
+    """
 
     reader: VideoReader
     first: VideoFrame
     packets: list[tuple[int | None, bool]]
+    boxes: Mp4Facts | None = None
+    table: SampleTable | None = None
 
     def close(self) -> None:
         """Close the reader."""
@@ -91,12 +100,38 @@ class Ahead(Generic[Thing]):
 def open_video(source: ByteSource) -> Opened:
     """Open a source and decode its first picture. Raises MediaError when there is none, SourceError."""
     refuse_what_is_no_video(source)
-    reader = VideoReader(source)
+    # before libav looks for the index itself: it would ask for it bit by bit
+    layout = find_index(source)
+    reading = Ahead(lambda: _read_boxes(source, layout))
     try:
-        return _first_picture(source, reader)
+        reader = VideoReader(source)
+    except MediaError:
+        # boxes may tell better what is wrong
+        reading.get()
+        raise
+    try:
+        boxes = reading.get().facts
+        table = follow_table(reader, boxes)
+        return _first_picture(source, reader)._replace(boxes=boxes, table=table)
     except BaseException:
         reader.close()
         raise
+
+
+class _Boxes(NamedTuple):
+    """What an MP4's boxes say, when they have been read."""
+
+    facts: Mp4Facts | None
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def _read_boxes(source: ByteSource, layout: Layout | None) -> _Boxes:
+    """Raises MediaError when they tell that no picture can be made."""
+    facts = read_facts(source, layout) if layout is not None else None
+    refuse_by_boxes(source, facts)
+    return _Boxes(facts)
 
 
 def _first_picture(source: ByteSource, reader: VideoReader) -> Opened:

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import takewhile
 from typing import Literal
 
 import av
 from av.video.frame import VideoFrame
 
-from stillframe.errors import MediaError
-from stillframe.media.boxes import MAX_MOOV_BYTES, Mp4Facts, read_mp4
 from stillframe.media.colour import TRC_HLG, TRC_PQ, UNSPECIFIED, Colour, colour_of
 from stillframe.media.ending import find_end
 from stillframe.media.opening import Ahead, Opened, open_video
@@ -22,7 +19,7 @@ from stillframe.media.orientation import orientation_of
 from stillframe.media.reader import VideoReader
 from stillframe.media.sample_table import SampleTable
 from stillframe.media.source import ByteSource
-from stillframe.media.table_feed import TABLE_CODECS, TableFeed
+from stillframe.media.table_feed import table_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,30 +109,21 @@ def open_and_probe(
 ) -> tuple[VideoReader, SampleTable | None, Probe]:
     """As `probe`, and keep the open reader and an MP4's sample table for the survey that goes on with them.
 
-    The boxes are read while the container is being opened; `opening` may have begun before.
+    `opening` may have begun before.
     """
-    opening = opening or Ahead(lambda: open_video(source))
+    opened = opening.take() if opening is not None else open_video(source)
     try:
-        boxes = read_mp4(source)
-        _refuse_by_boxes(source, boxes)
-        opened = opening.take()
-    except BaseException:
-        opening.close()
-        raise
-    try:
-        return opened.reader, *_look(source, opened, boxes)
+        return opened.reader, *_look(source, opened)
     except BaseException:
         opened.close()
         raise
 
 
-def _look(source: ByteSource, opened: Opened, boxes: Mp4Facts | None) -> tuple[SampleTable | None, Probe]:
-    reader, first = opened.reader, opened.first
+def _look(source: ByteSource, opened: Opened) -> tuple[SampleTable | None, Probe]:
+    reader, first, boxes = opened.reader, opened.first, opened.boxes
     notes: list[str] = []
     first_pts = first.pts if first.pts is not None else opened.packets[0][0] or 0
-    table = _trusted_table(reader, boxes, opened.packets)
-    if table is not None and reader.codec_name in TABLE_CODECS:
-        reader.follow(TableFeed(source, table))
+    table = opened.table or table_of(reader, boxes, opened.packets)
     end = find_end(reader, table, boxes, first_pts, first.duration or 0)
     notes += end.notes
     keyframes = _keyframes(reader, table)
@@ -184,45 +172,6 @@ def _look(source: ByteSource, opened: Opened, boxes: Mp4Facts | None) -> tuple[S
         packets_from="table" if reader.packet_feed is not None else "container",
         notes=tuple(notes),
     )
-
-
-def demand_index(source: ByteSource, boxes: Mp4Facts | None) -> None:
-    """Raise MediaError for an MP4 whose index is not there, or is not read."""
-    if boxes is None:
-        return
-    if boxes.moov_missing:
-        message = "its index (moov) is missing: the file was cut off, or is still being written"
-        raise MediaError(source.name, "damaged", message)
-    if boxes.moov_too_large:
-        mebi = -(-boxes.moov_too_large >> 20)
-        message = f"its index (moov) has {mebi:,} MiB, more than the {MAX_MOOV_BYTES >> 20} allowed"
-        raise MediaError(source.name, "too-large", message)
-
-
-def _refuse_by_boxes(source: ByteSource, boxes: Mp4Facts | None) -> None:
-    demand_index(source, boxes)
-    if boxes is None:
-        return
-    videos = [track for track in boxes.tracks.values() if track.handler == "vide"]
-    hidden = boxes.encrypted_in_fragment
-    if videos and all(track.encrypted or track.track_id in hidden for track in videos):
-        raise MediaError(source.name, "encrypted", "the video is encrypted (DRM); pictures need its key")
-
-
-def _trusted_table(
-    reader: VideoReader, boxes: Mp4Facts | None, seen: list[tuple[int | None, bool]]
-) -> SampleTable | None:
-    """The sample table, when its first times are just those that libav gives."""
-    if boxes is None or boxes.fragmented or reader.stream.id not in boxes.tracks:
-        return None
-    table = boxes.tracks[reader.stream.id].table
-    if table is None or Fraction(1, table.timescale) != reader.time_base:
-        return None
-    if len(seen) > table.number or any(pts != table.pts(sample) for sample, (pts, _) in enumerate(seen)):
-        return None
-    # libav may know more keyframes than stss lists; a listed one must be one, though
-    listed = takewhile(lambda sample: sample < len(seen), table.keyframes)
-    return table if all(seen[sample][1] for sample in listed) else None
 
 
 def _keyframes(reader: VideoReader, table: SampleTable | None) -> tuple[int, ...]:
