@@ -248,12 +248,13 @@ def behind_a_proxy(
 
 
 def test_links_that_the_store_signs(bucket: Bucket) -> None:
-    for key in (KEY, "a.jpg"):
+    odd = "!\"'()*,:;<=>?@[\\]^`{|}~\n#.jpg"
+    for key in (KEY, "a.jpg", odd):
         bucket.write(key, key.encode(), "image/jpeg")
-    links = bucket.links([KEY, "a.jpg", "none.jpg"], 600)
+    links = bucket.links([KEY, "a.jpg", odd, "none.jpg"], 600)
     assert links is not None
     with httpx.Client(trust_env=False) as http:
-        assert [http.get(link).status_code for link in links] == [200, 200, 404]
+        assert [http.get(link).status_code for link in links] == [200, 200, 200, 404]
         whole, part = http.get(links[0]), http.get(links[1], headers={"Range": "bytes=2-3"})
         assert (whole.content, whole.headers["content-type"]) == (KEY.encode(), "image/jpeg")
         assert (part.status_code, part.content) == (206, b"jp")

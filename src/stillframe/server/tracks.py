@@ -27,8 +27,8 @@ ShowTrack = Callable[[TrackGrant], bytes]
 
 #: how long a player may keep what it got: the links in it are new at each look
 _MAX_AGE_S = 60
-#: a long track takes some hundred megabytes for a moment, and a processor for seconds
-_RENDERING_THREADS = 2
+#: looks at tracks that may wait for a store at once; one that hangs holds up no other work of the process
+_READING_THREADS = 8
 _SENDING_THREADS = 4
 
 
@@ -36,7 +36,7 @@ def track_routes(
     show: ShowTrack, signing_keys: Sequence[bytes], *, clock: Callable[[], float] = time.time
 ) -> list[Route]:
     """The routes under `/tracks/`. Any of the keys may have signed a link; `clock` gives Unix time in seconds."""
-    rendering = anyio.CapacityLimiter(_RENDERING_THREADS)
+    reading = anyio.CapacityLimiter(_READING_THREADS)
     sending = anyio.CapacityLimiter(_SENDING_THREADS)
 
     async def serve(request: Request) -> Response:
@@ -48,7 +48,7 @@ def track_routes(
         if not isinstance(grant, TrackGrant):
             return refused(403, DENIALS[grant])
         try:
-            rendered = await run_sync(show, grant, limiter=rendering)
+            rendered = await run_sync(show, grant, limiter=reading)
         except Unavailable:
             return refused(503, NOT_NOW, SOON)
         except (NotFound, ConfigError, SourceError) as error:

@@ -6,9 +6,10 @@ stored may be anybody's by now: only pictures in the track's own folder get a li
 
 from __future__ import annotations
 
+import threading
 from urllib.parse import unquote_to_bytes
 
-from stillframe.catalog.buckets import Buckets, demand
+from stillframe.catalog.buckets import Buckets, BucketView, demand
 from stillframe.errors import SourceError
 from stillframe.media.config import MAX_SHOTS
 from stillframe.media.tracks.lint import MAX_TRACK_BYTES
@@ -20,6 +21,8 @@ from stillframe.storage.content_types import content_type
 from stillframe.storage.track_links import TrackGrant
 
 _SUFFIX = ".vtt"
+#: at a time: a long track takes some hundred megabytes for a moment, and a processor for seconds
+_RENDERED_AT_ONCE = 2
 
 
 class ShownTracks:
@@ -28,6 +31,7 @@ class ShownTracks:
     def __init__(self, buckets: Buckets, links: FileLinks) -> None:
         self._buckets = buckets
         self._links = links
+        self._rendering = threading.BoundedSemaphore(_RENDERED_AT_ONCE)
 
     def show(self, grant: TrackGrant) -> bytes:
         """The track, with links that end when its own does.
@@ -38,6 +42,10 @@ class ShownTracks:
         found = self._buckets.of_account(grant.account_id, {grant.bucket})
         bucket = demand(found, grant.bucket, "write", grant.key)
         track = _read(bucket.open(), grant.key)
+        with self._rendering:
+            return self._rendered(track, bucket, grant)
+
+    def _rendered(self, track: bytes, bucket: BucketView, grant: TrackGrant) -> bytes:
         try:
             names = image_names(track, MAX_SHOTS)
         except ValueError as error:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from stillframe.storage.signed_urls import SHORTEST_KEY_BYTES, Denial
+from stillframe.storage.signed_urls import Denial, demand_length
 
 #: the path's first segment
 TRACKS = "tracks"
@@ -51,10 +51,7 @@ def track_path(grant: TrackGrant, signing_key: bytes) -> str:
 
     Raises ValueError for a signing key that is too short.
     """
-    if len(signing_key) < SHORTEST_KEY_BYTES:
-        raise ValueError(
-            f"a signing key has at least {SHORTEST_KEY_BYTES} bytes, this one {len(signing_key)}"
-        )
+    demand_length(signing_key)
     account, bucket, key = (text.encode() for text in (grant.account_id, grant.bucket, grant.key))
     signed = _HEAD.pack(_VERSION, grant.expires_at, len(account), len(bucket)) + account + bucket + key
     token = base64.urlsafe_b64encode(_mac(signing_key, signed) + signed).rstrip(b"=").decode()
