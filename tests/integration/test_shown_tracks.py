@@ -112,6 +112,13 @@ def test_what_a_player_gets(running: Service, grant: TrackGrant, http: httpx.Cli
     assert (asked.status_code, asked.headers["access-control-allow-methods"]) == (204, "GET, HEAD, OPTIONS")
 
 
+def test_the_longest_key(running: Service, grant: TrackGrant, http: httpx.Client) -> None:
+    key = "/".join(["ü" * 125] * 3 + ["ü" * 125 + ".vtt"])
+    (running.folder / key).parent.mkdir(parents=True)
+    (running.folder / key).write_text(STORED)
+    assert http.get(link(running, replace(grant, key=key))).text == STORED
+
+
 def test_a_link_ends_with_its_pictures(running: Service, grant: TrackGrant, http: httpx.Client) -> None:
     soon = int(time.time()) + 30
     answer = http.get(link(running, replace(grant, expires_at=soon)))

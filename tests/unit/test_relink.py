@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stillframe.media.tracks.relink import image_names, relinked
 from stillframe.media.tracks.webvtt import Cue, write
@@ -62,6 +64,19 @@ def test_a_track_that_names_too_many() -> None:
 def test_what_is_no_track(track: bytes) -> None:
     assert image_names(track, 0) == set()
     assert relinked(track, {}).rstrip() == track.rstrip()
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"a --> b", b"x/1.jpg#xywh=0,0,1,1", b"\xff", b"\r", b"\n", b"\n\n", b"#", b" "])
+    )
+)
+def test_any_bytes(parts: list[bytes]) -> None:
+    track = b"".join(parts)
+    names = image_names(track, len(parts))
+    once = relinked(track, dict.fromkeys(names, "https://cdn.example/1"))
+    assert image_names(once, len(parts)) == ({"https://cdn.example/1"} if names else set())
+    assert relinked(once, {}) == once
 
 
 @pytest.mark.parametrize(
