@@ -1,4 +1,4 @@
-"""What all tests share: databases, a store, and that no example of Hypothesis fails because a machine is busy."""
+"""What all tests share: databases, stores, and that no example of Hypothesis fails because a machine is busy."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hypothesis import settings
 
 from needs_sandbox import sandbox_holds
 from object_store import object_store
+from oss_server import oss
 from postgres_fixtures import (
     database_server,
     database_template,
@@ -25,6 +26,7 @@ __all__ = [
     "empty_database_url",
     "module_database_url",
     "object_store",
+    "oss",
     "sandbox_holds",
 ]
 

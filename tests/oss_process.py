@@ -1,4 +1,4 @@
-"""The process of `oss_server`: an OSS in memory, which prints its port. It needs nothing of others, to start at once."""
+"""The process of `oss_server`: an OSS in memory, which prints its port. It imports nothing of others, to start soon."""
 
 from __future__ import annotations
 

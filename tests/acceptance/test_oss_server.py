@@ -16,9 +16,8 @@ import httpx
 import pytest
 from sdk_process import HERE, INSTALL
 
-from oss_server import KEY_ID, SECRET, OssServer, oss
+from oss_server import KEY_ID, SECRET, OssServer
 
-__all__ = ["oss"]
 DATA = bytes(range(256)) * 64
 ETAG = md5(DATA).hexdigest().upper()
 

@@ -21,12 +21,17 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="As in oss://NAME/key.
 
 @app.command(
     epilog="Examples:\n\nstillframe bucket add videos --to fs:/srv/videos\n\n"
-    "stillframe bucket add films --to 's3://films?endpoint=http://127.0.0.1:9000'"
+    "stillframe bucket add films --to 's3://films?endpoint=http://127.0.0.1:9000'\n\n"
+    "stillframe bucket add films --to 'oss://films?region=cn-shanghai'"
 )
 def add(
     name: Name,
     to: Annotated[
-        str, typer.Option("--to", help="Where it lies: fs:/folder, or s3://bucket/prefix?endpoint=URL.")
+        str,
+        typer.Option(
+            "--to",
+            help="Where it lies: fs:/folder, s3://bucket/prefix?... or oss://bucket/prefix?... (docs/buckets.md).",
+        ),
     ],
     region: Annotated[
         str | None, typer.Option(help="Its region, as in an object's URL; the setting `region` if not given.")

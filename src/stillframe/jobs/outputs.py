@@ -16,6 +16,9 @@ from stillframe.media.sink import Item, Names, Output
 from stillframe.storage.bucket import Bucket, Written
 from stillframe.storage.content_types import content_type
 
+#: before what a bucket does not show is taken for lost
+_LOOK_AGAIN_S = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -43,13 +46,23 @@ class JobSink:
         return output
 
     def lost(self, kept: Iterable[Kept]) -> list[Kept]:
-        """Those outputs that are not in the bucket as they were written. Stops as `put` does."""
-        lost = []
+        """Those outputs that are not in the bucket as they were written. Stops as `put` does.
+
+        They are looked at twice: a store may not show at once what it has taken.
+        """
+        lost = self._unseen(kept)
+        if lost:
+            self._cancelled.wait(_LOOK_AGAIN_S)
+            lost = self._unseen(lost)
+        return lost
+
+    def _unseen(self, kept: Iterable[Kept]) -> list[Kept]:
+        unseen = []
         for item in kept:
             self._demand_wanted()
             if not self._bucket.verify(item.output.name, item.written):
-                lost.append(item)
-        return lost
+                unseen.append(item)
+        return unseen
 
     def _demand_wanted(self) -> None:
         if self._cancelled.is_set():

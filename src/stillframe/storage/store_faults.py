@@ -1,0 +1,97 @@
+"""What OpenDAL says when it fails, as a line for whoever operates the bucket.
+
+except FAULTS as error:
+    raise fault(SourceError, "oss://films/movie.mp4", error) from error
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+from opendal import exceptions
+
+from stillframe.errors import SinkError, SourceError
+from stillframe.storage.keys import NoKeys
+
+_Error = TypeVar("_Error", SourceError, SinkError)
+
+FAULTS = (
+    NoKeys,
+    exceptions.Error,
+    exceptions.Unexpected,
+    exceptions.Unsupported,
+    exceptions.ConfigInvalid,
+    exceptions.NotFound,
+    exceptions.PermissionDenied,
+    exceptions.IsADirectory,
+    exceptions.NotADirectory,
+    exceptions.AlreadyExists,
+    exceptions.ConditionNotMatch,
+    exceptions.RateLimited,
+    exceptions.RangeNotSatisfied,
+    exceptions.Conflict,
+)
+
+
+def fault(kind: type[_Error], name: str, error: Exception) -> _Error:
+    """What OpenDAL says, in a line; what it has tried several times, and may pass, is `transient`."""
+    if isinstance(error, NoKeys):
+        return kind(name, f"there are no keys for the store: {error}", transient=error.transient)
+    told, status = _told(error)
+    reason = next((reason for code, reason in _REASONS if code.search(told)), None)
+    if isinstance(error, exceptions.NotFound):
+        return kind(name, f"{reason}: {told}" if reason else "does not exist")
+    if isinstance(error, exceptions.ConfigInvalid):
+        return kind(name, f"{reason or _UNUSABLE}: {told}")
+    if isinstance(error, exceptions.PermissionDenied):
+        return kind(name, f"the store refuses the key, or what it may do: {reason or _NO_REASON}: {told}")
+    permanent = reason is not None or (status is not None and _PERMANENT.fullmatch(status) is not None)
+    if reason is not None:
+        told = f"{reason}: {told}"
+    elif status and permanent and isinstance(error, exceptions.Unexpected):
+        # an answer to HEAD has no words, only a status
+        told = f"the store answers {status}: {told}"
+    return kind(name, told, transient=isinstance(error, _PASSING) and not permanent)
+
+
+def may_be_the_keys(error: Exception) -> bool:
+    """Whether the store may have refused for keys that are old; Amazon says so with 400, and to HEAD without a word."""
+    if isinstance(error, exceptions.PermissionDenied):
+        return True
+    return isinstance(error, exceptions.Unexpected) and _told(error)[1] in ("400", "401", "403")
+
+
+def _told(error: Exception) -> tuple[str, str | None]:
+    """What the store has said, or what has come of the request; and the status of its answer."""
+    text = str(error)
+    # "Unexpected (persistent) at stat => send http request", and further below what that came of
+    told = text.partition("\n")[0].rpartition(" => ")[2]
+    if matched := _CODE_AND_MESSAGE.search(told):
+        told = f"{matched[1]}: {matched[2]}"
+    if cause := re.search(r"^Source:\n +(.+)", text, re.MULTILINE):
+        told = f"{told}: {cause[1]}"
+    status = re.search(r"status: (\d{3})", text)
+    return told, status[1] if status else None
+
+
+#: of the words that OpenDAL repeats of an answer in XML
+_CODE_AND_MESSAGE = re.compile(r'code: "((?:[^"\\]|\\.)*)", message: "((?:[^"\\]|\\.)*)"')
+#: but for "request timeout", "conflict" and "too many requests"
+_PERMANENT = re.compile("[34]..(?<!408)(?<!409)(?<!429)")
+_PASSING = (exceptions.Unexpected, exceptions.Error, exceptions.RateLimited, exceptions.Conflict)
+_UNUSABLE = "the bucket's place cannot be used"
+_NO_REASON = "it may lack a right, or be wrong"
+_REASONS = tuple(
+    (re.compile(codes), reason)
+    for codes, reason in {
+        "NoSuchBucket": "the bucket does not exist",
+        "SignatureDoesNotMatch": "the secret does not belong to the key",
+        "InvalidAccessKeyId": "the store does not know the key",
+        "RequestTimeTooSkewed": "this machine's clock and the store's differ too much, set it right",
+        "SecurityTokenExpired|ExpiredToken": "the time of the temporary key is up",
+        "InvalidSecurityToken|InvalidToken": "the token is not the temporary key's",
+        "AuthorizationHeaderMalformed|PermanentRedirect|IllegalLocationConstraint|Invalid signing region"
+        "|must be addressed using the specified endpoint": "the bucket lies in another region than its place says",
+    }.items()
+)
