@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 from stillframe.media.boxes import read_mp4
+from stillframe.media.guide import Guide, Wish
+from stillframe.media.guided_reader import GuidedReader
 from stillframe.media.packets import PacketFeed
 from stillframe.media.probe import Probe
 from stillframe.media.reader import VideoReader
+from stillframe.media.reader_kinds import open_reader
 from stillframe.media.source import ByteSource
 from stillframe.media.table_feed import TableFeed
-
-
-def open_reader(source: ByteSource, probe: Probe) -> VideoReader:
-    """A reader of the video that was probed. Raises MediaError, and SourceError when it is unreadable."""
-    return VideoReader(source, probe.stream_index)
 
 
 class Readers:
@@ -28,10 +27,22 @@ class Readers:
         self._probe = probe
         self._lock = threading.Lock()
         self._feed: PacketFeed | None = None
+        self._wishes: list[Wish] = []
+        self._guide: Guide | None = None
+
+    def expect(self, wishes: Sequence[Wish]) -> None:
+        """These keyframes will be wanted, in this order, where they must be looked for."""
+        self._wishes = list(wishes)
+
+    def close(self) -> None:
+        """Look for no more keyframes; the readers stay open."""
+        with self._lock:
+            if self._guide is not None:
+                self._guide.end()
 
     def open(self) -> VideoReader:
         """A new reader. Raises MediaError, and SourceError when the source is unreadable."""
-        return self.prepared(open_reader(self._source, self._probe))
+        return self.prepared(open_reader(self._source, self._probe.stream_index))
 
     def prepared(self, reader: VideoReader) -> VideoReader:
         """A reader that is open, made to read as the plan says."""
@@ -41,7 +52,18 @@ class Readers:
                 feed = self._feed
             if reader.packet_feed is None and feed is not None:
                 reader.follow(feed.another())
+        if isinstance(reader, GuidedReader):
+            self._share_guide(reader)
         return reader
+
+    def _share_guide(self, reader: GuidedReader) -> None:
+        with self._lock:
+            if self._guide is not None:
+                reader.share(self._guide)
+                return
+            self._guide = reader.guide()
+            if self._guide is not None and self._wishes:
+                self._guide.expect(self._wishes)
 
     def _table_feed(self, reader: VideoReader) -> TableFeed | None:
         boxes = read_mp4(self._source)

@@ -8,6 +8,7 @@ nearest good frame within the shot's reach is taken and said to be a replacement
 
 from __future__ import annotations
 
+import contextlib
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from typing import Literal, NamedTuple
 
 from av.video.frame import VideoFrame
 
+from stillframe.media.landmarks import Odd
 from stillframe.media.packets import VideoPacket, time_of
 from stillframe.media.plan import Aim, is_near
 from stillframe.media.reader import VideoReader
@@ -100,6 +102,8 @@ class FrameTaker:
 
     def find_keyframe(self, moment: int, reach: int | None) -> int | None:
         """The time of the keyframe nearest to a moment, for containers without an index; None: none in reach."""
+        with contextlib.suppress(Odd):
+            return self._reader.nearest_keyframe(moment, reach)
         landed = self._land(moment)
         best = time_of(landed) if landed is not None and landed.is_keyframe else None
         while (packet := self._next()) is not None:

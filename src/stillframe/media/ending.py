@@ -58,7 +58,7 @@ def _read_end(reader: VideoReader, boxes: Mp4Facts | None, first_pts: int, first
     ticks_a_second = 1 / reader.time_base
     frame_ticks = _frame_ticks(reader, first_duration)
     announced = _announced(reader, first_pts)
-    last, last_duration, others_end_s = _read_tail(reader, announced, first_pts)
+    last, last_duration, others_end_s = _read_tail(reader, announced, first_pts, frame_ticks)
     measured = max(last if last is not None else first_pts, first_pts) + (last_duration or frame_ticks)
     if announced is None or measured >= announced - 2 * frame_ticks:
         return VideoEnd(measured, measured, frame_ticks)
@@ -82,9 +82,15 @@ def _announced(reader: VideoReader, first_pts: int) -> int | None:
 
 
 def _read_tail(
-    reader: VideoReader, announced: int | None, first_pts: int
+    reader: VideoReader, announced: int | None, first_pts: int, frame_ticks: int
 ) -> tuple[int | None, int, Fraction | None]:
     """The last picture's time and length in ticks, and where the other streams end in seconds."""
+    if reader.seek_near_end():
+        found = _read_on(reader)
+        if found[0] is not None and (
+            announced is None or found[0] + (found[1] or frame_ticks) >= announced - 2 * frame_ticks
+        ):
+            return found
     if announced is not None:
         for back_off in _BACK_OFFS_S:
             target = max(announced - int(back_off / reader.time_base), first_pts)

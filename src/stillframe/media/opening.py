@@ -17,6 +17,7 @@ from stillframe.errors import MediaError
 from stillframe.media.boxes import Layout, Mp4Facts, find_index, read_facts, refuse_by_boxes
 from stillframe.media.packets import VideoPacket
 from stillframe.media.reader import MAX_PIXELS, VideoReader
+from stillframe.media.reader_kinds import open_reader
 from stillframe.media.sample_table import SampleTable
 from stillframe.media.sniff import refuse_what_is_no_video
 from stillframe.media.source import ByteSource
@@ -58,7 +59,7 @@ Thing = TypeVar("Thing", bound=Closable)
 class Ahead(Generic[Thing]):
     """Something that is being made on a thread of its own.
 
-    ahead = Ahead(lambda: VideoReader(source))
+    ahead = Ahead(lambda: open_reader(source))
     ...
     reader = ahead.take()
     """
@@ -104,7 +105,7 @@ def open_video(source: ByteSource) -> Opened:
     layout = find_index(source)
     reading = Ahead(lambda: _read_boxes(source, layout))
     try:
-        reader = VideoReader(source)
+        reader = open_reader(source)
     except MediaError:
         # boxes may tell better what is wrong
         reading.get()

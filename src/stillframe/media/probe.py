@@ -14,6 +14,7 @@ from av.video.frame import VideoFrame
 
 from stillframe.media.colour import TRC_HLG, TRC_PQ, UNSPECIFIED, Colour, colour_of
 from stillframe.media.ending import find_end
+from stillframe.media.guided_reader import GuidedReader
 from stillframe.media.opening import Ahead, Opened, open_video
 from stillframe.media.orientation import orientation_of
 from stillframe.media.reader import VideoReader
@@ -177,7 +178,7 @@ def _look(source: ByteSource, opened: Opened) -> tuple[SampleTable | None, Probe
 def _keyframes(reader: VideoReader, table: SampleTable | None) -> tuple[int, ...]:
     if table is not None:
         return table.keyframe_times
-    if "matroska" in reader.container.format.name:
+    if "matroska" in reader.container.format.name and not isinstance(reader, GuidedReader):
         # the cues, which libav reads at its first seek (done when the end was looked for)
         return tuple(sorted({entry.timestamp for entry in reader.stream.index_entries if entry.is_keyframe}))
     return ()

@@ -24,6 +24,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from stillframe.errors import MediaError
+from stillframe.media.landmarks import Odd
 from stillframe.media.packets import PacketFeed, StoredPacket, VideoPacket
 from stillframe.media.source import ByteSource, SourceFile
 
@@ -59,7 +60,7 @@ class VideoReader:
         self.lone_first: VideoFrame | None = None
         #: where packets come from when not from the container
         self.packet_feed: PacketFeed | None = None
-        self._file = SourceFile(source)
+        self._file = self._new_file()
         self._skipping = False
         self.container = open_container(self._file, source.name)
         try:
@@ -96,9 +97,20 @@ class VideoReader:
             return
         index = self.stream.index
         self.container.close()
-        self._file = SourceFile(self.source)
+        self._file = self._new_file()
         self.container = open_container(self._file, self.source.name)
         self._choose_and_prepare(index)
+
+    def seek_near_end(self) -> bool:
+        """Go to where the last pictures are, and read little to get there; False when that is not known."""
+        return False
+
+    def nearest_keyframe(self, pts: int, reach: int | None) -> int | None:
+        """The time of the keyframe nearest to `pts`, at most `reach` ticks away (None: any); None when there is none.
+
+        Raises Odd where only reading on from keyframe to keyframe can tell.
+        """
+        raise Odd("there is no plan for finding keyframes")
 
     def next_packet(self) -> VideoPacket | None:
         """The next packet of the video in decode order; None at the end, or where nothing more can be read."""
@@ -150,6 +162,9 @@ class VideoReader:
     def close(self) -> None:
         """Close the container; the source stays open."""
         self.container.close()
+
+    def _new_file(self) -> SourceFile:
+        return SourceFile(self.source)
 
     def _choose_and_prepare(self, index: int | None) -> None:
         self.stream = self._choose(index)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +19,7 @@ import av.error
 from stillframe.errors import SourceError
 from stillframe.media.choose_reader import Readers
 from stillframe.media.decode import FrameTaker, Reach, Taken
+from stillframe.media.guide import Wish
 from stillframe.media.opening import Ahead
 from stillframe.media.plan import Aim, Stretch, coalesce, runs
 from stillframe.media.reader import VideoReader
@@ -70,16 +71,45 @@ def render(
     if extents:
         source.prefetch(coalesce(extents))
     shared = Readers(source, survey.probe)
+    shared.expect(_wishes(survey, waiting))
     workers = [
         _Worker(work, shared, waiting, readers[k] if k < len(readers) else None)
         for k in range(min(threads, len(waiting)))
     ]
-    _run_all(workers, lambda: work.set_up_darkroom(sink))
+    try:
+        _run_all(workers, lambda: work.set_up_darkroom(sink))
+    finally:
+        shared.close()
     for worker in workers:
         work.stats.add(worker.stats)
     reports = tuple(sorted(work.reports, key=lambda report: report.index))
     outputs = tuple(sorted(work.darkroom.result().outputs, key=lambda output: (output.kind, output.index)))
     return Rendered(reports, outputs, work.stats)
+
+
+def _wishes(survey: Survey, waiting: Iterable[tuple[Aim, ...]]) -> list[Wish]:
+    """The keyframes that the runs will ask for, where the container does not list them."""
+    if survey.probe.keyframes_pts:
+        return []
+    reach = _keyframe_reach(survey)
+    wishes = []
+    for run in waiting:
+        if run[0].keyframe is not None:
+            wishes.append(Wish(run[0].keyframe))
+        elif _looks_for_keyframes(survey):
+            wishes += [Wish(aim.moment, is_nearest=True, reach=reach) for aim in run]
+        else:
+            wishes.append(Wish(run[0].moment))
+    return wishes
+
+
+def _looks_for_keyframes(survey: Survey) -> bool:
+    return survey.config.frame_type == "intra" and not survey.probe.keyframes_pts
+
+
+def _keyframe_reach(survey: Survey) -> int | None:
+    reach_ms = keyframe_reach_ms(survey.config, survey.step_ms)
+    return None if reach_ms is None else survey.probe.span_ticks(reach_ms)
 
 
 class _Work:
@@ -149,14 +179,11 @@ class _Worker:
         #: frames that wait for the darkroom
         self._undeveloped: deque[Taken] = deque()
         survey = work.survey
-        config, probe = survey.config, survey.probe
         self._developer: Developer | None = None
-        keyframe_reach = keyframe_reach_ms(config, survey.step_ms)
         self._reach = Reach(
             replacement=self._ticks(replacement_reach_ms(survey.step_ms)),
-            keyframe=None if keyframe_reach is None else self._ticks(keyframe_reach),
+            keyframe=_keyframe_reach(survey),
         )
-        self._looks_for_keyframes = config.frame_type == "intra" and not probe.keyframes_pts
 
     def run(self) -> None:
         """Take runs until none is left, or another thread has failed."""
@@ -222,7 +249,7 @@ class _Worker:
             return None, Taken(taken.shot, "missing", None, reason=reason)
 
     def _frames(self, taker: FrameTaker, run: tuple[Aim, ...]) -> Iterator[Taken]:
-        if self._looks_for_keyframes and run[0].keyframe is None:
+        if _looks_for_keyframes(self._work.survey) and run[0].keyframe is None:
             found = [
                 aim._replace(keyframe=taker.find_keyframe(aim.moment, self._reach.keyframe)) for aim in run
             ]

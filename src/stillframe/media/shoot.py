@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from stillframe.media.config import SnapshotConfig
 from stillframe.media.opening import Ahead, open_video
-from stillframe.media.reader import VideoReader
+from stillframe.media.reader_kinds import open_reader
 from stillframe.media.sink import FolderSink, Sink, demand_room
 from stillframe.media.source import ByteSource, MeteredSource, open_source
 
@@ -77,7 +77,7 @@ def _shoot(
         from stillframe.media.report import Stats
         from stillframe.media.survey import survey_and_keep
 
-        second = Ahead(lambda: VideoReader(source)) if threads > 1 and config.count != 1 else None
+        second = Ahead(lambda: open_reader(source)) if threads > 1 and config.count != 1 else None
         if second is not None:
             held.callback(second.close)
         survey, reader = survey_and_keep(source, config, opening=opening)

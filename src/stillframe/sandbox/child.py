@@ -17,10 +17,10 @@ from collections.abc import Sequence
 import msgspec
 
 from stillframe.errors import ConfigError, MediaError, PastTheEnd, SourceError
-from stillframe.media.choose_reader import open_reader
 from stillframe.media.describe import describe
 from stillframe.media.plan import threads_that_fit
 from stillframe.media.reader import VideoReader
+from stillframe.media.reader_kinds import open_reader
 from stillframe.media.render import counters, render
 from stillframe.media.report import ShotReport, Stats
 from stillframe.media.sink import Item, Names, Output
@@ -88,7 +88,7 @@ def _do(channel: Channel, request: Request, video: int | None) -> Stats:
         threads = min(request.threads, fit, stretch.last - stretch.first + 1)
         # opened here, so that the ticker sees how they get on
         for _ in range(len(readers), threads):
-            readers.append(open_reader(source, probe))
+            readers.append(open_reader(source, probe.stream_index))
 
         def tell(shot: ShotReport) -> None:
             channel.send(Kind.SHOT, msgspec.json.encode(shot))

@@ -1,0 +1,159 @@
+"""Who leads the searches in a file without an index: many at once, ahead of those who will ask.
+
+    guide = Guide(source, terrain)
+    guide.expect([Wish(pts) for pts in moments])      # on a thread of its own, in this order
+    guide.found(Wish(moments[0]))                     # waits for just that one
+
+What a search wants next is hinted at before it is read, so that the answers to all come while one is waited for.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from stillframe.media.landmarks import Odd
+from stillframe.media.search import Found, Search, Terrain
+from stillframe.media.source import ByteSource
+
+_AT_A_TIME = 16
+#: bytes that were found and not asked for yet, above which no other search is begun
+_MOST_KEPT_BYTES = 32 << 20
+
+
+class Wish(NamedTuple):
+    """A keyframe to be looked for: the last one at or before `pts`, or the nearest within `reach` (None: any)."""
+
+    pts: int
+    is_nearest: bool = False
+    reach: int | None = None
+
+
+@dataclass(eq=False, slots=True)
+class _Errand:
+    """A search on its way."""
+
+    search: Search
+    wanted: tuple[int, int]
+    result: Future[Found | None]
+
+
+class Guide:
+    """Looks for keyframes in one file. Safe to use from several threads at once."""
+
+    def __init__(self, source: ByteSource, terrain: Terrain) -> None:
+        self._source = source
+        self._terrain = terrain
+        self._turn = threading.Condition()
+        self._waiting: deque[tuple[Wish, Future[Found | None]]] = deque()
+        self._results: dict[Wish, Future[Found | None]] = {}
+        self._kept_bytes = 0
+        #: why nothing more is looked for
+        self._over: Odd | None = None
+
+    def expect(self, wishes: Sequence[Wish]) -> None:
+        """Begin to look for these, in their order."""
+        with self._turn:
+            for wish in wishes:
+                if wish not in self._results:
+                    self._results[wish] = Future()
+                    self._waiting.append((wish, self._results[wish]))
+        threading.Thread(target=self._lead, name="stillframe-guide", daemon=True).start()
+
+    def found(self, wish: Wish) -> Found | None:
+        """What was found for a wish. Raises Odd when the file cannot be searched, SourceError."""
+        with self._turn:
+            if self._over is not None:
+                raise self._over
+            result = self._results.pop(wish, None)
+            if result is not None and (wish, result) in self._waiting:
+                # nobody has begun: that is quicker done than waited for
+                self._waiting.remove((wish, result))
+                result = None
+        if result is None:
+            return self._look(wish)
+        found = result.result()
+        with self._turn:
+            self._kept_bytes -= len(found.data) if found else 0
+            self._turn.notify()
+        return found
+
+    def end(self, reason: str = "nothing more is looked for") -> None:
+        """Look for nothing more."""
+        with self._turn:
+            self._over = self._over or Odd(reason)
+            for _, result in self._waiting:
+                result.set_exception(self._over)
+            self._waiting.clear()
+            self._turn.notify()
+
+    def _look(self, wish: Wish) -> Found | None:
+        search = self._search(wish)
+        data: bytes | None = None
+        try:
+            while True:
+                offset, length = search.send(data) if data is not None else next(search)
+                data = self._source.read_at(offset, length)
+        except StopIteration as end:
+            found: Found | None = end.value
+            return found
+
+    def _search(self, wish: Wish) -> Search:
+        if wish.is_nearest:
+            return self._terrain.nearest(wish.pts, wish.reach)
+        return self._terrain.before(wish.pts)
+
+    def _lead(self) -> None:
+        """Go round the searches that have begun, one step of each; on a thread."""
+        errands: deque[_Errand] = deque()
+        while self._begin(errands) or errands:
+            errand = errands.popleft()
+            try:
+                if self._over is not None:
+                    raise self._over
+                errand.wanted = errand.search.send(self._source.read_at(*errand.wanted))
+            except StopIteration as end:
+                self._keep(errand.result, end.value)
+                continue
+            except BaseException as error:
+                self._fail(errand.result, error)
+                continue
+            self._source.prefetch([errand.wanted])
+            errands.append(errand)
+
+    def _begin(self, errands: deque[_Errand]) -> bool:
+        """Begin searches, as many as there is room for; whether any goes on."""
+        while len(errands) < _AT_A_TIME:
+            with self._turn:
+                while self._waiting and not errands and self._kept_bytes > _MOST_KEPT_BYTES:
+                    self._turn.wait()
+                if not self._waiting or self._kept_bytes > _MOST_KEPT_BYTES:
+                    break
+                wish, result = self._waiting.popleft()
+            search = self._search(wish)
+            try:
+                errand = _Errand(search, next(search), result)
+            except StopIteration as end:
+                self._keep(result, end.value)
+                continue
+            except Odd as error:
+                self._fail(result, error)
+                continue
+            errands.append(errand)
+            self._source.prefetch([errand.wanted])
+        return bool(errands)
+
+    def _keep(self, result: Future[Found | None], found: Found | None) -> None:
+        with self._turn:
+            self._kept_bytes += len(found.data) if found else 0
+        result.set_result(found)
+
+    def _fail(self, result: Future[Found | None], error: BaseException) -> None:
+        if isinstance(error, Odd):
+            # what is odd in one place may be so in others
+            self.end(str(error))
+        result.set_exception(error)

@@ -1,0 +1,261 @@
+"""Readers for files without an index: MPEG-TS, Matroska and WebM without cues, FLV.
+
+Where libav would read on and on, these look for the keyframe in a few small pieces of the file, by the times that
+the pieces tell (`search.py`). Whatever is odd about a file ends that for good, and it is read as libav reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import av.error
+from av.packet import Packet
+from av.stream import Stream
+
+from stillframe.media import mkv_packets
+from stillframe.media.flv_layout import FlvLayout
+from stillframe.media.guide import Guide, Wish
+from stillframe.media.landmarks import Layout, Odd, Picture
+from stillframe.media.mkv_layout import MkvHeader, MkvLayout, read_header
+from stillframe.media.packets import time_of
+from stillframe.media.patch import Patch
+from stillframe.media.reader import VideoReader
+from stillframe.media.search import MOST_WINDOWS, WINDOW_BYTES, Found, Terrain
+from stillframe.media.source import ByteSource, SourceFile
+from stillframe.media.ts_layout import TsLayout
+
+#: pictures at the end among which the last one is
+_LAST_PICTURES = 18
+_HEAD_BYTES = 64 << 10
+_MOST_HEAD_BYTES = 1 << 20
+
+
+class GuidedReader(VideoReader):
+    """A reader that goes to bytes, where a guide has found the keyframe."""
+
+    def __init__(self, source: ByteSource, stream_index: int | None = None) -> None:
+        self._guide: Guide | None = None
+        self._terrain: Terrain | None = None
+        self._is_odd = False
+        self._found: Found | None = None
+        self._tail: Picture | None = None
+        super().__init__(source, stream_index)
+
+    def guide(self) -> Guide | None:
+        """Who looks for keyframes in this file; None when it is too odd for that."""
+        if self._guide is None and not self._is_odd:
+            try:
+                self._guide = Guide(self.source, self._see())
+            except Odd:
+                self._is_odd = True
+        return self._guide
+
+    def share(self, guide: Guide) -> None:
+        """Let another reader's guide of the same file look for keyframes."""
+        try:
+            self._layout(self.source.read_at(0, _HEAD_BYTES))
+            self._guide = guide
+        except Odd:
+            self._is_odd = True
+
+    def seek(self, pts: int) -> bool:
+        found, self._found = self._found, None
+        try:
+            if found is None or found.picture.pts != pts:
+                found = self._find(Wish(pts))
+            if found is None:
+                raise Odd("there is no keyframe")
+            self._go_to(found.picture, found.data)
+            self._demand(found.picture)
+        except Odd:
+            self._give_up()
+            return super().seek(pts)
+        return True
+
+    def nearest_keyframe(self, pts: int, reach: int | None) -> int | None:
+        try:
+            found = self._find(Wish(pts, is_nearest=True, reach=reach))
+        except Odd:
+            self._give_up()
+            raise
+        self._found = found
+        return found.picture.pts if found else None
+
+    def seek_near_end(self) -> bool:
+        if self.guide() is None or self._tail is None:
+            return False
+        try:
+            self._go_to(self._tail, b"")
+        except Odd:
+            self._give_up()
+            return False
+        return True
+
+    def _find(self, wish: Wish) -> Found | None:
+        guide = self.guide()
+        if guide is None:
+            raise Odd("it cannot be searched")
+        return guide.found(wish)
+
+    def _go_to(self, picture: Picture, data: bytes) -> None:
+        """Read on from a picture, whose first bytes are known. Raises Odd."""
+        assert isinstance(self._file, PieceFile)
+        self._file.put(picture.position, data)
+        self._packets = self.demux(self.stream)
+        try:
+            self.container.seek(picture.position, unsupported_byte_offset=True)
+        except (av.error.FFmpegError, OverflowError) as error:
+            self._file.raise_error()
+            raise Odd("libav cannot go there") from error
+        finally:
+            self.flush()
+
+    def _demand(self, picture: Picture) -> None:
+        """Raise Odd unless the keyframe that was looked for comes first."""
+        packet = next(self._packets, None)
+        if packet is None or not packet.is_keyframe or time_of(packet) != picture.pts:
+            raise Odd("something else is where a keyframe was found")
+        self._packets = chain([packet], self._packets)
+
+    def _give_up(self) -> None:
+        self._is_odd, self._guide, self._found = True, None, None
+
+    def _see(self) -> Terrain:
+        """Look at both ends of the file. Raises Odd."""
+        head = self.source.read_at(0, _HEAD_BYTES)
+        layout = self._layout(head)
+        first = Patch(layout, 0, head, self.source.size)
+        while not first.ends and not any(picture.keyframe for picture in first.pictures):
+            if len(first.data) >= _MOST_HEAD_BYTES:
+                raise Odd("no keyframe at its beginning")
+            first.grow_right(self.source.read_at(first.end, WINDOW_BYTES))
+        base = max(self.source.size - WINDOW_BYTES, 0) // WINDOW_BYTES * WINDOW_BYTES
+        tail = Patch(layout, base, self.source.read_at(base, self.source.size - base), self.source.size)
+        while len(tail.pictures) < _LAST_PICTURES and not tail.begins:
+            if len(tail.data) > MOST_WINDOWS * WINDOW_BYTES:
+                raise Odd("no pictures at its end")
+            base = max(tail.base - WINDOW_BYTES, 0)
+            tail.grow_left(self.source.read_at(base, tail.base - base))
+        if not first.pictures or not tail.pictures:
+            raise Odd("no pictures")
+        first_pts = min(picture.pts for picture in first.pictures)
+        if self.stream.start_time != first_pts:
+            # libav may count on where times of 33 bits begin anew
+            raise Odd("its times are not those that libav gives")
+        self._tail = tail.pictures[0]
+        return Terrain(layout, self.source.size, first_pts, max(picture.pts for picture in tail.pictures))
+
+    def _layout(self, head: bytes) -> Layout:
+        raise NotImplementedError
+
+    def _new_file(self) -> SourceFile:
+        return PieceFile(self.source)
+
+
+class TsReader(GuidedReader):
+    """MPEG-TS."""
+
+    def _layout(self, head: bytes) -> Layout:
+        return TsLayout(head, self.stream.id, self.codec_name)
+
+
+class FlvReader(GuidedReader):
+    """FLV."""
+
+    def _layout(self, head: bytes) -> Layout:
+        return FlvLayout(head, self.codec_name)
+
+
+class MkvReader(GuidedReader):
+    """Matroska and WebM without cues. libav cannot go to a byte in it: its blocks are taken out here."""
+
+    def __init__(self, source: ByteSource, stream_index: int | None = None) -> None:
+        self._header: MkvHeader | None = None
+        self._at: Picture | None = None
+        super().__init__(source, stream_index)
+
+    def demux(self, *streams: Stream) -> Iterator[Packet[Any]]:
+        if self._at is None:
+            return super().demux(*streams)
+        return self._own_packets(self._at, streams)
+
+    def rewind(self) -> None:
+        self._at = None
+        super().rewind()
+
+    def _own_packets(self, start: Picture, streams: tuple[Stream, ...]) -> Iterator[Packet[Any]]:
+        assert self._header is not None
+        assert isinstance(self._file, PieceFile)
+        sound = [stream for stream in self.container.streams if stream.type == "audio"]
+        known = {self._header.track: self.stream} | dict(zip(self._header.sound, sound, strict=False))
+        wanted = {number: stream for number, stream in known.items() if stream in streams}
+        last: int | None = None
+        try:
+            for packet in mkv_packets.packets(self._file.read_from, self._header, wanted, start):
+                if packet.stream_index == self.stream.index:
+                    last = packet.pts
+                yield packet
+        except Odd:
+            self._give_up()
+            yield from self._go_on_after(last, streams)
+
+    def _go_on_after(self, pts: int | None, streams: tuple[Stream, ...]) -> Iterator[Packet[Any]]:
+        """The packets after one, as libav gives them."""
+        self._at = None
+        self.rewind()
+        rest = super().demux(*streams)
+        for packet in rest:
+            if packet.stream_index == self.stream.index and packet.pts == pts:
+                break
+        yield from rest
+
+    def _go_to(self, picture: Picture, data: bytes) -> None:
+        assert isinstance(self._file, PieceFile)
+        self._file.put(picture.position, data)
+        self._at = picture
+        self._packets = self.demux(self.stream)
+        self.flush()
+
+    def _give_up(self) -> None:
+        super()._give_up()
+        self._at = None
+
+    def _layout(self, head: bytes) -> Layout:
+        if self.stream.metadata.get("alpha_mode") == "1":
+            raise Odd("pictures with transparency")
+        self._header = read_header(head)
+        if self._header.codec != self.codec_name.removeprefix("lib"):
+            raise Odd("libav takes another track")
+        return MkvLayout(self._header)
+
+
+class PieceFile(SourceFile):
+    """A source's face towards libav, with a piece of it at hand: a read that begins there gets no more than that."""
+
+    def __init__(self, source: ByteSource) -> None:
+        super().__init__(source)
+        self._start = 0
+        self._piece = b""
+
+    def put(self, start: int, piece: bytes) -> None:
+        """Have this piece at hand instead of the one before."""
+        self._start, self._piece = start, piece
+
+    def read(self, length: int) -> bytes:
+        data = self._at_hand(self._position, length)
+        self._position += len(data)
+        return data or super().read(length)
+
+    def read_from(self, offset: int, length: int) -> bytes:
+        """As the source's own `read_at`."""
+        data = self._at_hand(offset, length)
+        if len(data) < length:
+            data += self._source.read_at(offset + len(data), length - len(data))
+        return data
+
+    def _at_hand(self, offset: int, length: int) -> bytes:
+        if not self._start <= offset < self._start + len(self._piece):
+            return b""
+        return self._piece[offset - self._start : offset - self._start + length]

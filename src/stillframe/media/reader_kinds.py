@@ -1,0 +1,41 @@
+"""Which reader a file needs, by its first bytes."""
+
+from __future__ import annotations
+
+from stillframe.media.guided_reader import FlvReader, MkvReader, TsReader
+from stillframe.media.landmarks import Odd
+from stillframe.media.mkv_layout import has_cues
+from stillframe.media.reader import VideoReader
+from stillframe.media.source import ByteSource
+
+_HEAD_BYTES = 4 << 10
+_EBML = b"\x1a\x45\xdf\xa3"
+
+
+def open_reader(source: ByteSource, stream_index: int | None = None) -> VideoReader:
+    """A reader of a source. Raises MediaError, and SourceError when it is unreadable."""
+    return _kind(source.read_at(0, _HEAD_BYTES))(source, stream_index)
+
+
+def _kind(head: bytes) -> type[VideoReader]:
+    if any(
+        head[first : first + 1] == head[first + stride : first + stride + 1] == b"G"
+        for first, stride in _GRIDS
+    ):
+        return TsReader
+    if head[:3] == b"FLV":
+        return FlvReader
+    if head[:4] == _EBML and not _promises_cues(head):
+        return MkvReader
+    return VideoReader
+
+
+#: MPEG-TS: where the first packet begins, and how far the next one is from it
+_GRIDS = ((0, 188), (4, 192))
+
+
+def _promises_cues(head: bytes) -> bool:
+    try:
+        return has_cues(head)
+    except Odd:
+        return True
