@@ -182,7 +182,8 @@ class RemoteBucket:
 
 
 async def _signed(signer: opendal.AsyncOperator, keys: Sequence[str], seconds: int) -> list[str]:
-    return [(await signer.presign_read(key, seconds)).url for key in keys]
+    # OpenDAL leaves apostrophes as they are, which end words in shells and in pages
+    return [(await signer.presign_read(key, seconds)).url.replace("'", "%27") for key in keys]
 
 
 class RemoteSource(CachedSource):
