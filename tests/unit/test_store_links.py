@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -21,6 +23,7 @@ def profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "credentials"
     path.write_text(PROFILE.format("FIRST"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     return path
 
 
@@ -61,10 +64,23 @@ def test_keys_are_percent_encoded() -> None:
     assert [unquote(urlsplit(link).path) for link in links] == [f"/{key}" for key in keys]
 
 
-@pytest.mark.parametrize(("seconds", "found"), [(1, "1"), (129_600, "129600"), (10**9, "604800")])
-def test_how_long(seconds: int, found: str) -> None:
+@pytest.mark.parametrize("seconds", [1, 129_600, 604_800])
+def test_how_long(seconds: int) -> None:
     (link,) = signed("s3://films?profile=films", seconds=seconds)
-    assert parse_qs(urlsplit(link).query)["X-Amz-Expires"] == [found]
+    assert parse_qs(urlsplit(link).query)["X-Amz-Expires"] == [str(seconds)]
+
+
+@pytest.mark.parametrize(("seconds", "is_signed"), [(1, True), (3500, True), (3601, False), (604_801, False)])
+def test_keys_that_end_sooner_sign_nothing(
+    profiles: Path, tmp_path: Path, seconds: int, is_signed: bool
+) -> None:
+    """A link is good for as long as was promised, or is none."""
+    ends = datetime.now(UTC) + timedelta(hours=1)
+    lent = {"Version": 1, "AccessKeyId": "LENT", "SecretAccessKey": "secret", "Expiration": ends.isoformat()}
+    (tmp_path / "lent.json").write_text(json.dumps(lent))
+    profiles.write_text(f"[films]\ncredential_process = cat '{tmp_path / 'lent.json'}'\n")
+    links = open_bucket(parse_place("s3://films?profile=films"), "films").links(["a.jpg"], seconds)
+    assert (links is not None) == is_signed
 
 
 def test_keys_that_change_count_at_once(profiles: Path) -> None:

@@ -82,7 +82,8 @@ class Bucket(Protocol):
     def links(self, keys: Sequence[str], seconds: int) -> Sequence[str] | None:
         """Addresses where anybody may read these objects for so long, whether they are there or not.
 
-        None where there is nobody who signs: a folder. Raises SourceError where a store's keys cannot be had.
+        None where nobody signs for so long: a folder, or a store with keys that end sooner. Raises SourceError where a
+        store's keys cannot be had.
         """
 
     def list(self, prefix: str = "") -> Iterator[ObjectFacts]:

@@ -127,13 +127,13 @@ class RemoteBucket:
             raise fault(SinkError, self._called(key), error) from error
 
     def links(self, keys: Sequence[str], seconds: int) -> Sequence[str] | None:
-        """As the port says; they end sooner with keys that end sooner. Nothing is asked of the store."""
+        """As the port says. Nothing is asked of the store."""
         place = self._place.public()
-        if place is None:
+        if place is None or seconds > _LONGEST_LINK_S:
             return None
         try:
-            signer = Store(place).operator().to_async_operator()
-            return asyncio.run(_signed(signer, keys, min(seconds, _LONGEST_LINK_S)))
+            signer = Store(place).signer(seconds)
+            return asyncio.run(_signed(signer.to_async_operator(), keys, seconds)) if signer else None
         except FAULTS as error:
             raise fault(SourceError, self._shown, error) from error
 

@@ -8,6 +8,7 @@ Keys that the store refuses are looked for anew, once: they may have been change
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TypeVar
@@ -43,6 +44,13 @@ class Store:
             if other is None:
                 raise
         return work(_operator(self.place, other))
+
+    def signer(self, seconds: float) -> opendal.Operator | None:
+        """For links that are to be good for so long; None where the keys of now end sooner. Raises NoKeys."""
+        keys = keys_for(self.place)
+        if keys.expires_s is not None and keys.expires_s < time.time() + seconds:
+            return None
+        return _operator(self.place, keys)
 
     def operator(self) -> opendal.Operator:
         """OpenDAL with the keys of now, for what asks the store nothing. Raises NoKeys."""
