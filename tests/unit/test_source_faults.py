@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from stillframe import FileSource, SourceError
+from stillframe import FileSource, MemorySource, SourceError
+from stillframe.media.reader import VideoReader
 from stillframe.media.source import ByteSource
 from stillframe.sandbox.channel import Channel, DescriptorSource
+from stillframe.testing import videos
 
 
 @pytest.fixture(params=[FileSource, DescriptorSource])
@@ -50,3 +52,36 @@ def test_a_read_that_fails(
         source.read_at(7, 16)
     assert failed.value.message == f"reading at byte 7 failed: {words}"
     assert failed.value.transient is transient
+
+
+class Interrupted(MemorySource):
+    """A video of which one read is interrupted; those behind it would wait for ever."""
+
+    def __init__(self, data: bytes, at: int) -> None:
+        super().__init__(data)
+        self.left = at
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+        assert self.left > 0
+        return super().read_at(offset, length)
+
+
+def test_ctrl_c_in_a_read(tmp_path: Path) -> None:
+    """libav, which reads, knows nothing of it: it goes no further all the same, and who has called it is told."""
+    data = videos.make(tmp_path / "x.mkv", frames=100, fps=5, gop=1).path.read_bytes()
+    interrupted = 0
+    for at in range(1, 1000):
+        source = Interrupted(data, at)
+        try:
+            reader = VideoReader(source)
+            for _ in reader.demux(reader.stream):
+                pass
+            reader.close()
+        except KeyboardInterrupt:
+            interrupted += 1
+        if source.left > 0:
+            break
+    assert interrupted == at - 1 > 1

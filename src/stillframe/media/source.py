@@ -201,17 +201,23 @@ class SourceFile:
         self._source = source
         self._position = 0
         #: what went wrong in a read; libav swallows exceptions on its way back, so it is kept here
-        self.error: SourceError | None = None
+        self.error: SourceError | KeyboardInterrupt | None = None
 
     def read(self, length: int) -> bytes:
         length = min(length, self._source.size - self._position)
-        if length <= 0:
+        if length <= 0 or isinstance(self.error, KeyboardInterrupt):
             return b""
         try:
             data = self._source.read_at(self._position, length)
         except SourceError as error:
             self.error = error
             raise
+        except KeyboardInterrupt as error:
+            # PyAV would only print it, and libav would go on reading
+            self.error = error
+            from av.error import ExitError
+
+            raise ExitError(0, "interrupted") from error
         self._position += len(data)
         return data
 
