@@ -12,6 +12,8 @@ from ready_command import run
 from the_command import demand_one_line, files_in
 
 from object_store import ObjectStore
+from oss_process import REGION
+from oss_server import OssServer
 from stillframe.storage.bucket import Bucket
 from stillframe.storage.places import open_bucket, parse_place
 from stillframe.testing import Clip
@@ -106,6 +108,18 @@ def test_from_a_store_to_the_store(
     )
     assert (odd.code, odd.complaints) == (0, "")
     assert [facts.key for facts in bucket.list("odd/")] == [f"odd/ü #1 100%25-0000{n}.png" for n in (1, 2)]
+
+
+def test_from_oss_to_oss(oss: OssServer, folder: Path, film: Clip) -> None:
+    made = oss.make_bucket("snap")
+    bucket = open_bucket(parse_place(made), None)
+    bucket.write("movie.mp4", film.path.read_bytes(), "video/mp4")
+    env = {"OSS_ENDPOINT": oss.endpoint, "OSS_REGION": REGION}
+    done = run("snap oss://snap/movie.mp4 -o 'oss://snap/t/{Count}.jpg' --count 2", folder, env=env)
+    assert (done.code, done.complaints) == (0, "")
+    assert run("snap movie.mp4 -o 't/{Count}.jpg' --count 2", folder).code == 0
+    for name in ("t/00001.jpg", "t/00002.jpg"):
+        assert bucket.read(name) == (folder / name).read_bytes()
 
 
 @pytest.mark.parametrize(

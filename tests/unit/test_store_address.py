@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from stillframe.errors import ConfigError
-from stillframe.storage.store_address import parse_store_address
+from stillframe.storage.store_address import _VARIABLES, parse_store_address
 
 
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"):
-        monkeypatch.delenv(name, raising=False)
+    for services in _VARIABLES.values():
+        for name in (name for names in services.values() for name in names):
+            monkeypatch.delenv(name, raising=False)
 
 
 @pytest.mark.parametrize(
@@ -27,35 +28,50 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
             "a?b.mp4",
         ),
         ("s3://films/thumbs/{Count}.jpg", "s3://films", "thumbs/{Count}.jpg"),
+        ("oss://films/a/x.mp4?region=cn-shanghai", "oss://films?region=cn-shanghai", "a/x.mp4"),
     ],
 )
 def test_an_address(text: str, place: str, key: str) -> None:
     address = parse_store_address(text, "Input")
     assert (str(address.place), address.key) == (place, key)
-    assert str(address) == f"s3://films/{key}"
+    assert str(address) == f"{address.place.service}://films/{key}"
 
 
 @pytest.mark.parametrize(
-    ("variables", "options", "place"),
+    ("variables", "given", "place"),
     [
-        ({"AWS_REGION": "r1", "AWS_DEFAULT_REGION": "r2"}, "", "?region=r1"),
-        ({"AWS_DEFAULT_REGION": "r2", "AWS_REGION": ""}, "", "?region=r2"),
-        ({"AWS_REGION": "r1"}, "?region=mine", "?region=mine"),
-        ({"AWS_ENDPOINT_URL": "http://h:9000"}, "", "?endpoint=http://h:9000"),
-        ({"AWS_ENDPOINT_URL": "http://a", "AWS_ENDPOINT_URL_S3": "http://b"}, "", "?endpoint=http://b"),
+        ({"AWS_REGION": "r1", "AWS_DEFAULT_REGION": "r2"}, "s3://films/x", "s3://films?region=r1"),
+        ({"AWS_DEFAULT_REGION": "r2", "AWS_REGION": ""}, "s3://films/x", "s3://films?region=r2"),
+        ({"AWS_REGION": "r1"}, "s3://films/x?region=mine", "s3://films?region=mine"),
+        ({"AWS_ENDPOINT_URL": "http://h:9000"}, "s3://films/x", "s3://films?endpoint=http://h:9000"),
+        (
+            {"AWS_ENDPOINT_URL": "http://a", "AWS_ENDPOINT_URL_S3": "http://b"},
+            "s3://films/x",
+            "s3://films?endpoint=http://b",
+        ),
         (
             {"AWS_ENDPOINT_URL": "http://a", "AWS_REGION": "r1"},
-            "?profile=me",
-            "?endpoint=http://a&region=r1&profile=me",
+            "s3://films/x?profile=me",
+            "s3://films?endpoint=http://a&region=r1&profile=me",
+        ),
+        ({"OSS_REGION": "cn-beijing", "AWS_REGION": "r1"}, "oss://films/x", "oss://films?region=cn-beijing"),
+        ({"ALIBABA_CLOUD_REGION_ID": "cn-beijing"}, "oss://films/x", "oss://films?region=cn-beijing"),
+        (
+            {"OSS_ENDPOINT": "oss-cn-beijing.aliyuncs.com"},
+            "oss://films/x",
+            "oss://films?endpoint=https://oss-cn-beijing.aliyuncs.com",
         ),
     ],
 )
 def test_what_the_environment_adds(
-    variables: dict[str, str], options: str, place: str, monkeypatch: pytest.MonkeyPatch
+    variables: dict[str, str], given: str, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert str(parse_store_address(f"s3://films/x.mp4{options}", "Input").place) == f"s3://films{place}"
+    place, _, query = place.partition("://f")
+    assert (
+        str(parse_store_address(given.replace("//f", "//films"), "Input").place) == f"{place}://films{query}"
+    )
 
 
 @pytest.mark.parametrize(

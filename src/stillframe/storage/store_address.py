@@ -28,7 +28,7 @@ _VARIABLES: dict[str, dict[str, tuple[str, ...]]] = {
         "endpoint": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
         "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
     },
-    "oss": {"endpoint": ("OSS_ENDPOINT",), "region": ("OSS_REGION",)},
+    "oss": {"endpoint": ("OSS_ENDPOINT",), "region": ("OSS_REGION", "ALIBABA_CLOUD_REGION_ID")},
 }
 
 
@@ -65,6 +65,9 @@ def parse_store_address(text: str, path: str) -> StoreAddress:
         for option, names in _VARIABLES[service].items()
         if option not in given and (value := next(filter(None, map(os.environ.get, names)), None))
     }
+    if "endpoint" in usual and "://" not in usual["endpoint"]:
+        # as OSS's own tools have it
+        usual["endpoint"] = f"https://{usual['endpoint']}"
     all_options = "&".join(filter(None, (options, urlencode(usual, safe=":/"))))
     place = parse_place(f"{service}://{matched['bucket']}{all_options and '?' + all_options}", path)
     assert isinstance(place, StorePlace)
