@@ -81,9 +81,17 @@ def is_address(text: str) -> bool:
 def _opened(
     source: str | os.PathLike[str] | ByteSource, held: ExitStack
 ) -> str | os.PathLike[str] | ByteSource:
-    """A source for an address, held open; all else as it is."""
-    if not isinstance(source, str) or not is_address(source):
+    """A source for an address or a playlist's path, held open; all else as it is."""
+    if not isinstance(source, str | os.PathLike):
         return source
+    if not isinstance(source, str) or not is_address(source):
+        from stillframe.storage.playlist_keys import is_playlist
+
+        if not is_playlist(os.fspath(source)):
+            return source
+        from stillframe.storage.playlist_source import open_playlist_file
+
+        return held.enter_context(open_playlist_file(source))
     from stillframe.storage.by_address import open_input, parse_input
 
     return held.enter_context(open_input(parse_input(source)))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from the_command import Done, demand_one_line, files_in, rgb, run
 
+from hls import cut
 from stillframe.testing import Clip, barcode
 
 #: what a line about a finished video looks like
@@ -81,6 +82,15 @@ def test_a_track(folder: Path) -> None:
     assert (lint.code, lint.err) == (0, "")
     assert lint.out == "thumbs/movie.vtt: every player we know reads it\n"
     assert run("lint thumbs/movie.vtt --json", folder) == Done(0, "", "")
+
+
+def test_a_playlist(folder: Path, film: Clip) -> None:
+    cut(film, folder / "hls/index.m3u8", "fmp4", seconds=5)
+    done = run("snap hls/index.m3u8 -o '{Name}-{Count}.jpg' --count 3 --frame-type normal", folder)
+    assert line_of(done)["made"] == "3 stills of 192x108"
+    assert [number_in(folder / f"index-0000{k}.jpg") for k in (1, 2, 3)] == [
+        film.number_at(k * 25_000 // 3) for k in range(3)
+    ]
 
 
 def test_a_folder_of_videos_and_a_bad_one(folder: Path) -> None:

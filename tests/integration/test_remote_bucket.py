@@ -16,15 +16,19 @@ from urllib.parse import quote, urlsplit
 import httpx
 import pytest
 from sqlalchemy import URL
+from taking import Taken
 
 from faulty_proxy import Fault, FaultyProxy, faulty_proxy
+from hls import cut
 from object_store import USER, ObjectStore
 from oss_server import KEY_ID, SECRET, OssServer
 from service_client import Refused, Service, service, wait_for
+from stillframe import MemorySink, SnapshotConfig, shoot
 from stillframe.errors import ConfigError, SinkError, SourceError
 from stillframe.storage import remote, store
 from stillframe.storage.bucket import Bucket, ObjectFacts
 from stillframe.storage.places import StorePlace, open_bucket, parse_place
+from stillframe.storage.playlist_source import open_playlist
 from stillframe.testing import videos
 
 KEY = "a b/ü+%41&c.jpg"
@@ -320,6 +324,35 @@ def test_a_store_that_stays_away_while_a_video_is_read(bucket: Bucket, place: st
         proxy.faults.extend(["503"] * 20)
         with pytest.raises(SourceError) as caught:
             source.read_at(0, 100)
+    assert caught.value.transient
+
+
+def test_a_playlist_in_the_store(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each object is looked at once; of those that are needed what is wanted is read, and no other one."""
+    film = videos.make(tmp_path / "film.mp4", frames=150, gop=25, bframes=2)
+    playlist = cut(film, tmp_path / "hls/a.m3u8", seconds=1)
+    for path in playlist.parent.iterdir():
+        bucket.write(f"hls/{path.name}", path.read_bytes(), "video/mp2t")
+    asked: list[str] = []
+    read_range = bucket.read_range
+
+    def noted(facts: ObjectFacts, offset: int, length: int) -> bytes:
+        asked.append(facts.key)
+        return read_range(facts, offset, length)
+
+    monkeypatch.setattr(bucket, "read_range", noted)
+    config = SnapshotConfig(time=3100, frame_type="normal")
+    with open_playlist(bucket, "hls/a.m3u8", "films", lambda key: True) as source:
+        sink = MemorySink("{Count}.png", config)
+        taken = Taken(shoot(source, sink, config, threads=1), sink.files)
+        assert taken.seen == [77]
+        assert sorted(set(asked)) == [f"hls/a-00{number}.ts" for number in (0, 3, 5)]
+        bucket.write("hls/a-004.ts", b"another", "video/mp2t")
+        config = SnapshotConfig(time=4500, frame_type="normal")
+        with pytest.raises(
+            SourceError, match=r"a-004\.ts: the object was replaced while it was read"
+        ) as caught:
+            shoot(source, MemorySink("{Count}.png", config), config)
     assert caught.value.transient
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import URL
 
+from hls import cut, write
 from service_client import Client, Refused, Service, service, wait_for, while_another_changes
 from stillframe.catalog.buckets import Grant
 from stillframe.errors import ConfigError, NotFound
@@ -67,6 +68,78 @@ def test_what_is_granted_can_be_used(running: Service, partner: tuple[str, Clien
     # its owner sees nothing of the other's job, but its files
     with pytest.raises(Refused):
         running.client.get(job_id)
+
+
+@pytest.fixture(scope="module")
+def playlist(running: Service) -> str:
+    """A playlist in the bucket, in segments of a second."""
+    folder = running.folder / "public" / "hls"
+    film = videos.make(folder.parent / "film.mp4", frames=100, gop=25, bframes=2)
+    cut(film, folder / "a.m3u8", seconds=1)
+    return "oss://local/public/hls/a.m3u8"
+
+
+@pytest.mark.usefixtures("sandbox_holds")
+@pytest.mark.parametrize(
+    ("template", "output", "parameters"),
+    [
+        ("S00000002-000011", "stills/{Count}.png", {"Count": 4}),
+        ("S00000002-000020", "sheet-{TileCount}.jpg", {"Count": 4}),
+        ("S00000002-000031", "track.vtt", {"Interval": 1}),
+    ],
+    ids=["stills", "sheet", "track"],
+)
+def test_a_job_of_each_kind_from_a_playlist(
+    running: Service, playlist: str, template: str, output: str, parameters: dict[str, Any]
+) -> None:
+    """The same as from the film that was cut."""
+    client = running.client
+    for name, source in (("cut", playlist), ("whole", "oss://local/public/film.mp4")):
+        client.succeeded(client.submit(source, f"oss://local/{name}/{output}", template, **parameters))
+    files = sorted(path for path in (running.folder / "whole").rglob("*") if path.is_file())
+    assert files
+    for path in files:
+        made = running.folder / "cut" / path.relative_to(running.folder / "whole")
+        assert made.read_bytes() == path.read_bytes(), path
+
+
+@pytest.mark.usefixtures("sandbox_holds")
+def test_what_a_playlist_is_said_to_be(running: Service, playlist: str) -> None:
+    client = running.client
+    told = client.call("SubmitSyncMediaInfoJob", Input={"Type": "OSS", "Media": playlist})["MediaInfoJob"]
+    assert told["Status"] == "Success", told
+    file = told["MediaInfoProperty"]["FileBasicInfo"]
+    assert (file["FormatName"], file["Duration"], file["Width"]) == ("hls", "4.000000", "192")
+
+
+@pytest.mark.usefixtures("sandbox_holds")
+def test_a_playlist_leads_to_nothing_that_was_not_granted(
+    running: Service, playlist: str, partner: tuple[str, Client]
+) -> None:
+    account_id, client = partner
+    for access in ("read", "write"):
+        running.assembly.buckets.grant(
+            "local", account_id, Grant("read" if access == "read" else "write", "public/")
+        )
+    folder = running.folder / "public" / "hls"
+    lines = {
+        "out": "#EXTINF:2,\n../../private/movie.mp4",
+        "gone": "#EXTINF:2,\n../../private/nothing.mp4",
+        "locked": '#EXT-X-KEY:METHOD=AES-128,URI="k"\n#EXTINF:2,\na-000.ts',
+    }
+    told = {}
+    for name, line in lines.items():
+        write(folder / f"{name}.m3u8", line)
+        job = client.ended(
+            client.submit(playlist.replace("a.m3u8", f"{name}.m3u8"), f"oss://local/public/{name}.jpg")
+        )
+        assert (job["Status"], job["Code"]) == ("Fail", "InvalidParameter.ResourceContentBad")
+        told[name] = job["Message"]
+    # not even whether it is there
+    assert told["out"].replace("movie", "nothing").replace("out", "gone") == told["gone"]
+    assert "private/movie.mp4, which may not be read" in told["out"]
+    assert "encrypted (EXT-X-KEY, METHOD=AES-128)" in told["locked"]
+    client.succeeded(client.submit(playlist, "oss://local/public/own.jpg"))
 
 
 def test_the_pictures_of_a_track_lie_under_the_prefix_too(

@@ -20,8 +20,10 @@ from stillframe.database.engine import Database
 from stillframe.errors import ConfigError, NotFound
 from stillframe.settings import REGION
 from stillframe.storage.addresses import demand_bucket_name
-from stillframe.storage.bucket import Bucket
+from stillframe.storage.bucket import Bucket, ObjectSource
 from stillframe.storage.places import open_bucket, parse_place
+from stillframe.storage.playlist_keys import is_playlist
+from stillframe.storage.playlist_source import open_playlist
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,15 @@ class BucketView:
     def open(self) -> Bucket:
         """The bucket itself. Nothing is read or written yet."""
         return open_bucket(parse_place(self.place), self.name)
+
+    def open_input(self, key: str) -> ObjectSource:
+        """A video in it, or a playlist with what it names, as far as the account may read that.
+
+        Raises SourceError, and MediaError for a playlist that is refused.
+        """
+        if is_playlist(key):
+            return open_playlist(self.open(), key, self.name, lambda named: self.allows("read", named))
+        return self.open().open_source(key)
 
 
 @dataclass(frozen=True, slots=True)

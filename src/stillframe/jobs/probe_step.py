@@ -99,8 +99,8 @@ class ProbeStep:
     def _describe(self, job: ProbeJob, work: Work) -> MediaFacts:
         # asked again: what was granted at the submit may have been taken back
         found = self._buckets.of_account(job.account_id, {job.input_bucket})
-        bucket = demand(found, job.input_bucket, "read", job.input_key).open()
-        with bucket.open_source(job.input_key) as source, self._running.task(job.job_id) as task:
+        bucket = demand(found, job.input_bucket, "read", job.input_key)
+        with bucket.open_input(job.input_key) as source, self._running.task(job.job_id) as task:
             described = self._decoder.describe(source, replace(work, cancelled=task.cancelled))
         self._metrics.bytes_read.inc(described.stats.bytes_read)
         return described.facts

@@ -90,7 +90,9 @@ class Registering:
             with self._database.transaction() as session:
                 asset = _claim(session, media_id)
             found = self._buckets.of_account(asset.account_id, {asset.bucket})
-            source = demand(found, asset.bucket, "read", asset.key).open().open_source(asset.key)
+            bucket = demand(found, asset.bucket, "read", asset.key)
+            is_film = asset.media_type not in ("text", "image")
+            source = bucket.open_input(asset.key) if is_film else bucket.open().open_source(asset.key)
             with source:
                 facts = self._look(asset.media_type, source, task)
                 size_bytes, modified_s = source.facts.size, source.facts.modified_s

@@ -233,8 +233,8 @@ class Steps:
         self._demand_asset(job)
         found = self._buckets.of_account(job.account_id, {job.input_bucket, job.output_bucket})
         target = demand(found, job.output_bucket, "write", job.output_key).open()
-        source = demand(found, job.input_bucket, "read", job.input_key).open()
-        return source.open_source(job.input_key), target
+        source = demand(found, job.input_bucket, "read", job.input_key)
+        return source.open_input(job.input_key), target
 
     def _target(self, job: Job) -> Bucket:
         self._demand_asset(job)

@@ -12,7 +12,7 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import av.error
 from av.audio.codeccontext import AudioCodecContext
@@ -36,9 +36,13 @@ from stillframe.media.media_facts import (
     VideoFacts,
 )
 from stillframe.media.orientation import orientation_of
+from stillframe.media.playlist import Playlist, playlist_of
+from stillframe.media.playlist_reader import segment_bytes
 from stillframe.media.reader import DEMUXERS, MAX_PIXELS, has_decoder, open_container
 from stillframe.media.sniff import refuse_what_is_no_media
 from stillframe.media.source import ByteSource, SourceFile
+
+Facts = TypeVar("Facts", VideoFacts, AudioFacts, SubtitleFacts)
 
 #: those of a video that has no pictures, and those of sound alone
 _DEMUXERS = f"{DEMUXERS},aiff,amr,ac3,eac3,dts,ape,au,caf,w64,wv,tta"
@@ -65,6 +69,9 @@ _LONG_NAMES = {
 
 def describe(source: ByteSource) -> MediaFacts:
     """Describe a source. Raises MediaError when it holds neither video nor sound, SourceError when unreadable."""
+    playlist = playlist_of(source)
+    if playlist is not None:
+        return _of_playlist(source, playlist)
     refuse_what_is_no_media(source)
     file = SourceFile(source)
     try:
@@ -93,6 +100,29 @@ def describe(source: ByteSource) -> MediaFacts:
             audio=audio,
             subtitles=subtitles,
         )
+
+
+def _of_playlist(source: ByteSource, playlist: Playlist) -> MediaFacts:
+    """What is in the first segment, with the durations of all."""
+    first = playlist.following(0)
+    assert first is not None
+    facts = describe(segment_bytes(source, playlist.segments[first]))
+    duration_us = playlist.duration_us
+    return replace(
+        facts,
+        format_name="hls",
+        size_bytes=source.size,
+        duration_us=duration_us,
+        bit_rate=_positive(source.size * 8_000_000 // max(duration_us, 1)),
+        video=tuple(_lasting(stream, duration_us) for stream in facts.video),
+        audio=tuple(_lasting(stream, duration_us) for stream in facts.audio),
+        subtitles=tuple(_lasting(stream, duration_us) for stream in facts.subtitles),
+    )
+
+
+def _lasting(stream: Facts, duration_us: int) -> Facts:
+    """A stream of the first segment that goes on in the others."""
+    return replace(stream, start_us=0, duration_us=duration_us, bit_rate=None, number_of_frames=None)
 
 
 def _video(stream: VideoStream, container: InputContainer) -> VideoFacts:

@@ -1,7 +1,8 @@
 """Where a video ends: what is announced, and where its data really ends.
 
-An MP4's sample table says both. Elsewhere the last packets are read: a header may lie (or be of a sound
-track that is longer), and a file that was cut off announces more than it holds.
+An MP4's sample table says both; of a playlist the beginning of the last segment is read. Elsewhere the last
+packets are read: a header may lie (or be of a sound track that is longer), and a file that was cut off announces
+more than it holds.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from av.stream import Discard
 
 from stillframe.media.boxes import Mp4Facts, ends_within_a_box
 from stillframe.media.packets import time_of
+from stillframe.media.playlist_reader import PlaylistReader
 from stillframe.media.reader import VideoReader
 from stillframe.media.sample_table import SampleTable
 from stillframe.media.source import ByteSource
@@ -41,6 +43,9 @@ def find_end(
     first_duration: int,
 ) -> VideoEnd:
     """The end of the video stream itself. Moves the reader."""
+    if isinstance(reader, PlaylistReader):
+        end = max(reader.end_pts, first_pts + 1)
+        return VideoEnd(end, end, _frame_ticks(reader, first_duration))
     if table is not None:
         return _with_header_note(reader, first_pts, _table_end(table, first_pts))
     return _with_header_note(reader, first_pts, _read_end(reader, boxes, first_pts, first_duration))

@@ -16,6 +16,7 @@ from av.video.frame import VideoFrame
 from stillframe.errors import MediaError
 from stillframe.media.boxes import Layout, Mp4Facts, find_index, read_facts, refuse_by_boxes
 from stillframe.media.packets import VideoPacket
+from stillframe.media.playlist import playlist_of
 from stillframe.media.reader import MAX_PIXELS, VideoReader
 from stillframe.media.reader_kinds import open_reader
 from stillframe.media.sample_table import SampleTable
@@ -102,7 +103,7 @@ def open_video(source: ByteSource) -> Opened:
     """Open a source and decode its first picture. Raises MediaError when there is none, SourceError."""
     refuse_what_is_no_video(source)
     # before libav looks for the index itself: it would ask for it bit by bit
-    layout = find_index(source)
+    layout = find_index(source) if playlist_of(source) is None else None
     reading = Ahead(lambda: _read_boxes(source, layout))
     try:
         reader = open_reader(source)

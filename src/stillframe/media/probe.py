@@ -17,6 +17,7 @@ from stillframe.media.ending import find_end
 from stillframe.media.guided_reader import GuidedReader
 from stillframe.media.opening import Ahead, Opened, open_video
 from stillframe.media.orientation import orientation_of
+from stillframe.media.playlist import playlist_of
 from stillframe.media.reader import VideoReader
 from stillframe.media.sample_table import SampleTable
 from stillframe.media.source import ByteSource
@@ -127,6 +128,8 @@ def _look(source: ByteSource, opened: Opened) -> tuple[SampleTable | None, Probe
     table = opened.table or table_of(reader, boxes, opened.packets)
     end = find_end(reader, table, boxes, first_pts, first.duration or 0)
     notes += end.notes
+    playlist = playlist_of(source)
+    notes += playlist.notes if playlist is not None else ()
     keyframes = _keyframes(reader, table)
     colour = colour_of(first)
     track = boxes.tracks.get(reader.stream.id) if boxes else None
@@ -144,7 +147,7 @@ def _look(source: ByteSource, opened: Opened) -> tuple[SampleTable | None, Probe
         source=source.name,
         identity=source.identity,
         size_bytes=source.size,
-        container=reader.container.format.name,
+        container=("hls, " if playlist is not None else "") + reader.container.format.name,
         streams=_stream_facts(reader),
         stream_index=reader.stream.index,
         codec=reader.codec_name,

@@ -120,6 +120,13 @@ class VideoReader:
             self.packets_read += 1
         return packet
 
+    def choose(self, stream_id: int) -> None:
+        """Read the video stream with this id (a PID, a track), if there is one; before anything else was read."""
+        for stream in self.container.streams.video:
+            if stream.id == stream_id and stream.index != self.stream.index and has_decoder(stream):
+                self._choose_and_prepare(stream.index)
+                return
+
     def demux(self, *streams: Stream) -> Iterator[Packet[Any]]:
         """The packets of some streams from where the container is, past what is broken, as far as it goes."""
         broken_reads = 0

@@ -1,10 +1,12 @@
-"""Which reader a file needs, by its first bytes."""
+"""Which reader a source needs: a playlist's, or by its first bytes."""
 
 from __future__ import annotations
 
 from stillframe.media.guided_reader import FlvReader, MkvReader, TsReader
 from stillframe.media.landmarks import Odd
 from stillframe.media.mkv_layout import has_cues
+from stillframe.media.playlist import playlist_of
+from stillframe.media.playlist_reader import PlaylistReader
 from stillframe.media.reader import VideoReader
 from stillframe.media.source import ByteSource
 
@@ -14,6 +16,9 @@ _EBML = b"\x1a\x45\xdf\xa3"
 
 def open_reader(source: ByteSource, stream_index: int | None = None) -> VideoReader:
     """A reader of a source. Raises MediaError, and SourceError when it is unreadable."""
+    playlist = playlist_of(source)
+    if playlist is not None:
+        return PlaylistReader(source, playlist, stream_index)
     return _kind(source.read_at(0, _HEAD_BYTES))(source, stream_index)
 
 

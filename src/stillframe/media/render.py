@@ -22,6 +22,7 @@ from stillframe.media.decode import FrameTaker, Reach, Taken
 from stillframe.media.guide import Wish
 from stillframe.media.opening import Ahead
 from stillframe.media.plan import Aim, Stretch, coalesce, runs
+from stillframe.media.playlist_reader import PlaylistReader
 from stillframe.media.reader import VideoReader
 from stillframe.media.report import ShotReport, Stats
 from stillframe.media.sink import Output, Sink
@@ -38,6 +39,7 @@ OnShot = Callable[[ShotReport], None]
 #: how long a picture that is not black is looked for, and how far apart the frames are that are looked at
 _BLACK_SEARCH_MS = 5_000
 _BLACK_STEP_MS = 200
+_DAMAGED = "the playlist's segment of this moment is damaged"
 #: frames that a thread takes, at most, before the darkroom is ready
 _MOST_UNDEVELOPED = 6
 
@@ -258,11 +260,29 @@ class _Worker:
                     yield from taker.keyframe([aim], self._reach)
             without = [aim for aim in found if aim.keyframe is None]
             if without:
-                yield from taker.exact(without, self._reach)
+                yield from self._exact(taker, without)
         elif run[0].keyframe is not None:
             yield from taker.keyframe(run, self._reach)
         else:
-            yield from taker.exact(run, self._reach)
+            yield from self._exact(taker, run)
+
+    def _exact(self, taker: FrameTaker, run: Sequence[Aim]) -> Iterator[Taken]:
+        """The frames of moments; where a playlist's segment is damaged, the picture before it is not the moment's."""
+        moments = {aim.shot: aim.moment for aim in run}
+        for taken in taker.exact(run, self._reach):
+            moment, reader = moments[taken.shot], self._reader
+            if (
+                taken.pts is None
+                or not isinstance(reader, PlaylistReader)
+                or not reader.is_lost(moment, taken.pts)
+            ):
+                yield taken
+            elif moment - taken.pts <= self._reach.replacement:
+                yield taken._replace(
+                    status="replaced", reason=f"{_DAMAGED}; the picture before it stands for it"
+                )
+            else:
+                yield Taken(taken.shot, "missing", None, reason=_DAMAGED)
 
     def _not_black(self, shot: Shot, taken: Taken) -> Taken:
         """The first frame that is not black, in the seconds from the shot on; else the shot's own."""

@@ -63,7 +63,8 @@ def refuse_what_is_no_media(source: ByteSource) -> bytes:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     for start, what in _PLAYLISTS:
         if text.startswith(start):
-            message = f"is {what}, not a video; it names other files, which are never opened"
+            when = "only opened when its own name ends in .m3u8" if start == b"#extm3u" else "never opened"
+            message = f"is {what}, not a video; it names other files, which are {when}"
             raise MediaError(source.name, "playlist", message)
     if text.startswith((b"<!doctype", b"<html", b"<head")):
         raise MediaError(source.name, "not-video", "is an HTML page, not a video (a failed download?)")

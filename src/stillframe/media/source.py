@@ -167,6 +167,8 @@ class MeteredSource:
 
     def __init__(self, source: ByteSource) -> None:
         self.name, self.size = source.name, source.size
+        #: where the segments of a playlist lie in it (see `media/playlist.py`)
+        self.playlist: object = getattr(source, "playlist", None)
         self.bytes_read = 0
         self.reads = 0
         self._source = source

@@ -14,6 +14,7 @@ from stillframe.media.decode import FrameTaker
 from stillframe.media.geometry import Placement, SheetGeometry, cell_size, place, sheet_geometry, still_size
 from stillframe.media.opening import Ahead, Opened
 from stillframe.media.plan import Aim, Stretch, anchor_of, costs_of, nearest_keyframe, stretches
+from stillframe.media.playlist_reader import PlaylistReader
 from stillframe.media.probe import Probe, open_and_probe
 from stillframe.media.reader import VideoReader
 from stillframe.media.sample_table import SampleTable
@@ -117,6 +118,8 @@ def _survey(
         _aimed(Shot(index, time_ms, probe.ticks_of(time_ms)), config, probe, asked)
         for index, time_ms in enumerate(asked.requested_ms)
     ]
+    if isinstance(reader, PlaylistReader):
+        shots = [_out_of_gap(shot, probe, int(asked.step_ms), reader) for shot in shots]
     if config.frame_type == "intra" and config.keyframe_miss == "skip" and not probe.keyframes_pts:
         shots = _skip_by_looking(shots, config, probe, asked, reader)
     shots += [
@@ -126,6 +129,8 @@ def _survey(
         for k, time_ms in enumerate(asked.dropped_ms)
     ]
     shots = _numbered(shots, config, table)
+    if isinstance(reader, PlaylistReader):
+        shots = [replace(shot, extent=_extent(shot, reader)) for shot in shots]
     width, height = probe.display_width_px, probe.display_height_px
     size = cell_size if config.makes_sheets else still_size
     sheet = sheet_geometry(config, width, height, caps) if config.makes_sheets else None
@@ -200,6 +205,23 @@ def _cut_off(shot: Shot, probe: Probe, step_ms: int) -> Shot:
         return replace(shot, fate="missing", reason="the file was cut off before this moment")
     reason = "the file was cut off before this moment; its last picture stands for it"
     return replace(shot, moment=last, anchor=anchor_of(probe.keyframes_pts, last), reason=reason)
+
+
+def _out_of_gap(shot: Shot, probe: Probe, step_ms: int, reader: PlaylistReader) -> Shot:
+    """A shot where segments of a playlist are missing: the last picture before them stands for it when near enough."""
+    gap = reader.playlist.gap_at(reader.time_us(shot.moment))
+    if gap is None:
+        return shot
+    last = reader.pts_of(gap[0]) - 1
+    if shot.moment - last > probe.span_ticks(replacement_reach_ms(step_ms)):
+        return replace(shot, fate="missing", reason="the playlist's segment of this moment is missing")
+    reason = "the playlist's segment of this moment is missing; the last picture before it stands for it"
+    return replace(shot, moment=last, reason=reason)
+
+
+def _extent(shot: Shot, reader: PlaylistReader) -> tuple[int, int] | None:
+    """What is read for a shot of a playlist: the segment of its moment, up to about there."""
+    return reader.playlist.extent(reader.time_us(shot.moment)) if shot.fate == "planned" else None
 
 
 def _skip_by_looking(

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from stillframe.errors import SourceError, may_pass, os_reason
+from stillframe.media.playlist import Playlist
 from stillframe.sandbox.wire import FRAME, MAX_READ, MESSAGE, SOURCE_IDENTITY, SOURCE_NAME, Kind
 
 #: asked for at a time where a thread reads on and on, so that it asks less often; reached by doubling
@@ -82,8 +83,9 @@ class RemoteSource:
     name = SOURCE_NAME
     identity = SOURCE_IDENTITY
 
-    def __init__(self, channel: Channel, size: int) -> None:
+    def __init__(self, channel: Channel, size: int, playlist: Playlist | None = None) -> None:
         self.size = size
+        self.playlist = playlist
         self._channel = channel
         #: each thread's own: where it has read up to, and what it was given beyond that
         self._ahead = threading.local()

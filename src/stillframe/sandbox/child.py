@@ -62,7 +62,7 @@ def answer(channel: Channel, request: Request, video: int | None) -> None:
 
 def _do(channel: Channel, request: Request, video: int | None) -> Stats:
     if video is None:
-        source = MeteredSource(RemoteSource(channel, request.size))
+        source = MeteredSource(RemoteSource(channel, request.size, request.playlist))
     else:
         source = MeteredSource(DescriptorSource(channel, video, request.size))
     readers: list[VideoReader] = []

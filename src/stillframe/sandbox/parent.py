@@ -27,6 +27,7 @@ from stillframe.errors import ChildKilled, SandboxUnavailable, SourceError
 from stillframe.media.config import DEFAULT_CAPS, Caps, SnapshotConfig
 from stillframe.media.media_facts import MediaFacts
 from stillframe.media.plan import Stretch
+from stillframe.media.playlist import playlist_of
 from stillframe.media.render import OnShot, Rendered
 from stillframe.media.report import ShotReport, Stats
 from stillframe.media.sink import Item, Output, OutputKind, Sink
@@ -71,7 +72,7 @@ class Sandbox:
 
     def survey(self, source: ByteSource, config: SnapshotConfig, work: Work = ALONE) -> Survey:
         """As `media.survey.survey`. Raises what it raises, ChildKilled and SandboxUnavailable."""
-        request = Request("survey", source.size, config, self._caps)
+        request = Request("survey", source.size, config, self._caps, playlist=playlist_of(source))
         with self._session(source, request, work) as session:
             survey = _hear_survey(session, source, request)
             _hear_end(session, source)
@@ -88,6 +89,7 @@ class Sandbox:
             self._caps,
             picture_format=sink.names.picture_format,
             threads=work.threads,
+            playlist=playlist_of(source),
         )
         with self._session(source, request, work) as session:
             survey = _hear_survey(session, source, request)
@@ -114,13 +116,15 @@ class Sandbox:
             stretch=stretch,
             picture_format=sink.names.picture_format,
             threads=work.threads,
+            playlist=playlist_of(source),
         )
         with self._session(source, request, work) as session:
             return _Rendering(survey, stretch, sink, work.on_shot).hear(session, source)
 
     def describe(self, source: ByteSource, work: Work = ALONE) -> Described:
         """As `media.describe.describe`. Raises what it raises and what `survey` does."""
-        with self._session(source, Request("describe", source.size), work) as session:
+        request = Request("describe", source.size, playlist=playlist_of(source))
+        with self._session(source, request, work) as session:
             session.allowed = {kind: MAX_JSON[kind] for kind in (Kind.FACTS, Kind.FAILED)}
             session.allow_reads(1)
             message = next(session.messages())

@@ -14,6 +14,7 @@ from typing import Literal
 
 from stillframe.media.config import DEFAULT_CAPS, Caps, SnapshotConfig
 from stillframe.media.plan import Stretch
+from stillframe.media.playlist import Playlist
 from stillframe.media.sink import PictureFormat
 from stillframe.media.survey import Survey
 
@@ -83,6 +84,8 @@ class Request:
     stretch: Stretch | None = None
     picture_format: PictureFormat = "jpeg"
     threads: int = 1
+    #: where the segments of a playlist lie in the source
+    playlist: Playlist | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,9 @@ class Bucket(Protocol):
     def open_source(self, key: str) -> ObjectSource:
         """Open an object for reading. Raises SourceError when there is none."""
 
+    def read_range(self, facts: ObjectFacts, offset: int, length: int) -> bytes:
+        """All of a range of the very content that `facts` were told of. Raises SourceError."""
+
     def read(self, key: str) -> bytes:
         """The whole object, for small ones. Raises SourceError."""
 

@@ -18,6 +18,8 @@ from stillframe.media.source import ByteSource
 from stillframe.storage.bucket import Bucket
 from stillframe.storage.bucket_sink import BucketSink
 from stillframe.storage.places import open_bucket
+from stillframe.storage.playlist_keys import is_playlist
+from stillframe.storage.playlist_source import open_playlist
 from stillframe.storage.store_address import StoreAddress, parse_store_address
 from stillframe.storage.web import open_web
 from stillframe.storage.web_address import WebAddress, parse_web_address
@@ -50,7 +52,10 @@ def open_input(address: Address) -> Iterator[ByteSource]:
             bucket = _bucket(address)
         except ModuleNotFoundError as error:
             raise SourceError(str(address), _NEEDS) from error
-        source = bucket.open_source(address.key)
+        if is_playlist(address.key):
+            source = open_playlist(bucket, address.key, None, lambda key: True)
+        else:
+            source = bucket.open_source(address.key)
     try:
         yield source
     finally:

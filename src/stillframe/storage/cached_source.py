@@ -24,11 +24,12 @@ AT_A_TIME = 16
 class CachedSource(ABC):
     """A source whose content comes by ranges, each of them a request."""
 
-    def __init__(self, name: str, size: int, identity: str) -> None:
+    def __init__(self, name: str, size: int, identity: str, *, ends: Sequence[int] = ()) -> None:
+        """`ends` are those of the parts, where it has some: what is read of one tells nothing of the next."""
         self.name = name
         self.size = size
         self.identity = identity
-        self._cache = RangeCache(self.fetch, size, _threads())
+        self._cache = RangeCache(self.fetch, size, _threads(), ends=ends)
 
     @abstractmethod
     def fetch(self, offset: int, length: int) -> bytes:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from stillframe.errors import ConfigError, SinkError, SourceError, may_pass, os_reason
-from stillframe.media.source import FileSource, file_identity
+from stillframe.media.source import FileSource, file_identity, unchanged
 from stillframe.storage import beneath
 from stillframe.storage.bucket import ObjectFacts, Written
 from stillframe.storage.local_keys import check_name, is_own, segments_of, temporary_name
@@ -74,6 +74,13 @@ class LocalBucket:
         except OSError as error:
             raise self._fault(SourceError, key, error) from error
         return LocalObject(descriptor, self._called(key), key)
+
+    def read_range(self, facts: ObjectFacts, offset: int, length: int) -> bytes:
+        with self.open_source(facts.key) as source, unchanged(source):
+            data = source.read_at(offset, length) if source.identity == facts.etag else b""
+            if source.identity != facts.etag or len(data) != length:
+                raise SourceError(source.name, "the object was replaced while it was read", transient=True)
+            return data
 
     def read(self, key: str) -> bytes:
         with self.open_source(key) as source:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from bisect import bisect_right
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
@@ -59,9 +60,17 @@ class RangeCache:
     """Blocks of one object's content. Safe to use from several threads at once."""
 
     def __init__(
-        self, fetch: Fetch, size: int, threads: Executor | None = None, bounds: Bounds | None = None
+        self,
+        fetch: Fetch,
+        size: int,
+        threads: Executor | None = None,
+        bounds: Bounds | None = None,
+        *,
+        ends: Sequence[int] = (),
     ) -> None:
+        """Nothing is read ahead past one of the `ends`, which ascend."""
         self._fetch = fetch
+        self._ends = ends
         self._size = size
         self._threads = threads
         self._bounds = bounds or Bounds()
@@ -140,7 +149,9 @@ class RangeCache:
     def _stretched(self, run: Run) -> Run:
         """The run with what is to be read ahead: up to what is there already."""
         first, end = run
-        last = min(first + self._ahead.window_bytes // BLOCK_BYTES, -(-self._size // BLOCK_BYTES))
+        number = bisect_right(self._ends, first * BLOCK_BYTES)
+        most = self._ends[number] if number < len(self._ends) else self._size
+        last = min(first + self._ahead.window_bytes // BLOCK_BYTES, -(-most // BLOCK_BYTES))
         while end < last and end not in self._kept and end not in self._coming:
             end += 1
         return first, end
