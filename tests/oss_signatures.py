@@ -172,14 +172,22 @@ def _demand_v4(
 
 
 def _aws_header(request: Signed, accounts: Mapping[str, Account], region: str, now_s: float) -> Face:
-    told = _told(request.headers["authorization"].removeprefix("AWS4-HMAC-SHA256 "))
-    date, payload = request.headers.get("x-amz-date", ""), request.headers.get("x-amz-content-sha256", "")
-    _demand_time(_moment(date), now_s)
-    if payload not in ("UNSIGNED-PAYLOAD", _sha256(request.body)):
+    if request.headers.get("x-amz-content-sha256") not in ("UNSIGNED-PAYLOAD", _sha256(request.body)):
         raise Refused(400, "XAmzContentSHA256Mismatch", "The body is not what was signed.")
-    names = told["SignedHeaders"]
-    _demand_aws(request, accounts, region, told["Credential"], date, names, payload, told["Signature"], now_s)
+    demand_aws_header(request, accounts, region, now_s, service="s3")
     return "s3"
+
+
+def demand_aws_header(
+    request: Signed, accounts: Mapping[str, Account], region: str, now_s: float, *, service: str
+) -> None:
+    """Raise Refused unless somebody known has signed this with Amazon's V4 in its header."""
+    told = _told(request.headers["authorization"].removeprefix("AWS4-HMAC-SHA256 "))
+    date = request.headers.get("x-amz-date", "")
+    payload = request.headers.get("x-amz-content-sha256", _sha256(request.body))
+    _demand_time(_moment(date), now_s)
+    scope, names = [date[:8], region, service, "aws4_request"], told["SignedHeaders"]
+    _demand_aws(request, accounts, scope, told["Credential"], date, names, payload, told["Signature"], now_s)
 
 
 def _aws_query(request: Signed, accounts: Mapping[str, Account], region: str, now_s: float) -> Face:
@@ -187,15 +195,15 @@ def _aws_query(request: Signed, accounts: Mapping[str, Account], region: str, no
     date, names = query["X-Amz-Date"], query["X-Amz-SignedHeaders"]
     _demand_lifetime(date, query["X-Amz-Expires"], now_s)
     credential, signature = query["X-Amz-Credential"], query["X-Amz-Signature"]
-    payload = "UNSIGNED-PAYLOAD"
-    _demand_aws(request, accounts, region, credential, date, names, payload, signature, now_s)
+    scope, payload = [date[:8], region, "s3", "aws4_request"], "UNSIGNED-PAYLOAD"
+    _demand_aws(request, accounts, scope, credential, date, names, payload, signature, now_s)
     return "s3"
 
 
 def _demand_aws(
     request: Signed,
     accounts: Mapping[str, Account],
-    region: str,
+    expected: Sequence[str],
     credential: str,
     date: str,
     names: str,
@@ -205,8 +213,8 @@ def _demand_aws(
 ) -> None:
     key_id, *scope = credential.split("/")
     account = _account(accounts, key_id)
-    if scope != [date[:8], region, "s3", "aws4_request"]:
-        message = f"The authorization header is malformed; expecting '{region}'"
+    if scope != expected:
+        message = f"The authorization header is malformed; expecting '{expected[1]}'"
         raise Refused(400, "AuthorizationHeaderMalformed", message)
     canonical = "\n".join(
         (

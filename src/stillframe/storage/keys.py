@@ -90,9 +90,9 @@ class LentKeys:
         try:
             lent.keys = fresh = lender.lend()
         except NoKeys:
-            if keys is None or (keys.expires_s is not None and keys.expires_s <= now_s):
+            if keys is None or keys.expires_s is None or keys.expires_s <= now_s:
                 raise
-            lent.renew_at_s = now_s + _PAUSE_S
+            lent.renew_at_s = min(now_s + _PAUSE_S, keys.expires_s)
             return keys
         if fresh.expires_s is None:
             lent.renew_at_s = float("inf")

@@ -126,8 +126,10 @@ class AwsWebIdentity:
         return _of_aws(asked, self.region, lambda url, body: {})
 
 
-def aws_signature(url: str, body: bytes, keys: Keys, region: str, now: datetime) -> dict[str, str]:
-    """The headers of a POST to STS that is signed with Amazon's version 4."""
+def aws_signature(
+    url: str, body: bytes, keys: Keys, region: str, now: datetime, service: str = "sts"
+) -> dict[str, str]:
+    """The headers of a form's POST that is signed with Amazon's version 4."""
     moment = now.strftime("%Y%m%dT%H%M%SZ")
     headers = {"content-type": _FORM, "host": urlsplit(url).netloc, "x-amz-date": moment}
     if keys.session_token:
@@ -143,7 +145,7 @@ def aws_signature(url: str, body: bytes, keys: Keys, region: str, now: datetime)
             hashlib.sha256(body).hexdigest(),
         )
     )
-    scope = [moment[:8], region, "sts", "aws4_request"]
+    scope = [moment[:8], region, service, "aws4_request"]
     text = "\n".join(
         ("AWS4-HMAC-SHA256", moment, "/".join(scope), hashlib.sha256(canonical.encode()).hexdigest())
     )

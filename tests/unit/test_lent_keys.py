@@ -1,0 +1,137 @@
+"""Keys that are lent for a while are fetched once, and again before their end."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import pytest
+
+from stillframe.storage.keys import Keys, LentKeys, NoKeys
+
+
+@dataclass(eq=False)
+class Lender:
+    """Lends what the test says, and counts."""
+
+    lifetime_s: float | None = 3600.0
+    now_s: float = 1000.0
+    lent: int = 0
+    is_away: bool = False
+    asked: threading.Event = field(default_factory=threading.Event)
+    let_go: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.let_go.set()
+
+    def lend(self) -> Keys:
+        self.asked.set()
+        assert self.let_go.wait(10)
+        if self.is_away:
+            raise NoKeys("away", transient=True)
+        self.lent += 1
+        expires_s = None if self.lifetime_s is None else self.now_s + self.lifetime_s
+        return Keys(f"STS.{self.lent}", "secret", "token", expires_s)
+
+    def clock(self) -> float:
+        return self.now_s
+
+
+def kept(lender: Lender) -> tuple[LentKeys, Keys]:
+    lent = LentKeys(lender.clock)
+    return lent, lent.keys(lender)
+
+
+@pytest.mark.parametrize(
+    ("lifetime_s", "later_s", "lent"),
+    [
+        (3600.0, 3299, 1),
+        (3600.0, 3301, 2),
+        (3600.0, 4000, 2),
+        # a third of a short life is left
+        (300.0, 199, 1),
+        (300.0, 201, 2),
+        (None, 10**9, 1),
+    ],
+)
+def test_when_keys_are_fetched_again(lifetime_s: float | None, later_s: float, lent: int) -> None:
+    lender = Lender(lifetime_s)
+    keeper, first = kept(lender)
+    lender.now_s += later_s
+    assert (keeper.keys(lender) == first) == (lent == 1)
+    assert lender.lent == lent
+
+
+def test_lenders_have_keys_of_their_own() -> None:
+    one, another = Lender(), Lender()
+    keeper, _ = kept(one)
+    keeper.keys(another)
+    assert (one.lent, another.lent) == (1, 1)
+
+
+def test_while_the_lender_is_away_what_is_good_is_used() -> None:
+    lender = Lender()
+    keeper, first = kept(lender)
+    lender.is_away = True
+    lender.now_s += 3400
+    assert keeper.keys(lender) == first
+    lender.now_s += 199
+    assert keeper.keys(lender) == first
+    lender.now_s += 2
+    with pytest.raises(NoKeys, match="away"):
+        keeper.keys(lender)
+    lender.is_away = False
+    assert keeper.keys(lender).access_key_id == "STS.2"
+
+
+def test_a_lender_that_comes_back_is_asked_soon() -> None:
+    lender = Lender()
+    keeper, first = kept(lender)
+    lender.is_away = True
+    lender.now_s += 3400
+    assert keeper.keys(lender) == first
+    lender.is_away = False
+    assert keeper.keys(lender) == first
+    lender.now_s += 21
+    assert keeper.keys(lender) != first
+
+
+def test_refused_keys_are_fetched_anew_once() -> None:
+    lender = Lender()
+    keeper, first = kept(lender)
+    keeper.forget(first)
+    second = keeper.keys(lender)
+    # another thread was refused with the first ones, too
+    keeper.forget(first)
+    assert keeper.keys(lender) == second
+    assert lender.lent == 2
+
+
+def test_many_at_once_fetch_once() -> None:
+    lender = Lender()
+    lender.let_go.clear()
+    keeper = LentKeys(lender.clock)
+    with ThreadPoolExecutor(8) as threads:
+        asked = [threads.submit(keeper.keys, lender) for _ in range(8)]
+        lender.let_go.set()
+        assert {each.result(10) for each in asked} == {keeper.keys(lender)}
+    assert lender.lent == 1
+
+
+def test_whoever_has_good_keys_does_not_wait_for_the_next_ones() -> None:
+    lender = Lender()
+    keeper, first = kept(lender)
+    lender.now_s += 3400
+    lender.let_go.clear()
+    with ThreadPoolExecutor(1) as threads:
+        lender.asked.clear()
+        fetching = threads.submit(keeper.keys, lender)
+        assert lender.asked.wait(10)
+        assert keeper.keys(lender) == first
+        lender.let_go.set()
+        assert fetching.result(10).access_key_id == "STS.2"
+
+
+def test_a_secret_is_not_shown() -> None:
+    assert "hush" not in repr(Keys("id", "hush", "hush"))
