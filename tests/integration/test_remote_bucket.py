@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +26,8 @@ from oss_server import KEY_ID, SECRET, OssServer
 from service_client import Refused, Service, service, wait_for
 from stillframe import MemorySink, SnapshotConfig, shoot
 from stillframe.errors import ConfigError, SinkError, SourceError
+from stillframe.jobs import outputs
+from stillframe.media.sink import Item, names_for
 from stillframe.storage import remote, store
 from stillframe.storage.bucket import Bucket, ObjectFacts
 from stillframe.storage.places import StorePlace, open_bucket, parse_place
@@ -80,7 +83,7 @@ class Profiles:
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the tries of what may pass."""
     monkeypatch.setattr(store, "FIRST_PAUSE_S", 0.01)
-    monkeypatch.setattr(remote, "_LOOK_AGAIN_S", (0.01, 0.01))
+    monkeypatch.setattr(remote, "_LOOK_AGAIN_S", (0.01, 0.01, 0.01))
 
 
 @pytest.fixture
@@ -296,6 +299,45 @@ def test_a_store_that_is_away(monkeypatch: pytest.MonkeyPatch, place: str) -> No
     with pytest.raises(SourceError, match="Connection refused") as caught:
         bucket.stat("a.jpg")
     assert caught.value.transient
+
+
+@pytest.mark.parametrize("size", [10, 6 * MIB])
+def test_a_cache_header(place: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written in one request, and in parts."""
+    monkeypatch.setattr(remote, "_PART_BYTES", 5 * MIB)
+    bucket = open_bucket(parse_place(f"{place}&cache_control=public, max-age=60"), "films")
+    for opened, header in ((bucket, "public, max-age=60"), (open_bucket(parse_place(place), "films"), None)):
+        opened.write("cached.jpg", bytes(size), "image/jpeg")
+        (link,) = opened.links(["cached.jpg"], 60) or ()
+        told = httpx.get(link, trust_env=False)
+        assert (told.headers.get("cache-control"), told.headers["content-type"]) == (header, "image/jpeg")
+
+
+def test_a_store_that_does_not_show_at_once_what_it_has_taken(oss: OssServer) -> None:
+    bucket = open_bucket(parse_place(oss.make_bucket("slow")), "films")
+    oss.hide_new_objects(2)
+    written = bucket.write("a.jpg", b"x", "image/jpeg")
+    assert bucket.verify("a.jpg", written)
+    oss.hide_new_objects(3)
+    with pytest.raises(SinkError, match="it is not there after it was written") as caught:
+        bucket.write("a.jpg", b"x", "image/jpeg")
+    assert caught.value.transient
+    oss.hide_new_objects(0)
+
+
+@pytest.mark.parametrize(("hidden", "lost"), [(2, 0), (4, 2)])
+def test_outputs_that_a_store_does_not_show_at_once(
+    oss: OssServer, monkeypatch: pytest.MonkeyPatch, hidden: int, lost: int
+) -> None:
+    """A job's end looks at them twice before it makes them again."""
+    monkeypatch.setattr(outputs, "_LOOK_AGAIN_S", 0.01)
+    bucket = open_bucket(parse_place(oss.make_bucket("slow")), "films")
+    sink = outputs.JobSink(bucket, names_for("t/{Count}.jpg", SnapshotConfig(count=2)), threading.Event())
+    for index in (0, 1):
+        sink.put(Item("snapshot", index, 8, 8), b"x")
+    oss.hide_new_objects(hidden)
+    assert len(sink.lost(sink.kept)) == lost
+    oss.hide_new_objects(0)
 
 
 @pytest.mark.parametrize("faults", [["503"] * 3, ["reset"] * 2, ["truncated"] * 2, ["503", "reset"]])
