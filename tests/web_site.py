@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,6 +63,13 @@ class WebSite:
     @property
     def film(self) -> Path:
         return self.folder / "www" / "movie.mp4"
+
+    def wait_until_answered(self, status: str, after: int) -> None:
+        """Behind so many questions. nginx writes of an answer after it was given."""
+        deadline = time.monotonic() + 10
+        while all(question["status"] != status for question in self.asked()[after:]):
+            assert time.monotonic() < deadline, f"never answered {status}"
+            time.sleep(0.01)
 
     def asked(self) -> list[dict[str, str]]:
         """What was asked until now: the connection, status, Range and bytes of each question."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -286,3 +287,34 @@ def test_a_default_storage_that_was_taken_back(running: Service, partner: tuple[
     assert client.call("GetDefaultStorageLocation")["Path"] == "theirs/"
     buckets.revoke("lent", account_id)
     assert client.call("GetDefaultStorageLocation")["Status"] == "notExist"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1:{port}/movie.mp4",
+        "https://127.0.0.1:{port}/movie.mp4",
+        "http://local.oss-cn-shanghai.aliyuncs.com:{port}/movie.mp4",
+        "http://127.0.0.1:{port}/local.oss-cn-shanghai.aliyuncs.com/movie.mp4",
+        "oss://local@127.0.0.1:{port}/movie.mp4",
+        "s3://local/movie.mp4?endpoint=http://127.0.0.1:{port}",
+        "oss://nowhere/movie.mp4?endpoint=http://127.0.0.1:{port}",
+    ],
+)
+def test_nothing_is_asked_for_by_an_address_that_a_caller_names(running: Service, address: str) -> None:
+    """What the command reads, the service does not: it knows buckets alone."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        named = address.format(port=listener.getsockname()[1])
+        asked: list[tuple[str, dict[str, Any]]] = [
+            ("SubmitMediaInfoJob", {"Input": {"Type": "OSS", "Media": named}}),
+            ("RegisterMediaInfo", {"InputURL": named}),
+        ]
+        for source, target in ((named, "oss://local/x.jpg"), ("oss://local/public/movie.mp4", named)):
+            assert refused(running.client, source, target)[0] in (400, 404)
+        for action, parameters in asked:
+            with pytest.raises(Refused) as caught:
+                running.client.call(action, **parameters)
+            assert caught.value.status in (400, 404)
+        with pytest.raises(BlockingIOError):
+            listener.accept()

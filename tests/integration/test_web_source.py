@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -30,8 +31,10 @@ def server() -> Iterator[WebServer]:
 
 
 @pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_pauses_and_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web_asker, "_FIRST_PAUSE_S", 0.001)
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from typing import Any, Literal, cast
 
 from stillframe.storage.web_address import Misled, WebAddress
+from stillframe.storage.web_proxy import web_proxy
 
 #: for a connection with all that belongs to it, and for a server that says nothing
 CONNECT_S, SILENCE_S = 15.0, 15.0
@@ -128,7 +129,7 @@ class WebClient:
             idle = self._idle.get(address.origin)
             if idle:
                 return idle.pop()
-        return _secure(address) if address.scheme == "https" else _Plain(address.host, address.port)
+        return _connection(address)
 
     def _give_back(self, address: WebAddress, connection: _Connection, response: HTTPResponse) -> None:
         """Keep a connection whose answer was read to its end; of others nobody knows what is still to come."""
@@ -144,6 +145,9 @@ class _Bounded(HTTPConnection):
     """A connection on which one deadline bounds a whole answer, however slowly it drips."""
 
     deadline = 0.0
+    #: of a proxy for http: what stands before a target, and what it wants to know
+    prefix = ""
+    for_proxy: Mapping[str, str] = {}
 
     def ask(self, target: str, headers: Mapping[str, str], deadline: float) -> HTTPResponse:
         self.deadline = deadline
@@ -151,7 +155,7 @@ class _Bounded(HTTPConnection):
         self.response_class = cast("type[HTTPResponse]", self._answer)
         if self.sock is not None:
             self.sock.settimeout(self.timeout)
-        self.request("GET", target, headers=dict(headers))
+        self.request("GET", self.prefix + target, headers={**headers, **self.for_proxy})
         return self.getresponse()
 
     def _answer(self, sock: socket.socket, *arguments: Any, **named: Any) -> HTTPResponse:
@@ -207,9 +211,24 @@ def _left(deadline: float) -> float:
     return left
 
 
-def _secure(address: WebAddress) -> _Secure:
+def _connection(address: WebAddress) -> _Connection:
+    """A connection to be made: to the server, or to the proxy that the environment names for it."""
     authorities = tuple(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
-    return _Secure(address.host, address.port, context=_trusting(*authorities))
+    proxy = web_proxy(address)
+    goal = proxy or address
+    if address.scheme == "https":
+        secure = _Secure(goal.host, goal.port, context=_trusting(*authorities))
+        if proxy is not None:
+            secure.set_tunnel(address.host, address.port, _for_proxy(proxy))
+        return secure
+    plain = _Plain(goal.host, goal.port)
+    if proxy is not None:
+        plain.prefix, plain.for_proxy = f"http://{address.server}", _for_proxy(proxy)
+    return plain
+
+
+def _for_proxy(proxy: WebAddress) -> dict[str, str]:
+    return {} if proxy.authorization is None else {"Proxy-Authorization": proxy.authorization}
 
 
 @functools.lru_cache(4)
@@ -244,6 +263,8 @@ def _told(way: tuple[str, ...]) -> Iterator[None]:
         reason = error.reason or "the connection was cut off"
         raise NoAnswer(f"no secure connection: {reason}{_by(way)}", transient=passing) from error
     except OSError as error:
-        raise NoAnswer(f"{error.strerror or error}{_by(way)}", transient=True) from error
+        # a proxy's refusal is one without a number
+        transient = error.errno is not None or isinstance(error, ConnectionError) or "failed: 5" in str(error)
+        raise NoAnswer(f"{error.strerror or error}{_by(way)}", transient=transient) from error
     except HTTPException as error:
         raise NoAnswer(f"its answer is cut off or no HTTP{_by(way)}", transient=True) from error
