@@ -8,6 +8,7 @@ import sys
 import pytest
 from hypothesis import settings
 
+from clips import made_clip
 from needs_sandbox import sandbox_holds
 from object_store import object_store
 from oss_server import oss
@@ -24,6 +25,7 @@ __all__ = [
     "database_template",
     "database_url",
     "empty_database_url",
+    "made_clip",
     "module_database_url",
     "object_store",
     "oss",

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import ceil
-from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
+from clips import MadeClip
 from stillframe import MemorySink, Report, SnapshotConfig, shoot
 from stillframe.testing import Clip, barcode, videos
 
 
 @pytest.fixture(params=sorted(videos.PLAYABLE))
-def clip(request: pytest.FixtureRequest, tmp_path: Path) -> Clip:
-    return videos.PLAYABLE[request.param](tmp_path)
+def clip(request: pytest.FixtureRequest, made_clip: MadeClip) -> Clip:
+    return made_clip(request.param)
 
 
 def test_every_moment_gives_its_frame(clip: Clip) -> None:

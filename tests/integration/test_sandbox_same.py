@@ -11,6 +11,7 @@ import pytest
 from sample_references import MEDIA
 
 import stillframe
+from clips import RECIPES, MadeClip
 from stillframe import (
     ChildKilled,
     ConfigError,
@@ -33,7 +34,6 @@ from stillframe.sandbox.decoder import Decoder, Described, Work
 from stillframe.sandbox.parent import Sandbox
 from stillframe.sandbox.unlocked import Unlocked
 from stillframe.sandbox.wire import SOURCE_IDENTITY, SOURCE_NAME
-from stillframe.testing import videos
 
 pytestmark = pytest.mark.usefixtures("sandbox_holds")
 
@@ -53,7 +53,6 @@ CONFIGS = [
     ),
     ("x-{Count}.jpg", SnapshotConfig(count=9, keyframe_miss="skip", width=64)),
 ]
-RECIPES = {**videos.PLAYABLE, **videos.DAMAGED, **videos.REFUSED}
 #: of the generated videos one in so many runs by default, and of the samples the smallest of so many folders
 ONE_IN = 3
 MOST_BYTES_BY_DEFAULT = 500_000
@@ -87,9 +86,8 @@ def samples() -> list[object]:
 
 
 @pytest.mark.parametrize(("number", "name"), recipes())
-def test_a_generated_video_gives_the_same(box: Sandbox, tmp_path: Path, number: int, name: str) -> None:
-    made = RECIPES[name](tmp_path)
-    demand_the_same(box, made.path, number)
+def test_a_generated_video_gives_the_same(box: Sandbox, made_clip: MadeClip, number: int, name: str) -> None:
+    demand_the_same(box, made_clip(name).path, number)
 
 
 @pytest.mark.parametrize(("path", "number"), samples())
@@ -99,17 +97,17 @@ def test_a_sample_gives_the_same(box: Sandbox, path: Path, number: int) -> None:
 
 @pytest.mark.parametrize("name", ["av1", "hdr pq", "hevc open gop ts"])
 @pytest.mark.parametrize("number", range(len(CONFIGS)))
-def test_each_config_gives_the_same(box: Sandbox, tmp_path: Path, name: str, number: int) -> None:
-    demand_the_same(box, RECIPES[name](tmp_path).path, number)
+def test_each_config_gives_the_same(box: Sandbox, made_clip: MadeClip, name: str, number: int) -> None:
+    demand_the_same(box, made_clip(name).path, number)
 
 
 @pytest.mark.parametrize("number", range(len(CONFIGS)))
 def test_stretch_by_stretch_it_is_the_same(
-    box: Sandbox, tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch
+    box: Sandbox, made_clip: MadeClip, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The steps as the service takes them: a child for the survey, and one for each stretch, in any order."""
     template, config = CONFIGS[number]
-    path = videos.h264_pyramid(tmp_path).path
+    path = made_clip("h264 pyramid").path
     # a child would cut by its own estimate: so the survey is made here, and rendered there
     monkeypatch.setattr(plan, "STRETCH_S", 0.0)
     with FileSource(path) as source:
@@ -126,16 +124,16 @@ def test_stretch_by_stretch_it_is_the_same(
     assert {output.name for output in again.outputs} == {output.name for output in report.outputs}
 
 
-def test_a_survey_is_the_same_and_says_whose_it_is(box: Sandbox, tmp_path: Path) -> None:
-    path = videos.h264_pyramid(tmp_path).path
+def test_a_survey_is_the_same_and_says_whose_it_is(box: Sandbox, made_clip: MadeClip) -> None:
+    path = made_clip("h264 pyramid").path
     config = SnapshotConfig(count=5)
     with FileSource(path) as source:
         assert box.survey(source, config) == survey(source, config)
 
 
-def test_what_it_costs_is_counted(box: Sandbox, tmp_path: Path) -> None:
+def test_what_it_costs_is_counted(box: Sandbox, made_clip: MadeClip) -> None:
     config = SnapshotConfig(count=5, frame_type="normal")
-    data = videos.h264_pyramid(tmp_path).path.read_bytes()
+    data = made_clip("h264 pyramid").path.read_bytes()
     plain = stillframe.shoot(MemorySource(data), MemorySink("x-{Count}.jpg", config), config, threads=1)
     boxed = stillframe.shoot(
         MemorySource(data), MemorySink("x-{Count}.jpg", config), config, threads=1, sandbox=box
@@ -147,11 +145,11 @@ def test_what_it_costs_is_counted(box: Sandbox, tmp_path: Path) -> None:
     assert set(boxed.stats.seconds) >= {"survey", "decode", "develop", "encode", "write", "wall"}
 
 
-def test_progress_is_told(box: Sandbox, tmp_path: Path) -> None:
+def test_progress_is_told(box: Sandbox, made_clip: MadeClip) -> None:
     config = SnapshotConfig(count=5, frame_type="normal")
     told: list[object] = []
     report = stillframe.shoot(
-        videos.h264_pyramid(tmp_path).path,
+        made_clip("h264 pyramid").path,
         MemorySink("x-{Count}.jpg", config),
         config,
         sandbox=box,
@@ -162,11 +160,13 @@ def test_progress_is_told(box: Sandbox, tmp_path: Path) -> None:
     assert sorted(told[1:], key=lambda shot: shot.index) == list(report.shots)  # type: ignore[attr-defined]
 
 
-def test_a_template_without_room_is_refused_before_anything_is_decoded(box: Sandbox, tmp_path: Path) -> None:
+def test_a_template_without_room_is_refused_before_anything_is_decoded(
+    box: Sandbox, made_clip: MadeClip
+) -> None:
     config = SnapshotConfig(count=5)
     sink = MemorySink("x.jpg", config)
     with pytest.raises(stillframe.ConfigError, match="5 files"):
-        stillframe.shoot(videos.h264_pyramid(tmp_path).path, sink, config, sandbox=box)
+        stillframe.shoot(made_clip("h264 pyramid").path, sink, config, sandbox=box)
     assert sink.files == {}
 
 
@@ -212,10 +212,10 @@ DECODERS: dict[str, Callable[[], Decoder]] = {"locked in": Sandbox, "unlocked": 
 
 
 @pytest.mark.parametrize("name", DECODERS)
-def test_whoever_decodes_gives_what_media_gives(tmp_path: Path, name: str) -> None:
+def test_whoever_decodes_gives_what_media_gives(made_clip: MadeClip, name: str) -> None:
     template, config = "x-{Count}.jpg", SnapshotConfig(count=4, width=64)
     expected = MemorySink(template, config)
-    with FileSource(videos.h264_pyramid(tmp_path).path) as source, DECODERS[name]() as decoder:
+    with FileSource(made_clip("h264 pyramid").path) as source, DECODERS[name]() as decoder:
         found = survey(source, config)
         made = render(found, found.stretches[0], source, expected)
         assert decoder.survey(source, config) == found
@@ -238,11 +238,11 @@ CAPPED: dict[str, Callable[[Caps], Decoder]] = {
 
 
 @pytest.mark.parametrize("name", CAPPED)
-def test_whoever_decodes_keeps_to_what_the_operator_allows(tmp_path: Path, name: str) -> None:
+def test_whoever_decodes_keeps_to_what_the_operator_allows(made_clip: MadeClip, name: str) -> None:
     template, config = "x-{TileCount}.jpg", SnapshotConfig(type="Sprite", count=12, width=64)
     sink = MemorySink(template, config)
     with (
-        FileSource(videos.h264_pyramid(tmp_path).path) as source,
+        FileSource(made_clip("h264 pyramid").path) as source,
         CAPPED[name](Caps(shots=12, sheet_side_px=200, sheet_pixels=20_000)) as decoder,
     ):
         found = decoder.survey_and_render(source, config, sink)
@@ -257,9 +257,9 @@ def test_whoever_decodes_keeps_to_what_the_operator_allows(tmp_path: Path, name:
             decoder.survey(source, replace(config, width=201))
 
 
-def test_a_child_that_makes_larger_sheets_than_allowed_is_not_believed(tmp_path: Path) -> None:
+def test_a_child_that_makes_larger_sheets_than_allowed_is_not_believed(made_clip: MadeClip) -> None:
     config = SnapshotConfig(type="Sprite", count=12, width=64)
-    with FileSource(videos.h264_pyramid(tmp_path).path) as source:
+    with FileSource(made_clip("h264 pyramid").path) as source:
         found = survey(source, config)
         told = replace(found, probe=replace(found.probe, source=SOURCE_NAME, identity=SOURCE_IDENTITY))
         assert checked_survey(told, config, Caps(), source.size) == told
@@ -268,7 +268,7 @@ def test_a_child_that_makes_larger_sheets_than_allowed_is_not_believed(tmp_path:
 
 
 @pytest.mark.parametrize("name", DECODERS)
-def test_whoever_decodes_stops_when_nobody_wants_it(tmp_path: Path, name: str) -> None:
+def test_whoever_decodes_stops_when_nobody_wants_it(made_clip: MadeClip, name: str) -> None:
     config = SnapshotConfig(count=4, width=64)
     sink = MemorySink("x-{Count}.jpg", config)
     cancelled = threading.Event()
@@ -278,7 +278,7 @@ def test_whoever_decodes_stops_when_nobody_wants_it(tmp_path: Path, name: str) -
         seen.append(shot)
         cancelled.set()
 
-    with FileSource(videos.h264_pyramid(tmp_path).path) as source, DECODERS[name]() as decoder:
+    with FileSource(made_clip("h264 pyramid").path) as source, DECODERS[name]() as decoder:
         with pytest.raises(ChildKilled) as killed:
             decoder.survey_and_render(source, config, sink, Work(on_shot=first, cancelled=cancelled))
         assert killed.value.reason == "cancelled"

@@ -21,6 +21,7 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 
 import stillframe.testing
+from clips import MadeClip
 from stillframe.testing import Clip, Unreadable, barcode, boxes_edit, videos
 
 Picture = npt.NDArray[Any]
@@ -53,16 +54,16 @@ class TestClip:
             Clip(Path("y.mp4")).number_at(0)
 
 
-@pytest.mark.parametrize("recipe", videos.PLAYABLE.values(), ids=videos.PLAYABLE.keys())
-def test_every_picture_is_where_the_clip_says(recipe: Callable[[Path], Clip], tmp_path: Path) -> None:
-    clip = recipe(tmp_path)
+@pytest.mark.parametrize("name", videos.PLAYABLE)
+def test_every_picture_is_where_the_clip_says(name: str, made_clip: MadeClip) -> None:
+    clip = made_clip(name)
     expected = [
         (None if number in clip.black_numbers else number, pts_s)
         for number, pts_s in zip(clip.numbers, clip.pts_s, strict=True)
     ]
     assert list(shown(clip)) == expected
     assert set(clip.keyframe_numbers) <= set(clip.numbers)
-    assert list(tmp_path.iterdir()) == [clip.path]
+    assert list(clip.path.parent.iterdir()) == [clip.path]
     if not clip.path.name.startswith(("vfr", "animated")):
         # Truth that does not come from the file: 25 pictures a second, to the container's precision.
         for index, pts_s in enumerate(clip.pts_s):
@@ -71,9 +72,9 @@ def test_every_picture_is_where_the_clip_says(recipe: Callable[[Path], Clip], tm
 
 
 @pytest.mark.parametrize("name", videos.REFUSED)
-def test_refused_files_give_no_picture_of_a_video(name: str, tmp_path: Path) -> None:
-    clip = videos.REFUSED[name](tmp_path)
-    assert list(tmp_path.iterdir()) == [clip.path]
+def test_refused_files_give_no_picture_of_a_video(name: str, made_clip: MadeClip) -> None:
+    clip = made_clip(name)
+    assert list(clip.path.parent.iterdir()) == [clip.path]
     assert (clip.numbers, clip.duration_ms) == ((), 0)
     numbers = set()
     try:
