@@ -13,6 +13,7 @@ from needs_sandbox import sandbox_holds
 from object_store import object_store
 from oss_server import oss
 from postgres_fixtures import (
+    _server,
     database_server,
     database_template,
     database_url,
@@ -21,6 +22,7 @@ from postgres_fixtures import (
 )
 
 __all__ = [
+    "_server",
     "database_server",
     "database_template",
     "database_url",
