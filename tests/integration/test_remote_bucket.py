@@ -540,6 +540,8 @@ def test_links_while_the_store_has_no_keys(
         client.prepared(media_id)
         job_id = client.submit("oss://local/movie.mp4", "oss://lent/still.jpg")
         client.succeeded(job_id)
+        (file,) = client.call("GetMediaInfo", MediaId=media_id)["MediaInfo"]["FileInfoList"]
+        assert file["FileBasicInfo"]["FileUrl"].startswith(f"{object_store.endpoint}/jobs/movie.mp4?")
         profiles.write_text("")
         (file,) = client.call("GetMediaInfo", MediaId=media_id)["MediaInfo"]["FileInfoList"]
         assert "FileUrl" not in file["FileBasicInfo"]
