@@ -51,7 +51,7 @@ def shoot(
         if isinstance(output, str) and is_address(output):
             from stillframe.storage.by_address import open_output
 
-            output = open_output(output, config)
+            output = held.enter_context(open_output(output, config))
         source = _opened(source, held)
         return shoot_opened(
             source, output, config, threads=threads, sandbox=sandbox, on_survey=on_survey, on_shot=on_shot

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -327,15 +327,16 @@ def _shoot_one(
         progress.shot(name)
 
     try:
-        report: Report = shoot(
-            source.what,
-            _sink(output, config, source.stem),
-            config,
-            threads=threads,
-            sandbox=sandbox,
-            on_survey=lambda survey: progress.surveyed(name, survey.planned),
-            on_shot=lambda shot: one_more(),
-        )
+        with _sink(output, config, source.stem) as sink:
+            report: Report = shoot(
+                source.what,
+                sink,
+                config,
+                threads=threads,
+                sandbox=sandbox,
+                on_survey=lambda survey: progress.surveyed(name, survey.planned),
+                on_shot=lambda shot: one_more(),
+            )
     except StillframeError as error:
         progress.failed(name, error)
         return False
@@ -369,12 +370,13 @@ def _demand_names(output: str, config: SnapshotConfig) -> None:
         names_for(output, config)
 
 
-def _sink(output: str, config: SnapshotConfig, name: str) -> Sink:
+def _sink(output: str, config: SnapshotConfig, name: str) -> AbstractContextManager[Sink]:
+    """Where outputs go; at the end of the block they are there."""
     if is_address(output):
         from stillframe.storage.by_address import open_output
 
         return open_output(output, config, name)
-    return FolderSink(output, config, name)
+    return nullcontext(FolderSink(output, config, name))
 
 
 def _config_file(path: Path | None) -> dict[str, Any]:

@@ -1,14 +1,24 @@
 """Outputs into a bucket: each is written whole or not at all, over what was there.
 
-sink = BucketSink(bucket, "s3://films/", names_for("s3://films/thumbs/{Count}.jpg", config))
-sink.put(Item("still", 1, width_px=160, height_px=90), jpeg)    # writes the object thumbs/00001.jpg
+    with BucketSink(bucket, "s3://films/", names_for("s3://films/thumbs/{Count}.jpg", config)) as sink:
+        sink.put(Item("still", 1, width_px=160, height_px=90), jpeg)    # writes the object thumbs/00001.jpg
+
+Pictures are written while the next ones are made: at the end of the block all of them are there, or it raises.
 """
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
 from stillframe.media.sink import Item, Names, Output
 from stillframe.storage.bucket import Bucket
 from stillframe.storage.content_types import content_type
+
+#: written at the same time, and kept in memory for that
+_AT_A_TIME = 8
 
 
 class BucketSink:
@@ -18,13 +28,50 @@ class BucketSink:
         self.names = names
         self._bucket = bucket
         self._prefix = prefix
+        self._threads = ThreadPoolExecutor(_AT_A_TIME, "stillframe-writes")
+        self._room = threading.BoundedSemaphore(_AT_A_TIME)
+        self._writes: list[Future[None]] = []
+        self._failed: BaseException | None = None
         self._demand_keys()
 
     def put(self, item: Item, data: bytes) -> Output:
+        """Begin to write; a track is written when all pictures are there. Raises SinkError, also of one before."""
+        if item.kind == "track":
+            self._wait()
+        self._room.acquire()
+        if self._failed is not None:
+            self._room.release()
+            raise self._failed
         name = self.names.of(item.kind, item.index)
-        key = name.removeprefix(self._prefix)
-        self._bucket.write(key, data, content_type(key))
+        self._writes.append(self._threads.submit(self._write, name.removeprefix(self._prefix), data))
         return Output(item.kind, item.index, name, len(data), item.width_px, item.height_px)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self._wait()
+        finally:
+            # who has pressed Ctrl-C waits for no server
+            self._threads.shutdown(wait=not isinstance(error, KeyboardInterrupt), cancel_futures=True)
+
+    def _write(self, key: str, data: bytes) -> None:
+        try:
+            self._bucket.write(key, data, content_type(key))
+        except BaseException as error:
+            self._failed = self._failed or error
+            raise
+        finally:
+            self._room.release()
+
+    def _wait(self) -> None:
+        for write in self._writes:
+            write.result()
+        self._writes.clear()
 
     def _demand_keys(self) -> None:
         """Refuse a template for what no object can be called, before anything is decoded for it."""

@@ -1,7 +1,7 @@
 """What the command and the library read and write besides files: objects in stores, and videos on web servers.
 
     with open_input(parse_input("https://example.com/movie.mp4")) as source: ...
-    open_output("s3://films/thumbs/{Count}.jpg", config)
+    with open_output("s3://films/thumbs/{Count}.jpg", config) as sink: ...
 
 Who names these addresses has the keys as well. The service, where others do, knows buckets alone.
 """
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from stillframe.errors import ConfigError, SinkError, SourceError
 from stillframe.media.config import SnapshotConfig
-from stillframe.media.sink import Names, Sink, names_for
+from stillframe.media.sink import Names, names_for
 from stillframe.media.source import ByteSource
 from stillframe.storage.bucket import Bucket
 from stillframe.storage.bucket_sink import BucketSink
@@ -67,7 +67,7 @@ def output_names(template: str, config: SnapshotConfig, name: str = "{Name}") ->
     return names_for(str(_parse_output(template)), config, name)
 
 
-def open_output(template: str, config: SnapshotConfig, name: str = "{Name}") -> Sink:
+def open_output(template: str, config: SnapshotConfig, name: str = "{Name}") -> BucketSink:
     """A sink into a store; `name` stands for `{Name}`. Raises ConfigError and SinkError. Nothing is written yet."""
     address = _parse_output(template)
     try:
