@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import re
 import sys
 from dataclasses import asdict, dataclass, field
@@ -137,9 +138,10 @@ async def _run(options: argparse.Namespace) -> None:
     served = RangeServer(options.folder, Wire(options.delay_ms / 1000, rate))
     server = await asyncio.start_server(served.serve, "127.0.0.1", options.port)
     print(server.sockets[0].getsockname()[1], flush=True)
-    # whoever started it ends it by closing its standard input
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    server.close()
+    async with server:
+        # whoever started it ends it by closing its standard input; connections end with the process
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+        os._exit(0)
 
 
 def main() -> None:

@@ -14,7 +14,13 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from stillframe.errors import MediaError
-from stillframe.media.sample_table import MAX_SAMPLES, Edit, SampleTable, read_sample_table
+from stillframe.media.sample_table import (
+    MAX_SAMPLES,
+    Edit,
+    SampleTable,
+    edit_shift,
+    read_sample_table,
+)
 from stillframe.media.source import ByteSource
 
 #: a moov box beyond this is not read (an hour of video needs about 3 MiB)
@@ -23,16 +29,24 @@ _HEAD_BYTES = 64 << 10
 #: what lies behind the pictures is most often just the index, and wanted at once when it is no longer than that
 _TAIL_BYTES = 16 << 20
 _MAX_TOP_LEVEL_BOXES = 2_000
+_MOST_SIDX_BYTES = 2 << 20
 
 
 class TrackFacts(NamedTuple):
-    """What a track's boxes say of themselves."""
+    """What a track's boxes say of themselves.
+
+    `shift` is what the edit list adds to every time, None when it does more. `fragment_defaults` is what `trex` says
+    for the samples of fragments: sample description, duration, size, flags.
+    """
 
     track_id: int
     handler: str
     encrypted: bool = False
     dolby_vision_profile: int | None = None
     table: SampleTable | None = None
+    timescale: int = 0
+    shift: int | None = None
+    fragment_defaults: tuple[int, int, int, int] | None = None
 
 
 class Mp4Facts(NamedTuple):
@@ -60,11 +74,12 @@ class Box(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Where an MP4's index lies: its moov, whether the file ends within a box, and its first moof."""
+    """Where an MP4's index lies: moov, whether the file ends within a box, the first moof, and `sidx` before that."""
 
     moov: Box | None
     cut_off: bool
     moof: Box | None
+    sidx: tuple[Box, ...] = ()
 
 
 def find_index(source: ByteSource) -> Layout | None:
@@ -83,7 +98,7 @@ def read_mp4(source: ByteSource) -> Mp4Facts | None:
 
 def read_facts(source: ByteSource, layout: Layout) -> Mp4Facts:
     """What the index says. Never raises for a damaged file."""
-    moov, cut_off, moof = layout
+    moov, cut_off, moof, _ = layout
     if moov is not None and moov.end - moov.start > MAX_MOOV_BYTES:
         return Mp4Facts(moov_too_large=moov.end - moov.start)
     if moov is None:
@@ -92,11 +107,13 @@ def read_facts(source: ByteSource, layout: Layout) -> Mp4Facts:
     fragmented = moof is not None
     encrypted = _encrypted_in_fragment(source, moof) if moof is not None else frozenset()
     tracks: dict[int, TrackFacts] = {}
+    defaults: dict[int, tuple[int, int, int, int]] = {}
     try:
         movie_timescale, most_samples = 0, min(source.size, MAX_SAMPLES)
-        for box in _boxes(data):
+        for box in boxes_in(data):
             if box.kind == b"mvex":
                 fragmented = True
+                defaults = _fragment_defaults(data[box.start : box.end])
             elif box.kind == b"mvhd":
                 version = data[box.start]
                 (movie_timescale,) = struct.unpack_from(">I", data, box.start + (20 if version == 1 else 12))
@@ -105,6 +122,9 @@ def read_facts(source: ByteSource, layout: Layout) -> Mp4Facts:
                 track = _track(data[box.start : box.end], movie_timescale, source.size, most_samples)
                 tracks[track.track_id] = track
                 most_samples -= track.table.number if track.table else 0
+        for track_id, values in defaults.items():
+            if track_id in tracks:
+                tracks[track_id] = tracks[track_id]._replace(fragment_defaults=values)
     except (struct.error, IndexError, ValueError, OverflowError):
         # a moov that does not hold together: libav may still make something of it
         return Mp4Facts(
@@ -155,6 +175,7 @@ def ends_within_a_box(source: ByteSource) -> bool:
 
 def _find_moov(source: ByteSource, head: bytes) -> Layout | None:
     position, moov, kind = 0, None, b""
+    sidx: list[Box] = []
     for _ in range(_MAX_TOP_LEVEL_BOXES):
         if position + 8 > source.size:
             break
@@ -178,7 +199,9 @@ def _find_moov(source: ByteSource, head: bytes) -> Layout | None:
                 return Layout(None, True, None)
             moov = Box(kind, position + length_of_header, end)
         if kind == b"moof":
-            return Layout(moov, False, Box(kind, position + length_of_header, end))
+            return Layout(moov, False, Box(kind, position + length_of_header, end), tuple(sidx))
+        if kind == b"sidx" and end - position <= _MOST_SIDX_BYTES:
+            sidx.append(Box(kind, position + length_of_header, end))
         if moov is not None and kind == b"mdat":
             return Layout(moov, end > source.size, None)
         position = end
@@ -192,10 +215,10 @@ def _encrypted_in_fragment(source: ByteSource, moof: Box) -> frozenset[int]:
     data = memoryview(source.read_at(moof.start, min(moof.end - moof.start, MAX_MOOV_BYTES)))
     found = set()
     try:
-        for box in _boxes(data):
+        for box in boxes_in(data):
             if box.kind == b"traf":
                 fragment = data[box.start : box.end]
-                inner = {part.kind: part.start for part in _boxes(fragment)}
+                inner = {part.kind: part.start for part in boxes_in(fragment)}
                 if b"senc" in inner and b"tfhd" in inner:
                     found.add(struct.unpack_from(">I", fragment, inner[b"tfhd"] + 4)[0])
     except (struct.error, ValueError):
@@ -203,7 +226,8 @@ def _encrypted_in_fragment(source: ByteSource, moof: Box) -> frozenset[int]:
     return frozenset(found)
 
 
-def _boxes(data: memoryview, start: int = 0) -> Iterator[Box]:
+def boxes_in(data: memoryview, start: int = 0) -> Iterator[Box]:
+    """The boxes in a payload. Raises ValueError for one that does not fit."""
     position = start
     while position + 8 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, position)
@@ -224,34 +248,44 @@ def _track(data: memoryview, movie_timescale: int, file_size: int, most_samples:
     edits: list[Edit] = []
     encrypted, profile = False, None
     table: SampleTable | None = None
-    for box in _boxes(data):
+    for box in boxes_in(data):
         if box.kind == b"tkhd":
             (track_id,) = struct.unpack_from(">I", data, box.start + (20 if data[box.start] == 1 else 12))
         elif box.kind == b"edts":
             edits = _edits(data[box.start : box.end])
         elif box.kind == b"mdia":
             media = data[box.start : box.end]
-            for inner in _boxes(media):
+            for inner in boxes_in(media):
                 if inner.kind == b"mdhd":
                     where = inner.start + (20 if media[inner.start] == 1 else 12)
                     (timescale,) = struct.unpack_from(">I", media, where)
                 elif inner.kind == b"hdlr":
                     handler = bytes(media[inner.start + 8 : inner.start + 12]).decode("latin-1")
                 elif inner.kind == b"minf" and handler == "vide":
-                    for last in _boxes(media[inner.start : inner.end]):
+                    for last in boxes_in(media[inner.start : inner.end]):
                         if last.kind == b"stbl":
                             tables = media[inner.start : inner.end][last.start : last.end]
                             encrypted, profile = _sample_entry(tables)
-                            found = {box.kind: tables[box.start : box.end] for box in _boxes(tables)}
+                            found = {box.kind: tables[box.start : box.end] for box in boxes_in(tables)}
                             table = read_sample_table(
                                 found, timescale, movie_timescale, edits, file_size, most_samples
                             )
-    return TrackFacts(track_id, handler, encrypted, profile, None if encrypted else table)
+    shift = edit_shift(edits, timescale, movie_timescale) if timescale else None
+    return TrackFacts(track_id, handler, encrypted, profile, None if encrypted else table, timescale, shift)
+
+
+def _fragment_defaults(mvex: memoryview) -> dict[int, tuple[int, int, int, int]]:
+    found = {}
+    for box in boxes_in(mvex):
+        if box.kind == b"trex":
+            track_id, description, duration, size, flags = struct.unpack_from(">IIIII", mvex, box.start + 4)
+            found[track_id] = description, duration, size, flags
+    return found
 
 
 def _edits(data: memoryview) -> list[Edit]:
     edits = []
-    for box in _boxes(data):
+    for box in boxes_in(data):
         if box.kind == b"elst":
             wide = data[box.start] == 1
             (number,) = struct.unpack_from(">I", data, box.start + 4)
@@ -264,16 +298,16 @@ def _edits(data: memoryview) -> list[Edit]:
 def _sample_entry(tables: memoryview) -> tuple[bool, int | None]:
     """Whether the video is encrypted, and its Dolby Vision profile."""
     encrypted, profile = False, None
-    for box in _boxes(tables):
+    for box in boxes_in(tables):
         if box.kind == b"senc":
             encrypted = True
         if box.kind != b"stsd":
             continue
-        for entry in _boxes(tables[box.start : box.end], 8):
+        for entry in boxes_in(tables[box.start : box.end], 8):
             body = tables[box.start : box.end][entry.start : entry.end]
             encrypted = encrypted or entry.kind in (b"encv", b"drmi")
             # a visual sample entry holds 78 bytes of fields before its boxes
-            for inner in _boxes(body, 78) if len(body) >= 86 else ():
+            for inner in boxes_in(body, 78) if len(body) >= 86 else ():
                 if inner.kind == b"sinf":
                     encrypted = True
                 elif inner.kind in (b"dvcC", b"dvvC", b"dvwC") and inner.end - inner.start >= 4:

@@ -115,8 +115,11 @@ class FrameTaker:
                     best = time
                 if time > moment:
                     break
-            span = reach if reach is not None else (abs(moment - best) if best is not None else None)
-            if span is not None and time > moment + span + self._ticks:
+            # what is farther away than the best one is of no use
+            spans = [
+                span for span in (reach, None if best is None else abs(moment - best)) if span is not None
+            ]
+            if spans and time > moment + min(spans) + self._ticks:
                 break
         return best if best is not None and is_near(best, moment, reach) else None
 

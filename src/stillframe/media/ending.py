@@ -14,7 +14,8 @@ from typing import NamedTuple
 from av.stream import Discard
 
 from stillframe.media.boxes import Mp4Facts, ends_within_a_box
-from stillframe.media.packets import time_of
+from stillframe.media.fragment_feed import FragmentFeed
+from stillframe.media.packets import FeedLost, time_of
 from stillframe.media.playlist_reader import PlaylistReader
 from stillframe.media.reader import VideoReader
 from stillframe.media.sample_table import SampleTable
@@ -48,6 +49,10 @@ def find_end(
         return VideoEnd(end, end, _frame_ticks(reader, first_duration))
     if table is not None:
         return _with_header_note(reader, first_pts, _table_end(table, first_pts))
+    if isinstance(reader.packet_feed, FragmentFeed):
+        found = _fragments_end(reader, reader.packet_feed, first_duration)
+        if found is not None:
+            return found
     return _with_header_note(reader, first_pts, _read_end(reader, boxes, first_pts, first_duration))
 
 
@@ -57,6 +62,17 @@ def _table_end(table: SampleTable, first_pts: int) -> VideoEnd:
     available = max(table.lost_from, first_pts + 1)
     note = "the file was cut off: the end of its data is missing"
     return VideoEnd(table.end_pts, available, table.usual_duration, (note,))
+
+
+def _fragments_end(reader: VideoReader, feed: FragmentFeed, first_duration: int) -> VideoEnd | None:
+    """By the last fragment; a file that was cut off has no index of them, or one that says so."""
+    try:
+        end = feed.end_pts()
+    except FeedLost:
+        # the index has promised more than there is
+        reader.leave_feed()
+        return None
+    return VideoEnd(end, end, _frame_ticks(reader, first_duration))
 
 
 def _read_end(reader: VideoReader, boxes: Mp4Facts | None, first_pts: int, first_duration: int) -> VideoEnd:

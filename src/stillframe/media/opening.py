@@ -68,6 +68,7 @@ class Ahead(Generic[Thing]):
     def __init__(self, make: Callable[[], Thing]) -> None:
         self._make = make
         self._thing: Thing | None = None
+        self._is_taken = False
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="stillframe-open", daemon=True)
         self._thread.start()
@@ -83,13 +84,13 @@ class Ahead(Generic[Thing]):
     def take(self) -> Thing:
         """As `get`, and the thing is the caller's from now on."""
         thing = self.get()
-        self._thing = None
+        self._is_taken = True
         return thing
 
     def close(self) -> None:
         """Close the thing, unless somebody has taken it."""
         self._thread.join()
-        if self._thing is not None:
+        if self._thing is not None and not self._is_taken:
             self._thing.close()
 
     def _run(self) -> None:
@@ -113,7 +114,7 @@ def open_video(source: ByteSource) -> Opened:
         raise
     try:
         boxes = reading.get().facts
-        table = follow_table(reader, boxes)
+        table = follow_table(reader, boxes) if reader.packet_feed is None else None
         return _first_picture(source, reader)._replace(boxes=boxes, table=table)
     except BaseException:
         reader.close()

@@ -14,6 +14,7 @@ from av.video.frame import VideoFrame
 
 from stillframe.media.colour import TRC_HLG, TRC_PQ, UNSPECIFIED, Colour, colour_of
 from stillframe.media.ending import find_end
+from stillframe.media.fragment_feed import FragmentFeed
 from stillframe.media.guided_reader import GuidedReader
 from stillframe.media.opening import Ahead, Opened, open_video
 from stillframe.media.orientation import orientation_of
@@ -44,7 +45,7 @@ class Probe:
     was cut off). `width_px` and `height_px` are the coded picture, `display_width_px` and
     `display_height_px` the upright one with square pixels. `keyframes_pts` holds the keyframes that the
     container lists, none when it has no index. `packets_from` says where packets are read: the demuxer's where the
-    `container` has them, or straight from where the sample `table` says.
+    `container` has them, or straight from where the sample `table` says, or the `fragments`.
     """
 
     source: str
@@ -71,7 +72,7 @@ class Probe:
     colour: Colour
     colour_tags: dict[str, int]
     keyframes_pts: tuple[int, ...]
-    packets_from: Literal["container", "table"]
+    packets_from: Literal["container", "table", "fragments"]
     notes: tuple[str, ...]
 
     @property
@@ -173,9 +174,15 @@ def _look(source: ByteSource, opened: Opened) -> tuple[SampleTable | None, Probe
             "range": int(first.color_range),
         },
         keyframes_pts=keyframes,
-        packets_from="table" if reader.packet_feed is not None else "container",
+        packets_from=_packets_from(reader),
         notes=tuple(notes),
     )
+
+
+def _packets_from(reader: VideoReader) -> Literal["container", "table", "fragments"]:
+    if isinstance(reader.packet_feed, FragmentFeed):
+        return "fragments"
+    return "container" if reader.packet_feed is None else "table"
 
 
 def _keyframes(reader: VideoReader, table: SampleTable | None) -> tuple[int, ...]:

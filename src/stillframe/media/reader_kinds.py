@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from stillframe.media.boxes import find_index
+from stillframe.media.fragment_feed import open_fragmented
 from stillframe.media.guided_reader import FlvReader, MkvReader, TsReader
 from stillframe.media.landmarks import Odd
 from stillframe.media.mkv_layout import has_cues
@@ -19,6 +21,9 @@ def open_reader(source: ByteSource, stream_index: int | None = None) -> VideoRea
     playlist = playlist_of(source)
     if playlist is not None:
         return PlaylistReader(source, playlist, stream_index)
+    layout = find_index(source)
+    if layout is not None and layout.moof is not None:
+        return open_fragmented(source, layout, stream_index) or VideoReader(source, stream_index)
     return _kind(source.read_at(0, _HEAD_BYTES))(source, stream_index)
 
 

@@ -296,7 +296,7 @@ def read_sample_table(
     )
     chunk_offsets, chunk_runs = _chunks(boxes, number) or ((), ())
     keyframes = _keyframes(boxes.get(b"stss"), number)
-    shift = _edit_shift(edits, timescale, movie_timescale)
+    shift = edit_shift(edits, timescale, movie_timescale)
     if durations is None or reordering is None or not chunk_runs or keyframes is None or shift is None:
         return None
     table = SampleTable(
@@ -316,7 +316,7 @@ def read_sample_table(
     return table if table.is_orderly and _shows_all(edits, table, movie_timescale) else None
 
 
-def _edit_shift(edits: Sequence[Edit], timescale: int, movie_timescale: int) -> int | None:
+def edit_shift(edits: Sequence[Edit], timescale: int, movie_timescale: int) -> int | None:
     """What an edit list adds to every time; None for more than an empty edit and a plain one."""
     delay = 0
     if edits and not movie_timescale:

@@ -162,6 +162,29 @@ class MemorySource:
         """Nothing to give back."""
 
 
+class PrefixSource:
+    """The first bytes of another source, as if there were no more."""
+
+    def __init__(self, source: ByteSource, size: int) -> None:
+        self.name = source.name
+        self.size = min(size, source.size)
+        self._source = source
+
+    @property
+    def identity(self) -> str:
+        """The identity of the whole."""
+        return self._source.identity
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        return self._source.read_at(offset, min(length, max(self.size - offset, 0)))
+
+    def prefetch(self, extents: Sequence[tuple[int, int]]) -> None:
+        self._source.prefetch(extents)
+
+    def close(self) -> None:
+        """Nothing to give back: the other source is its owner's."""
+
+
 class MeteredSource:
     """A source that counts what is read of another one, by all who read it."""
 

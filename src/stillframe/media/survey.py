@@ -6,11 +6,12 @@ A `Survey` is plain data: the steps that follow may run in other processes (see 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from stillframe.errors import PastTheEnd
 from stillframe.media.config import DEFAULT_CAPS, SINGLE_SHOT_BLACK_LEVEL, Caps, SnapshotConfig
 from stillframe.media.decode import FrameTaker
+from stillframe.media.fragment_feed import FragmentFeed
 from stillframe.media.geometry import Placement, SheetGeometry, cell_size, place, sheet_geometry, still_size
 from stillframe.media.opening import Ahead, Opened
 from stillframe.media.plan import Aim, Stretch, anchor_of, costs_of, nearest_keyframe, stretches
@@ -128,7 +129,7 @@ def _survey(
         )
         for k, time_ms in enumerate(asked.dropped_ms)
     ]
-    shots = _numbered(shots, config, table)
+    shots = _numbered(shots, config, table or _fragments(reader))
     if isinstance(reader, PlaylistReader):
         shots = [replace(shot, extent=_extent(shot, reader)) for shot in shots]
     width, height = probe.display_width_px, probe.display_height_px
@@ -244,7 +245,21 @@ def _skip_by_looking(
     return found
 
 
-def _numbered(shots: list[Shot], config: SnapshotConfig, table: SampleTable | None) -> list[Shot]:
+class _Places(Protocol):
+    """Who knows where in the source a frame lies, or most likely does, as (offset, length)."""
+
+    def keyframe_extent(self, time: int) -> tuple[int, int]:
+        """Of the keyframe of a time, or the one nearest to it."""
+
+    def decoding_extent(self, moment: int) -> tuple[int, int]:
+        """From the keyframe on to the frame that is shown at a moment."""
+
+
+def _fragments(reader: VideoReader) -> FragmentFeed | None:
+    return reader.packet_feed if isinstance(reader.packet_feed, FragmentFeed) else None
+
+
+def _numbered(shots: list[Shot], config: SnapshotConfig, places: _Places | None) -> list[Shot]:
     """Give the shots that get a picture their places; a missing one keeps its place, so that names stay."""
     numbered, position = [], 0
     for shot in shots:
@@ -253,9 +268,12 @@ def _numbered(shots: list[Shot], config: SnapshotConfig, table: SampleTable | No
             continue
         level = _black_level(config, shot.index, single=len(shots) == 1)
         extent = None
-        if table is not None and shot.fate == "planned":
+        if places is not None and shot.fate == "planned":
             key = shot.keyframe
-            extent = table.decoding_extent(shot.moment) if key is None else table.keyframe_extent(key)
+            if key is None and config.frame_type == "intra" and shot.anchor is None:
+                # which one is nearest is found when it is read
+                key = shot.moment
+            extent = places.decoding_extent(shot.moment) if key is None else places.keyframe_extent(key)
         numbered.append(replace(shot, position=position, black_level=level, extent=extent))
         position += 1
     return numbered
