@@ -96,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers |= {"Content-Length": str(len(body)), **told.headers}
         head = f"HTTP/1.1 {told.status or status} Said\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in headers.items() if value is not None)
-        answer = f"{head}\r\n".encode() + body
+        answer = f"{head}\r\n".encode("latin-1") + body
         step = 1 if told.seconds_a_byte else len(answer)
         for begin in range(0, len(answer), step):
             if told.seconds_a_byte and self.server.ended.wait(told.seconds_a_byte):

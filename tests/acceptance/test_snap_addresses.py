@@ -165,12 +165,34 @@ def test_addresses_that_are_none(folder: Path, arguments: str, words: str) -> No
     assert "secret" not in done.err
 
 
+@pytest.fixture
+def without_extras(tmp_path: Path) -> dict[str, str]:
+    """An environment in which nothing is installed but what the command needs at least."""
+    for name in (
+        "opendal",
+        "httpx",
+        "httpcore",
+        "pydantic",
+        "sqlalchemy",
+        "starlette",
+        "cryptography",
+        "certifi",
+    ):
+        (tmp_path / "less" / name).mkdir(parents=True)
+        missing = f"raise ModuleNotFoundError('No module named {name}', name='{name}')\n"
+        (tmp_path / "less" / name / "__init__.py").write_text(missing)
+    return {
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(tmp_path / "less"), os.environ.get("PYTHONPATH")]))
+    }
+
+
 @pytest.mark.parametrize("arguments", ["s3://films/x.mp4 -o x.jpg", "movie.mp4 -o s3://films/x.jpg"])
-def test_without_what_stores_need(folder: Path, tmp_path: Path, arguments: str) -> None:
-    (tmp_path / "less" / "opendal").mkdir(parents=True)
-    missing = "raise ModuleNotFoundError(\"No module named 'opendal'\", name='opendal')\n"
-    (tmp_path / "less" / "opendal" / "__init__.py").write_text(missing)
-    path = os.pathsep.join(filter(None, [str(tmp_path / "less"), os.environ.get("PYTHONPATH")]))
-    done = the_command.run(f"snap {arguments}", folder, env={"PYTHONPATH": path})
+def test_stores_without_what_they_need(folder: Path, without_extras: dict[str, str], arguments: str) -> None:
+    done = the_command.run(f"snap {arguments}", folder, env=without_extras)
     assert (done.code, done.out) == (1, "")
     demand_one_line(done, "s3://films/x.", "object stores need OpenDAL: pip install 'stillframe[cloud]'")
+
+
+def test_web_servers_need_nothing(site: WebSite, folder: Path, without_extras: dict[str, str]) -> None:
+    done = the_command.run(f"snap {site.https}/usual/movie.mp4 -o x.jpg", folder, env=without_extras)
+    assert (done.code, done.complaints) == (0, "")

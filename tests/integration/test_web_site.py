@@ -118,7 +118,7 @@ def test_a_film_that_is_replaced_while_it_is_read(site: WebSite, tmp_path: Path,
     [
         ("usual/none.mp4", "does not exist: the server answers 404 Not Found"),
         ("locked/movie.mp4", "the server answers 401 Unauthorized"),
-        ("packed/movie.mp4", r"the server sends it packed, .* \(Content-Encoding: gzip\)"),
+        ("packed/movie.mp4", r"the server sends it packed, .* \(Content-Encoding: 'gzip'\)"),
         ("down/movie.mp4", "redirects to http://127.0.0.1:{http_port}, where nothing is encrypted any more"),
         ("loop/movie.mp4", r"redirects more than 5 times \(by way of 127.0.0.1:{https_port} -> "),
         ("lost/movie.mp4", r"404 Not Found \(by way of 127.0.0.1:{https_port} -> 127.0.0.1:{https_port}\)$"),

@@ -128,7 +128,7 @@ def _look(answer: Answer) -> _Found | bytes | None:
         raise Fault(f"the server answers {answer.status} to a question for the file's first bytes")
     if size is None:
         raise Fault("the server does not say how large the file is")
-    version = _Version(size, answer.headers.get("ETag"), answer.headers.get("Last-Modified"))
+    version = _Version(size, _plain(answer.headers, "ETag"), _plain(answer.headers, "Last-Modified"))
     if version.etag is None and version.modified is None:
         # ranges might be of several contents
         _demand_small(size, "says of no range which version of the file it is of")
@@ -174,6 +174,12 @@ def _content_range(headers: Message) -> tuple[int | None, int | None, int | None
         return None, None, None
     first, last, size = (int(text) if text is not None and text != "*" else None for text in matched.groups())
     return first, last, size
+
+
+def _plain(headers: Message, name: str) -> str | None:
+    """A header that may be sent back as it is: in one line of ASCII."""
+    value = headers.get(name)
+    return value if value is not None and re.fullmatch(r"[ -~]{1,500}", value) else None
 
 
 def _content_length(headers: Message) -> int | None:

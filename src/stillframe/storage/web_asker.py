@@ -109,7 +109,9 @@ def _demand_answer(answer: Answer) -> None:
         )
     packed = answer.headers.get("Content-Encoding", "identity").strip().lower()
     if packed != "identity" and status in (200, 206):
-        raise Fault(f"the server sends it packed, which was not asked for (Content-Encoding: {packed[:20]})")
+        raise Fault(
+            f"the server sends it packed, which was not asked for (Content-Encoding: {packed[:20]!r})"
+        )
 
 
 def _asked_pause_s(text: str | None) -> float | None:
