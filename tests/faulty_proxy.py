@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import struct
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 
-Fault = Literal["503", "reset", "truncated", "whole"]
+Fault = Literal["503", "reset", "truncated", "whole", "drip"]
 
 
 class FaultyProxy(ThreadingHTTPServer):
@@ -25,6 +26,8 @@ class FaultyProxy(ThreadingHTTPServer):
         self.behind = port
         self.faults: deque[Fault] = deque()
         self.ranges = 0
+        #: nobody is to be kept waiting for drops any more
+        self.dripped = threading.Event()
 
     @property
     def endpoint(self) -> str:
@@ -40,6 +43,7 @@ def faulty_proxy(port: int) -> Iterator[FaultyProxy]:
         try:
             yield proxy
         finally:
+            proxy.dripped.set()
             proxy.shutdown()
             thread.join()
 
@@ -73,6 +77,14 @@ class _Handler(BaseHTTPRequestHandler):
             if name.lower() not in ("connection", "transfer-encoding", "date", "server"):
                 self.send_header(name, value)
         self.end_headers()
+        if fault == "drip":
+            # until the client has had enough
+            with contextlib.suppress(OSError):
+                for number in range(len(body)):
+                    self.wfile.write(body[number : number + 1])
+                    self.server.dripped.wait(0.05)
+            self.close_connection = True
+            return
         if fault in ("reset", "truncated"):
             self.wfile.write(body[: len(body) // 2])
             self.close_connection = True

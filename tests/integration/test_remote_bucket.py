@@ -350,6 +350,21 @@ def test_a_bad_day(bucket: Bucket, place: str, faults: list[Fault]) -> None:
         assert (len(proxy.faults), proxy.ranges) == (0, len(faults) + 1)
 
 
+def test_a_store_that_sends_a_drop_now_and_then(
+    bucket: Bucket, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not waited for until the last one, and what it has is read when it has recovered."""
+    monkeypatch.setattr(store, "_LONGEST_S", 0.5)
+    monkeypatch.setattr(store, "_SLOWEST_BYTES_PER_S", 10 * MIB)
+    with behind_a_proxy(bucket, place) as (proxy, spoiled, data):
+        source = spoiled.open_source("film.mp4")
+        proxy.faults.append("drip")
+        with pytest.raises(SourceError, match=r"the store has taken longer than \d s for it") as caught:
+            source.read_at(MIB, 100)
+        assert caught.value.transient
+        assert source.read_at(MIB, 100) == data[MIB : MIB + 100]
+
+
 @pytest.mark.parametrize("offset", [0, MIB])
 def test_a_store_that_does_not_know_ranges(bucket: Bucket, place: str, offset: int) -> None:
     """All of the object instead of a range: never taken for the range, and told."""

@@ -94,7 +94,8 @@ class RemoteBucket:
             self._store.ask(
                 lambda store: store.write(
                     key, data, content_type=content_type, cache_control=cached, chunk=part_bytes
-                )
+                ),
+                len(data),
             )
             facts = self._look_at_written(key)
         except FAULTS as error:
@@ -114,7 +115,7 @@ class RemoteBucket:
                 return False
             if facts.etag and facts.etag == written.etag:
                 return True
-            found = self._store.ask(lambda store: store.read(key, if_match=facts.etag or None))
+            found = self._store.ask(lambda store: store.read(key, if_match=facts.etag or None), facts.size)
             return hashlib.sha256(found).hexdigest() == written.sha256
         except exceptions.NotFound:
             return False
@@ -137,7 +138,7 @@ class RemoteBucket:
             return None
         try:
             signer = Store(place).signer(seconds)
-            return asyncio.run(_signed(signer.to_async_operator(), keys, seconds)) if signer else None
+            return asyncio.run(_signed(signer, keys, seconds)) if signer else None
         except FAULTS as error:
             raise fault(SourceError, self._shown, error) from error
 
@@ -210,7 +211,9 @@ def _range(store: Store, facts: ObjectFacts, name: str, offset: int, length: int
     if length == 0:
         return b""
     try:
-        data = store.ask(lambda store: store.read(facts.key, offset=offset, size=length, if_match=facts.etag))
+        data = store.ask(
+            lambda store: store.read(facts.key, offset=offset, size=length, if_match=facts.etag), length
+        )
     except exceptions.ConditionNotMatch as error:
         message = "the object was replaced while it was read"
         raise SourceError(name, message, transient=True) from error

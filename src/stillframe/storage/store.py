@@ -4,13 +4,17 @@ store = Store(place)
 store.ask(lambda operator: operator.stat("movie.mp4"))
 
 Keys that the store refuses are looked for anew, once: they may have been changed, or their time may have been up.
+OpenDAL's own time limits are for each step, and a store that sends a byte now and then would never pass them. So all is
+done on a loop of this process, where it can be ended, and who asks waits for it: in a way that Ctrl-C ends, too.
 """
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Awaitable, Callable
+from functools import cache, lru_cache
 from typing import TypeVar
 
 import opendal
@@ -19,13 +23,16 @@ from opendal import layers
 from stillframe.storage.find_keys import keys_for, other_keys
 from stillframe.storage.keys import Keys
 from stillframe.storage.places import StorePlace
-from stillframe.storage.store_faults import may_be_the_keys
+from stillframe.storage.store_faults import TookTooLong, may_be_the_keys
 
 Result = TypeVar("Result")
 
 FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 _TRIES = 4
-_LOOK_S, _TRANSFER_S = 15.0, 60.0
+#: for a step: an answer to a question, and the next bytes of one
+_LOOK_S, _TRANSFER_S = 15.0, 15.0
+#: for all of it, new tries included, and so much more for what is to be sent
+_LONGEST_S, _SLOWEST_BYTES_PER_S = 40.0, 128 << 10
 
 
 class Store:
@@ -34,18 +41,19 @@ class Store:
     def __init__(self, place: StorePlace) -> None:
         self.place = place
 
-    def ask(self, work: Callable[[opendal.Operator], Result]) -> Result:
-        """Do something with the store. Raises what is in `store_faults.FAULTS`."""
+    def ask(self, work: Callable[[opendal.AsyncOperator], Awaitable[Result]], size: int = 0) -> Result:
+        """Do something with the store that moves so many bytes. Raises what is in `store_faults.FAULTS`."""
+        limit_s = _LONGEST_S + size / _SLOWEST_BYTES_PER_S
         keys = keys_for(self.place)
         try:
-            return work(_operator(self.place, keys))
+            return _done(work, _operator(self.place, keys), limit_s)
         except Exception as error:
             other = other_keys(self.place, refused=keys) if may_be_the_keys(error) else None
             if other is None:
                 raise
-        return work(_operator(self.place, other))
+        return _done(work, _operator(self.place, other), limit_s)
 
-    def signer(self, seconds: float) -> opendal.Operator | None:
+    def signer(self, seconds: float) -> opendal.AsyncOperator | None:
         """For links that are to be good for so long; None where the keys of now end sooner. Raises NoKeys."""
         keys = keys_for(self.place)
         if keys.expires_s is not None and keys.expires_s < time.time() + seconds:
@@ -53,15 +61,41 @@ class Store:
         return _operator(self.place, keys)
 
     def operator(self) -> opendal.Operator:
-        """OpenDAL with the keys of now, for what asks the store nothing. Raises NoKeys."""
-        return _operator(self.place, keys_for(self.place))
+        """OpenDAL with the keys of now, to be asked directly. Raises NoKeys."""
+        return _operator(self.place, keys_for(self.place)).to_operator()
+
+
+def _done(
+    work: Callable[[opendal.AsyncOperator], Awaitable[Result]],
+    operator: opendal.AsyncOperator,
+    limit_s: float,
+) -> Result:
+    async def within_limit() -> Result:
+        async with asyncio.timeout(limit_s):
+            return await work(operator)
+
+    doing = asyncio.run_coroutine_threadsafe(within_limit(), _loop())
+    try:
+        return doing.result()
+    except TimeoutError:
+        raise TookTooLong(limit_s) from None
+    except BaseException:
+        doing.cancel()
+        raise
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="stillframe-stores", daemon=True).start()
+    return loop
 
 
 @lru_cache(64)
-def _operator(place: StorePlace, keys: Keys) -> opendal.Operator:
+def _operator(place: StorePlace, keys: Keys) -> opendal.AsyncOperator:
     """One for each place in this process: it is safe to share, and keeps connections."""
     service, options = place.opendal()
-    store = opendal.Operator(service, **options, **_KEYS[service](keys))
+    store = opendal.AsyncOperator(service, **options, **_KEYS[service](keys))
     limited = store.layer(layers.TimeoutLayer(timeout=_LOOK_S, io_timeout=_TRANSFER_S))
     return limited.layer(
         layers.RetryLayer(

@@ -16,8 +16,18 @@ from stillframe.storage.keys import NoKeys
 
 _Error = TypeVar("_Error", SourceError, SinkError)
 
+
+class TookTooLong(Exception):
+    """The store has not done it in so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
 FAULTS = (
     NoKeys,
+    TookTooLong,
     exceptions.Error,
     exceptions.Unexpected,
     exceptions.Unsupported,
@@ -38,6 +48,8 @@ def fault(kind: type[_Error], name: str, error: Exception) -> _Error:
     """What OpenDAL says, in a line; what it has tried several times, and may pass, is `transient`."""
     if isinstance(error, NoKeys):
         return kind(name, f"there are no keys for the store: {error}", transient=error.transient)
+    if isinstance(error, TookTooLong):
+        return kind(name, f"the store has taken longer than {error.seconds:.0f} s for it", transient=True)
     told, status = _told(error)
     reason = next((reason for code, reason in _REASONS if code.search(told)), None)
     if isinstance(error, exceptions.NotFound):
