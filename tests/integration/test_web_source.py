@@ -15,6 +15,7 @@ from scripted_web_server import ETAG, Answer, WebServer, web_server
 from stillframe.errors import SourceError
 from stillframe.media.source import ByteSource, MemorySource
 from stillframe.storage import web, web_asker, web_client
+from stillframe.storage.by_address import open_input, parse_input
 from stillframe.storage.web import WebSource, open_web
 from stillframe.storage.web_address import parse_web_address
 
@@ -288,6 +289,14 @@ def test_a_connection_that_the_server_has_let_go_of(
     source = opened()
     assert server.hung_up.wait(10)
     assert source.read_at(300 * KIB, 10) == DATA[300 * KIB :][:10]
+
+
+def test_a_playlist(server: WebServer) -> None:
+    """What it names would be asked for as well."""
+    address = parse_input(f"{server.url}/hls/index.m3u8?token=1")
+    with pytest.raises(SourceError, match="playlists are read from files and stores"), open_input(address):
+        pass
+    assert server.asked == []
 
 
 def test_nobody_there() -> None:

@@ -46,6 +46,10 @@ def parse_input(text: str) -> Address:
 def open_input(address: Address) -> Iterator[ByteSource]:
     """The video, open for reading. Raises SourceError."""
     if isinstance(address, WebAddress):
+        if is_playlist(address.target.partition("?")[0]):
+            raise SourceError(
+                str(address), "playlists are read from files and stores, and from no web server yet"
+            )
         source: ByteSource = open_web(address)
     else:
         try:
