@@ -234,13 +234,21 @@ def test_an_answer_that_does_not_come(
     """Neither its head nor its body may take longer than its time, however steadily they drip."""
     source = opened()
     monkeypatch.setattr(web_asker, "_ANSWER_S", 0.1)
-    monkeypatch.setattr(web_asker, "_SLOWEST_BYTES_A_S", 1 << 30)
+    monkeypatch.setattr(web_asker, "SLOWEST_BYTES_A_S", 1 << 30)
     monkeypatch.setattr(web_client, "SILENCE_S", 0.05)
     server.answers.extend([told] * 5)
     with pytest.raises(SourceError) as caught:
         source.read_at(300 * KIB, 10)
     assert caught.value.transient
     assert len(server.asked) == 6
+
+
+def test_a_whole_file_has_more_time(server: WebServer, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As much as its size says: here so much less that it is over at once."""
+    monkeypatch.setattr(web, "SLOWEST_BYTES_A_S", -len(DATA) / 100)
+    server.answers.extend([Answer(whole=True)] * 5)
+    with pytest.raises(SourceError, match="it takes too long to answer"):
+        opened()
 
 
 def test_redirects_are_followed_once(server: WebServer, opened: Open) -> None:

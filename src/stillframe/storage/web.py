@@ -19,7 +19,7 @@ from stillframe.media.source import ByteSource, MemorySource
 from stillframe.storage.cached_source import CachedSource
 from stillframe.storage.range_cache import FIRST_BYTES
 from stillframe.storage.web_address import WebAddress
-from stillframe.storage.web_asker import Asker, Fault
+from stillframe.storage.web_asker import SLOWEST_BYTES_A_S, Asker, Fault
 from stillframe.storage.web_client import Answer
 
 #: a file up to this size is read whole where it cannot be read by ranges
@@ -32,10 +32,10 @@ def open_web(address: WebAddress) -> ByteSource:
     """Open a file on a web server. Raises SourceError when it cannot be read."""
     asker = Asker(address)
     try:
-        found = asker.ask(_range(0, FIRST_BYTES), _look, most_bytes=MOST_WHOLE_BYTES)
+        found = asker.ask(_range(0, FIRST_BYTES), _look, most_bytes=FIRST_BYTES)
         if isinstance(found, _Found):
             return WebSource(asker, found)
-        data = asker.ask({}, _whole, most_bytes=MOST_WHOLE_BYTES) if found is None else found
+        data = asker.ask({}, _whole, most_bytes=0) if found is None else found
     except BaseException:
         asker.close()
         raise
@@ -145,6 +145,7 @@ def _whole(answer: Answer) -> bytes:
         raise Fault(f"the server answers {answer.status} to a question for all of the file")
     size = _content_length(answer.headers)
     _demand_small(size or 0, _NO_RANGES)
+    answer.give_time((MOST_WHOLE_BYTES if size is None else size) / SLOWEST_BYTES_A_S)
     data = answer.read(MOST_WHOLE_BYTES + 1)
     _demand_small(len(data), _NO_RANGES)
     if size is not None and len(data) != size:

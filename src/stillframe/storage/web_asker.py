@@ -29,7 +29,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 #: what a server may ask for by Retry-After; longer waits are for whoever calls
 _LONGEST_ASKED_PAUSE_S = 30.0
 #: for one answer: so long, and what its bytes take at this speed
-_ANSWER_S, _SLOWEST_BYTES_A_S = 60.0, 64 << 10
+_ANSWER_S, SLOWEST_BYTES_A_S = 60.0, 64 << 10
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "stillframe"}
 #: 412 and 416 are answers to what was asked: `read` knows what they mean
 _ANSWERS = frozenset((200, 206, 412, 416))
@@ -63,9 +63,7 @@ class Asker:
         """What `read` makes of the answer; it may raise Fault. Raises SourceError."""
         for tries in range(1, _TRIES + 1):
             try:
-                return self._ask(
-                    headers, read, time.monotonic() + _ANSWER_S + most_bytes / _SLOWEST_BYTES_A_S
-                )
+                return self._ask(headers, read, time.monotonic() + _ANSWER_S + most_bytes / SLOWEST_BYTES_A_S)
             except Fault as fault:
                 told = SourceError(self.name, str(fault), transient=fault.transient)
                 told.__cause__ = fault

@@ -46,17 +46,24 @@ class NoAnswer(Exception):
 class Answer:
     """The head of an answer; `read` gets its body. `address` is the one that redirects have led to."""
 
-    def __init__(self, address: WebAddress, way: tuple[str, ...], response: HTTPResponse) -> None:
+    def __init__(
+        self, address: WebAddress, way: tuple[str, ...], response: HTTPResponse, connection: _Bounded
+    ) -> None:
         self.address = address
         self._way = way
         self.status = response.status
         self.headers: Message = response.headers
         self._response = response
+        self._connection = connection
 
     @property
     def by(self) -> str:
         """The servers on the way, for messages."""
         return _by(self._way)
+
+    def give_time(self, seconds: float) -> None:
+        """Let it take so much longer than was said when it was asked."""
+        self._connection.deadline += seconds
 
     def read(self, length: int) -> bytes:
         """So much of the body, less only where it ends or was cut off. Raises NoAnswer."""
@@ -81,7 +88,7 @@ class WebClient:
             try:
                 location = response.headers.get("Location") if response.status in _REDIRECTS else None
                 if location is None:
-                    yield Answer(address, way, response)
+                    yield Answer(address, way, response, connection)
                     return
                 with _told(way):
                     response.read(_MOST_SKIPPED_BYTES)
