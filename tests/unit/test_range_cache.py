@@ -147,6 +147,31 @@ def test_what_is_on_its_way_is_bounded_and_goes_on_as_it_is_read(threads: Thread
     assert_disjoint(store.asked)
 
 
+def test_what_was_hinted_at_is_not_dropped_for_what_was_read(threads: ThreadPoolExecutor) -> None:
+    """Keyframes all over a film, more of them than are kept."""
+    store = Store()
+    cache = RangeCache(store.fetch, len(CONTENT), threads, Bounds(kept_bytes=MIB))
+    wanted = [(k * 90 * KIB, 10 * KIB) for k in range(100)]
+    cache.prefetch([(offset // BLOCK_BYTES * BLOCK_BYTES, 3 * BLOCK_BYTES) for offset, _ in wanted[::2]])
+    threads.shutdown()
+    for offset, length in wanted[::2]:
+        assert cache.read_at(offset, length) == CONTENT[offset : offset + length]
+    assert len(store.asked) == 50
+
+
+def test_what_was_hinted_at_for_nothing_holds_up_no_other_hints() -> None:
+    """Hints are estimates: more is asked for than is read."""
+    store = Store()
+    with ThreadPoolExecutor(4) as threads:
+        cache = RangeCache(store.fetch, len(CONTENT), threads, Bounds(kept_bytes=0, ahead_bytes=MIB))
+        cache.prefetch([(k * 80 * KIB, 4 * BLOCK_BYTES) for k in range(110)])
+        for k in range(110):
+            offset = k * 80 * KIB
+            assert cache.read_at(offset, 10) == CONTENT[offset : offset + 10]
+    # each by its hint, or by its reader where the hints were behind
+    assert len(cache._kept) * BLOCK_BYTES <= 2 * MIB
+
+
 def test_a_hint_that_fails_is_asked_again_by_its_reader(threads: ThreadPoolExecutor) -> None:
     store = Store(faults=frozenset({1}))
     cache = RangeCache(store.fetch, len(CONTENT), threads)

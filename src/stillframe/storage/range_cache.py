@@ -17,7 +17,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 
 Fetch = Callable[[int, int], bytes]
 #: (first block, block after the last)
@@ -32,6 +32,8 @@ _NEAR_BYTES = 256 << 10
 #: libav's own buffer: what asks for more knows what it wants
 _SMALL_BYTES = 32 << 10
 _CERTAIN_MISSES = 3
+#: hints whose order may not be that of the reads
+_HINTS_IN_WORK = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,9 @@ class RangeCache:
         self._coming: dict[int, _Claim] = {}
         #: hinted at, and neither asked for nor read yet
         self._hinted: deque[Run] = deque()
-        #: asked for because of a hint, and not read yet
-        self._unread: set[int] = set()
+        #: asked for because of a hint, and not read yet: the number of the hint. These are not dropped for what was read
+        self._unread: dict[int, int] = {}
+        self._hints = 0
         self._ahead = _ReadAhead()
         self._is_closed = False
 
@@ -130,8 +133,13 @@ class RangeCache:
         for block in blocks:
             if block not in found and block in self._kept:
                 self._kept.move_to_end(block)
-                self._unread.discard(block)
+                self._pass_over(self._unread.pop(block, 0) - _HINTS_IN_WORK)
                 found[block] = self._kept[block]
+
+    def _pass_over(self, number: int) -> None:
+        """Readers are far beyond the hints up to a number: what they have left of them is not wanted."""
+        while self._unread and next(iter(self._unread.values())) < number:
+            del self._unread[next(iter(self._unread))]
 
     def _next_claim(self, wanted: Sequence[int], end: int) -> _Claim | None:
         """What is to be asked for now by who wants these blocks; None when others ask for all that is missing."""
@@ -182,23 +190,22 @@ class RangeCache:
                 del self._coming[block]
             if not self._is_closed:
                 self._kept |= blocks
-            while self._kept and len(self._kept) * BLOCK_BYTES > self._most_kept_bytes():
-                dropped, _ = self._kept.popitem(last=False)
-                self._unread.discard(dropped)
             if not is_hint:
-                self._unread.difference_update(blocks)
+                for block in blocks:
+                    self._unread.pop(block, None)
+            surplus = len(self._kept) - len(self._unread) - self._bounds.kept_bytes // BLOCK_BYTES
+            was_read = (block for block in self._kept if block not in self._unread)
+            for block in list(islice(was_read, max(surplus, 0))):
+                del self._kept[block]
         claim.done.set_result(None)
         return blocks
-
-    def _most_kept_bytes(self) -> int:
-        return self._bounds.kept_bytes + len(self._unread) * BLOCK_BYTES
 
     def _let_go(self, claim: _Claim, error: BaseException | None = None) -> None:
         """Nobody asks for this any more."""
         with self._lock:
             for block in range(*claim.run):
                 del self._coming[block]
-                self._unread.discard(block)
+                self._unread.pop(block, None)
         if error is None:
             claim.done.set_result(None)
         else:
@@ -216,7 +223,8 @@ class RangeCache:
                 wanted = range(*self._hinted.popleft())
                 missing = [b for b in wanted if b not in self._kept and b not in self._coming]
                 claims = [self._claim(run, begun=False) for run in _runs(missing)]
-                self._unread.update(missing)
+                self._hints += 1
+                self._unread.update(dict.fromkeys(missing, self._hints))
             for claim in claims:
                 try:
                     threads.submit(self._ask_ahead, claim)
