@@ -7,9 +7,8 @@ same from segment to segment, until the pictures are of another kind.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
 from fractions import Fraction
+from types import MappingProxyType
 
 from av.packet import Packet
 from av.video.frame import VideoFrame
@@ -17,13 +16,12 @@ from av.video.stream import VideoStream
 
 from stillframe.errors import MediaError
 from stillframe.media.excerpt import Excerpt
-from stillframe.media.packets import VideoPacket, time_of
+from stillframe.media.packets import VideoPacket
 from stillframe.media.playlist import Playlist, Segment
+from stillframe.media.playlist_keyframes import KeyframeSearch, Part
 from stillframe.media.reader import VideoReader
 from stillframe.media.source import ByteSource
 
-#: packets of a segment among which the first one shown is (H.264 reorders 16 frames at most)
-_FEW_PACKETS = 18
 #: damaged segments that are passed over before the playlist is given up
 _MOST_BROKEN = 8
 #: segments that are tried where EXTINF is far from the truth
@@ -49,12 +47,13 @@ class PlaylistReader(VideoReader):
         vars(self).update(vars(self._home))
         self.source = source
         self._ticks_a_us = Fraction(1, 1_000_000) / self.time_base
+        self._search = KeyframeSearch(playlist, self._opened, self._time_in, self.pts_of)
         #: where the timestamps of each period begin, as far as it was looked at
         self._bases: dict[int, int | None] = {}
         #: whose decoder is in use
         self._decoding = self._home
         self._waits_for_keyframe = False
-        self._part: _Part | None = _Part(index, self._home, self._home)
+        self._part: Part | None = Part(index, self._home, self._home)
         self._last_decoder = self._home
         period = self._segments[index].period
         if playlist.first_of_period(period) == index:
@@ -108,6 +107,17 @@ class PlaylistReader(VideoReader):
                 wanted = self._there(self.playlist.at(time_us - late_us))
         return self._part is not None
 
+    def nearest_keyframe(self, pts: int, reach: int | None) -> int | None:
+        index = self.playlist.at(self.time_us(pts) + _EARLY_US)
+        if not self._search.is_within(index, pts):
+            if not self.seek(pts) or self._part is None:
+                return None
+            index = self._part.index
+        before = self._search.packets_read
+        found = self._search.nearest(index, pts, reach)
+        self.packets_read += self._search.packets_read - before
+        return found
+
     def rewind(self) -> None:
         """Go to the very first packet."""
         self.flush()
@@ -136,6 +146,7 @@ class PlaylistReader(VideoReader):
         return frames + super().feed(packet, skip_nonref=skip_nonref)
 
     def close(self) -> None:
+        self._search.close()
         self._leave()
         self._last_decoder = self._home
         self._decode_by(self._home)
@@ -170,12 +181,12 @@ class PlaylistReader(VideoReader):
         if part is not None:
             self._last_decoder = part.decoder
 
-    def _opened(self, index: int) -> _Part | None:
+    def _opened(self, index: int) -> Part | None:
         """A segment, at its start; None when it is damaged."""
         if index in self._broken:
             return None
         try:
-            reader = VideoReader(segment_bytes(self.source, self._segments[index]))
+            reader = _SegmentReader(segment_bytes(self.source, self._segments[index]))
         except MediaError:
             self._broken.add(index)
             self.decode_errors += 1
@@ -183,7 +194,7 @@ class PlaylistReader(VideoReader):
         try:
             reader.choose(self._home.stream.id)
             goes_on = _are_alike(self._last_decoder, reader)
-            return _Part(index, reader, self._last_decoder if goes_on else reader)
+            return Part(index, reader, self._last_decoder if goes_on else reader)
         except BaseException:
             reader.close()
             raise
@@ -203,36 +214,35 @@ class PlaylistReader(VideoReader):
         if before not in (reader, self._home, self._last_decoder):
             before.close()
 
-    def _timed(self, packet: Packet[VideoStream], part: _Part) -> Packet[VideoStream]:
+    def _timed(self, packet: Packet[VideoStream], part: Part) -> Packet[VideoStream]:
         """The packet on the playlist's clock, with the decoder that it is for."""
-        shift = self._shift_of(part)
         if packet.pts is not None:
-            packet.pts = self._rescaled(packet.pts, part) + shift
+            packet.pts = self._time_in(part, packet.pts)
         if packet.dts is not None:
-            packet.dts = self._rescaled(packet.dts, part) + shift
+            packet.dts = self._time_in(part, packet.dts)
         packet.time_base = self.time_base
         packet.opaque = part.decoder
         return packet
 
-    def _first_pts(self, part: _Part) -> int:
+    def _first_pts(self, part: Part) -> int:
         """When the first picture of a segment is shown, on the playlist's clock."""
-        return self._base_of(part) + self._shift_of(part)
+        return self._time_in(part, part.first_pts)
 
-    def _base_of(self, part: _Part) -> int:
+    def _time_in(self, part: Part, time: int) -> int:
+        """A time in a segment on the playlist's clock."""
+        if part.shift is None:
+            part.shift = self._shift(part)
+        return self._rescaled(time, part) + part.shift
+
+    def _base_of(self, part: Part) -> int:
         """The first timestamp in a segment, as it stands there."""
         return self._rescaled(part.first_pts, part)
 
-    def _rescaled(self, ticks: int, part: _Part) -> int:
+    def _rescaled(self, ticks: int, part: Part) -> int:
         scale = part.reader.time_base / self.time_base
         return ticks if scale == 1 else round(ticks * scale)
 
-    def _shift_of(self, part: _Part) -> int:
-        """What is to be added to the timestamps of a segment."""
-        if part.shift is None:
-            part.shift = self._shift(part)
-        return part.shift
-
-    def _shift(self, part: _Part) -> int:
+    def _shift(self, part: Part) -> int:
         segment = self._segments[part.index]
         told, own = self.pts_of(segment.start_us), self._base_of(part)
         first = self.playlist.first_of_period(segment.period)
@@ -259,37 +269,10 @@ class PlaylistReader(VideoReader):
         return self._bases[period]
 
 
-class _Part:
-    """A segment that is being read, and whose decoder its pictures go to."""
+class _SegmentReader(VideoReader):
+    """A segment by itself. How long it is need not be known: libav would read the end of an MPEG-TS for that."""
 
-    def __init__(self, index: int, reader: VideoReader, decoder: VideoReader) -> None:
-        self.index = index
-        self.reader = reader
-        self.decoder = decoder
-        #: see `PlaylistReader._shift_of`
-        self.shift: int | None = None
-        self.is_at_start = True
-        self._ahead = deque(_few_packets(reader))
-        times = [time for packet in self._ahead if (time := time_of(packet)) is not None]
-        self.first_pts = min(times, default=0)
-
-    def next_packet(self) -> Packet[VideoStream] | None:
-        self.is_at_start = False
-        return self._ahead.popleft() if self._ahead else _next_of(self.reader)
-
-
-def _few_packets(reader: VideoReader) -> Iterator[Packet[VideoStream]]:
-    for _ in range(_FEW_PACKETS):
-        packet = _next_of(reader)
-        if packet is None:
-            return
-        yield packet
-
-
-def _next_of(reader: VideoReader) -> Packet[VideoStream] | None:
-    packet = reader.next_packet()
-    assert packet is None or isinstance(packet, Packet)
-    return packet
+    open_options = MappingProxyType({"skip_estimate_duration_from_pts": "1"})
 
 
 def _first_good(source: ByteSource, playlist: Playlist, stream_index: int | None) -> tuple[int, VideoReader]:
@@ -299,7 +282,7 @@ def _first_good(source: ByteSource, playlist: Playlist, stream_index: int | None
         if index is None:
             break
         try:
-            return index, VideoReader(segment_bytes(source, playlist.segments[index]), stream_index)
+            return index, _SegmentReader(segment_bytes(source, playlist.segments[index]), stream_index)
         except MediaError as broken:
             error = error or broken
         index = playlist.following(index + 1)

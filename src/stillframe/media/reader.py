@@ -8,9 +8,10 @@ other files and binds ports).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from typing import Any, cast
+from types import MappingProxyType
+from typing import Any, ClassVar, cast
 
 import av
 import av.error
@@ -38,6 +39,7 @@ DEMUXERS = (
 MAX_PIXELS = 16_384 * 8_640
 _BUFFER_BYTES = 32 << 10
 _MAX_BROKEN_READS = 8
+_NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 
 # what matters reaches the report. Any level that PyAV could be given would make it take Python's lock for each line
 # that libav might log, of which there are thousands in an open: None drops them in C
@@ -49,6 +51,9 @@ class VideoReader:
 
     Times are presentation timestamps (pts) in ticks of `time_base` seconds.
     """
+
+    #: what libav's demuxer is told besides what it may open
+    open_options: ClassVar[Mapping[str, str]] = _NO_OPTIONS
 
     def __init__(self, source: ByteSource, stream_index: int | None = None) -> None:
         self.source = source
@@ -62,7 +67,7 @@ class VideoReader:
         self.packet_feed: PacketFeed | None = None
         self._file = self._new_file()
         self._skipping = False
-        self.container = open_container(self._file, source.name)
+        self.container = open_container(self._file, source.name, options=self.open_options)
         try:
             self._choose_and_prepare(stream_index)
         except BaseException:
@@ -101,7 +106,7 @@ class VideoReader:
         index = self.stream.index
         self.container.close()
         self._file = self._new_file()
-        self.container = open_container(self._file, self.source.name)
+        self.container = open_container(self._file, self.source.name, options=self.open_options)
         self._choose_and_prepare(index)
 
     def seek_near_end(self) -> bool:
@@ -254,12 +259,15 @@ class VideoReader:
         return frames
 
 
-def open_container(file: SourceFile, name: str, demuxers: str = DEMUXERS) -> InputContainer:
+def open_container(
+    file: SourceFile, name: str, demuxers: str = DEMUXERS, options: Mapping[str, str] = _NO_OPTIONS
+) -> InputContainer:
     """What libav makes of a file, by one of these demuxers. Raises MediaError for what is none, and SourceError."""
     try:
         container = av.open(
             file,
             options={
+                **options,
                 "format_whitelist": demuxers,
                 "protocol_whitelist": "",
             },

@@ -252,13 +252,14 @@ class _Worker:
 
     def _frames(self, taker: FrameTaker, run: tuple[Aim, ...]) -> Iterator[Taken]:
         if _looks_for_keyframes(self._work.survey) and run[0].keyframe is None:
-            found = [
-                aim._replace(keyframe=taker.find_keyframe(aim.moment, self._reach.keyframe)) for aim in run
-            ]
-            for aim in found:
-                if aim.keyframe is not None:
-                    yield from taker.keyframe([aim], self._reach)
-            without = [aim for aim in found if aim.keyframe is None]
+            without = []
+            for aim in run:
+                keyframe = taker.find_keyframe(aim.moment, self._reach.keyframe)
+                if keyframe is None:
+                    without.append(aim)
+                else:
+                    # at once, while what was read to find it is at hand
+                    yield from taker.keyframe([aim._replace(keyframe=keyframe)], self._reach)
             if without:
                 yield from self._exact(taker, without)
         elif run[0].keyframe is not None:

@@ -81,7 +81,7 @@ class RangeCache:
         self._coming: dict[int, _Claim] = {}
         #: hinted at, and neither asked for nor read yet
         self._hinted: deque[Run] = deque()
-        #: asked for because of a hint, and not read yet: the number of the hint. These are not dropped for what was read
+        #: asked for because of a hint, and not read yet, with the number of the hint; not dropped for what was read
         self._unread: dict[int, int] = {}
         self._hints = 0
         self._ahead = _ReadAhead()
