@@ -38,7 +38,7 @@ class FaultyProxy(ThreadingHTTPServer):
 def faulty_proxy(port: int) -> Iterator[FaultyProxy]:
     """A proxy before what listens on a port of this machine."""
     with FaultyProxy(port) as proxy:
-        thread = threading.Thread(target=proxy.serve_forever)
+        thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
             yield proxy
