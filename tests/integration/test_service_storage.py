@@ -114,6 +114,12 @@ def test_what_a_playlist_is_said_to_be(running: Service, playlist: str) -> None:
 
 
 @pytest.mark.usefixtures("sandbox_holds")
+def test_a_playlist_as_a_media_asset(running: Service, playlist: str) -> None:
+    asset = running.client.prepared(running.client.register(playlist))
+    assert (asset["Status"], asset["MediaType"]) == ("Normal", "video"), asset
+
+
+@pytest.mark.usefixtures("sandbox_holds")
 def test_a_playlist_leads_to_nothing_that_was_not_granted(
     running: Service, playlist: str, partner: tuple[str, Client]
 ) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stillframe.errors import MediaError
+from stillframe.storage.addresses import is_plain
 from stillframe.storage.playlist_keys import is_playlist, key_of
 from stillframe.storage.playlist_text import (
     MOST_BYTES,
@@ -135,6 +140,30 @@ def test_what_is_refused(name: str) -> None:
 def test_what_is_no_playlist(data: bytes, words: str) -> None:
     with pytest.raises(MediaError, match=words):
         parse(data, NAME)
+
+
+LINES = st.sampled_from(
+    [
+        *("#EXTM3U", "#EXTINF:4,", "#EXTINF:", "#EXTINF:1e400,", "1.ts", "http://x/2.ts", "", "#", "\x00", '"', "'"),
+        *("#EXT-X-BYTERANGE:5@5", "#EXT-X-BYTERANGE:", '#EXT-X-MAP:URI="i",BYTERANGE="1@1"', "#EXT-X-MAP:"),
+        *("#EXT-X-DISCONTINUITY", "#EXT-X-GAP", "#EXT-X-KEY:METHOD=NONE", "#EXT-X-KEY", "#EXT-X-ENDLIST", "\u2028"),
+        *("#EXT-X-STREAM-INF:BANDWIDTH=1", "#EXT-X-STREAM-INF:BANDWIDTH=x", "#EXT-X-STREAM-INF", "#EXT-X-STREAM-INF:A"),
+        *('#EXT-X-STREAM-INF:RESOLUTION=1x1,CODECS="a,b"', "#EXT-X-PART:x", "#EXT-X-DATERANGE:x", "#EXT-X-VERSION:x"),
+    ]
+)  # fmt: skip
+
+
+@given(lines=st.lists(LINES, max_size=12))
+def test_whatever_is_written_is_understood_or_refused(lines: list[str]) -> None:
+    with contextlib.suppress(MediaError):
+        parsed = parse("\n".join(["#EXTM3U", *lines]).encode(), NAME)
+        assert isinstance(parsed, Variant) or sum(entry.duration_us for entry in parsed.entries) > 0
+
+
+@given(uri=st.text(alphabet=st.sampled_from("./%2eE?#:\\a"), max_size=12))
+def test_no_address_leads_out(uri: str) -> None:
+    with contextlib.suppress(MediaError):
+        assert is_plain(key_of(uri, "films/a.m3u8", "local", NAME))
 
 
 def test_a_mark_before_the_text() -> None:

@@ -9,8 +9,8 @@ from stillframe.catalog.models import MediaType
 _ENDINGS: Mapping[MediaType, str] = {
     "image": "avif bmp gif heic heif jpeg jpg png tif tiff webp",
     "video": (
-        "3gp asf avi dat dv f4v flv m2t m2ts m2v m4v mj2 mjpeg mkv mov mp4 mpe mpeg mpg mts mxf ogv qt rm rmvb "
-        "swf ts vob webm wmv"
+        "3gp asf avi dat dv f4v flv m2t m2ts m2v m3u8 m4v mj2 mjpeg mkv mov mp4 mpe mpeg mpg mts mxf ogv qt rm "
+        "rmvb swf ts vob webm wmv"
     ),
     "audio": "aac ac3 aif aiff amr ape au caf flac m4a mka mp2 mp3 oga ogg opus wav weba wma",
 }
