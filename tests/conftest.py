@@ -20,6 +20,8 @@ from postgres_fixtures import (
     empty_database_url,
     module_database_url,
 )
+from stillframe.storage import cached_source
+from stillframe.storage.index_cache import IndexCache
 
 __all__ = [
     "_server",
@@ -54,3 +56,9 @@ def without_privileges() -> tuple[str, ...]:
         "os.execv(sys.argv[1], sys.argv[1:])\n"
     )
     return (sys.executable, "-c", program)
+
+
+@pytest.fixture(autouse=True)
+def no_index_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read first of an object stays in the process; a test that counts what is read begins without."""
+    monkeypatch.setattr(cached_source, "_INDEXES", IndexCache())

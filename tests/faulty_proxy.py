@@ -25,7 +25,8 @@ class FaultyProxy(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.behind = port
         self.faults: deque[Fault] = deque()
-        self.ranges = 0
+        #: what was asked for until now, and the bytes of ranges that have gone out
+        self.heads = self.ranges = self.range_bytes = 0
         #: nobody is to be kept waiting for drops any more
         self.dripped = threading.Event()
 
@@ -54,6 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         fault = None
+        self.server.heads += self.command == "HEAD"
         if "Range" in self.headers:
             self.server.ranges += 1
             fault = self.server.faults.popleft() if self.server.faults else None
@@ -72,10 +74,15 @@ class _Handler(BaseHTTPRequestHandler):
         answer = connection.getresponse()
         body = answer.read()
         connection.close()
+        if "Range" in self.headers:
+            self.server.range_bytes += len(body)
         self.send_response(answer.status)
         for name, value in answer.getheaders():
             if name.lower() not in ("connection", "transfer-encoding", "date", "server"):
                 self.send_header(name, value)
+        if answer.getheader("Content-Length") is None:
+            # it has come in chunks
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if fault == "drip":
             # until the client has had enough

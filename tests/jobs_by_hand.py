@@ -38,8 +38,8 @@ class TaskRow:
 class JobsByHand:
     """An assembly without a worker. `decoder` decodes in this process until a test puts another in its place."""
 
-    def __init__(self, url: URL, folder: Path) -> None:
-        self.assembly = Assembly(Settings(data_dir=folder / "data"), url, owns_database=False)
+    def __init__(self, url: URL, folder: Path, **settings: Any) -> None:
+        self.assembly = Assembly(Settings(data_dir=folder / "data", **settings), url, owns_database=False)
         first = self.assembly.first_run()
         assert first is not None
         account_id = self.assembly.accounts.find(FIRST_ACCOUNT)
@@ -65,6 +65,7 @@ class JobsByHand:
             made.metrics,
             slots=self.slots,
             attempts=made.settings.slice_attempts,
+            max_read_bytes=made.settings.max_read_bytes,
         )
 
     @property
@@ -79,6 +80,7 @@ class JobsByHand:
             self.running,
             made.metrics,
             attempts=made.settings.slice_attempts,
+            max_read_bytes=made.settings.max_read_bytes,
         )
 
     @property
@@ -92,10 +94,12 @@ class JobsByHand:
             self.running,
             made.metrics,
             attempts=made.settings.slice_attempts,
+            max_read_bytes=made.settings.max_read_bytes,
         )
 
     def submit_probe(self, key: str = "long.mp4", *, priority: int | None = None) -> str:
-        request = ProbeRequest("OSS", f"oss://local/{key}", "a request", priority=priority)
+        movie = key if "://" in key else f"oss://local/{key}"
+        request = ProbeRequest("OSS", movie, "a request", priority=priority)
         return self.assembly.probes.submit(self.account_id, request).job_id
 
     def get_probe(self, job_id: str) -> ProbeJobView:
@@ -106,12 +110,13 @@ class JobsByHand:
         count: int,
         output: str = "oss://local/out/{Count}.png",
         *,
+        movie: str = "oss://local/long.mp4",
         priority: int | None = None,
         **overwrite: Any,
     ) -> str:
         request = SubmitRequest(
             input_type="OSS",
-            input_media="oss://local/long.mp4",
+            input_media=movie,
             output_type="OSS",
             output_media=output,
             template_id=None,
@@ -164,9 +169,9 @@ def handlers(**done: Callable[..., None]) -> Handlers:
 
 
 @contextmanager
-def jobs_by_hand(url: URL, folder: Path) -> Iterator[JobsByHand]:
+def jobs_by_hand(url: URL, folder: Path, **settings: Any) -> Iterator[JobsByHand]:
     """Jobs in an empty database."""
-    made = JobsByHand(url, folder)
+    made = JobsByHand(url, folder, **settings)
     try:
         yield made
     finally:

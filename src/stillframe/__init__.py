@@ -21,6 +21,7 @@ from stillframe.errors import (
     SinkError,
     SourceError,
     StillframeError,
+    TooMuchRead,
 )
 from stillframe.media.config import SnapshotConfig, SpriteSnapshotConfig
 
@@ -71,6 +72,7 @@ __all__ = [
     "SourceError",
     "SpriteSnapshotConfig",
     "StillframeError",
+    "TooMuchRead",
     "probe",
     "shoot",
 ]

@@ -12,6 +12,7 @@ StillframeError
 ├── Unavailable      a part of the service is away for a moment
 ├── RequestFailed    a server that we have called refused the request, or could not be reached
 ├── SourceError      the input cannot be read (missing, no permission, changed while being read)
+│   └── TooMuchRead  more of it would have to be read than MaxReadBytes allows
 ├── MediaError       the input was read, but no picture can be made of it
 │   └── PastTheEnd   the one moment that was asked for lies behind the end of the video
 ├── SinkError        an output cannot be written (no folder, no permission, disk full)
@@ -206,6 +207,22 @@ class SourceError(StillframeError, OSError):
 
     def __str__(self) -> str:
         return f"{self.source}: {self.message}"
+
+
+class TooMuchRead(SourceError):
+    """More of the input would have to be read than is allowed (MaxReadBytes, or the operator's `max_read_bytes`)."""
+
+    code = "MaxReadBytesExceeded"
+
+    def __init__(self, source: str, most_bytes: int, size: int) -> None:
+        message = (
+            f"more than {most_bytes:,} bytes (MaxReadBytes) of its {size:,} would have to be read: "
+            "ask for fewer shots, or for keyframes (FrameType intra), or allow more"
+        )
+        super().__init__(source, message)
+        self.args = (source, most_bytes, size)
+        self.most_bytes = most_bytes
+        self.size = size
 
 
 class MediaError(StillframeError):

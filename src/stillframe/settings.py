@@ -178,6 +178,12 @@ class Settings(BaseModel):
         le=MAX_SHEET_PIXELS,
         description="The largest area of a sprite sheet; larger ones become more sheets.",
     )
+    max_read_bytes: int | None = Field(
+        None,
+        ge=1,
+        description="The most bytes that a job may read of its video, whatever its MaxReadBytes says; without it, as "
+        "many as it needs. It bounds probe jobs and the look at media assets, too.",
+    )
     slice_attempts: int = Field(
         8,
         ge=1,

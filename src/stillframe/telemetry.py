@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, Protocol, TextIO
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
@@ -99,10 +99,20 @@ def bound(
         yield
 
 
+class Read(Protocol):
+    """What was read, and by how many requests."""
+
+    @property
+    def bytes_read(self) -> int: ...
+    @property
+    def requests(self) -> int: ...
+
+
 class Metrics:
     """The service's metrics, each with its unit in its name, in a registry of their own.
 
-    `stage` is one of survey, render, finish, probe, register; `code` is `Success` or the code that a job failed with.
+    `stage` is one of survey, render, finish, probe, register; `code` is `Success` or the code that a job failed with;
+    `store` is where sources lie: fs, s3 ...
     """
 
     def __init__(self) -> None:
@@ -156,7 +166,14 @@ class Metrics:
         )
         self.bytes_read = Counter(
             "stillframe_read_bytes_total",
-            "Bytes read from sources.",
+            "Bytes read from sources: over the network, or from a file.",
+            ["store"],
+            registry=self.registry,
+        )
+        self.requests = Counter(
+            "stillframe_read_requests_total",
+            "Requests to stores, and reads of files.",
+            ["store"],
             registry=self.registry,
         )
         self.child_kills = Counter(
@@ -189,6 +206,11 @@ class Metrics:
             "How often the private database was started anew.",
             registry=self.registry,
         )
+
+    def note_read(self, store: str, stats: Read) -> None:
+        """A source that lies in this kind of store was read."""
+        self.bytes_read.labels(store=store).inc(stats.bytes_read)
+        self.requests.labels(store=store).inc(stats.requests)
 
     def exposition(self) -> tuple[bytes, str]:
         """The text for Prometheus and its content type."""

@@ -15,7 +15,10 @@ from hls import cut
 from stillframe.testing import Clip, barcode
 
 #: what a line about a finished video looks like
-LINE = r"(?P<source>.+): (?P<made>.+) in \d+\.\d\d s(?:, \d+\.\d% of the file read)?: (?P<where>.+)"
+LINE = (
+    r"(?P<source>.+): (?P<made>.+) in \d+\.\d\d s"
+    r"(?:, [\d.]+ [KM]iB of [\d.]+ [KM]iB read \(\d+\.\d%\))?: (?P<where>.+)"
+)
 USAGE = 64
 
 

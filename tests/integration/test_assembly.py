@@ -177,7 +177,7 @@ def test_what_a_running_service_keeps_current(
         wait_for(lambda: counted("queue_depth_tasks", waiting) is None)
         wait_for(lambda: counted("job_outcomes_total", '{code="Success"}') == 1)
         wait_for(lambda: (counted("stage_seconds_count", '{stage="survey"}') or 0) >= 2)
-        assert counted("read_bytes_total") == report["BytesRead"] > 0
+        assert counted("read_bytes_total", '{store="fs"}') == report["BytesRead"] > 0
         control = PipelineControl(running.assembly.database, running.assembly.queue)
         assert counted("parked_jobs", waiting) is None
         control.pause(running.account_id, pipeline)

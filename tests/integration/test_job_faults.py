@@ -217,7 +217,8 @@ def test_the_metrics_of_a_job(jobs: JobsByHand, count: int, stages: list[str]) -
     jobs.do_all()
     report = jobs.get(job_id).report
     assert report is not None
-    assert jobs.metric("read_bytes_total") == report["BytesRead"] > 1000
+    assert jobs.metric("read_bytes_total", store="fs") == report["BytesRead"] > 1000
+    assert jobs.metric("read_requests_total", store="fs") == report["Requests"] == report["Reads"] > 0
     assert jobs.metric("job_outcomes_total", code="Success") == 1
     ((slices,),) = jobs.sql("SELECT count(*) FROM slices")
     for stage in ("survey", "render", "finish"):

@@ -83,7 +83,7 @@ def test_a_job_that_ends_well(jobs: JobsByHand) -> None:
     demand_success(jobs, job_id)
     assert jobs.metric("probe_outcomes_total", code="Success") == 1
     assert jobs.metric("stage_seconds_count", stage="probe") == 1
-    assert (jobs.metric("read_bytes_total") or 0) > 0
+    assert (jobs.metric("read_bytes_total", store="fs") or 0) > 0
 
 
 @pytest.mark.parametrize(

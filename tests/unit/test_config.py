@@ -30,6 +30,7 @@ NUMBERS = [
     ("PixelBlackThreshold", "pixel_black_threshold", 0, 255),
     ("Quality", "quality", 1, 100),
     ("AllowMissing", "allow_missing", 0, 100),
+    ("MaxReadBytes", "max_read_bytes", 1, None),
     ("SpriteSnapshotConfig.CellWidth", "cell_width", 8, 4096),
     ("SpriteSnapshotConfig.CellHeight", "cell_height", 8, 4096),
     ("SpriteSnapshotConfig.Padding", "padding", 0, 1000),
@@ -185,6 +186,7 @@ def test_the_defaults() -> None:
         "black_scope": "first",
         "quality": 85,
         "allow_missing": 0,
+        "max_read_bytes": None,
     }
 
 

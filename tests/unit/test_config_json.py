@@ -40,6 +40,7 @@ EVERYTHING = {
     "BlackScope": "every",
     "Quality": 90,
     "AllowMissing": 10,
+    "MaxReadBytes": 20_000_000,
 }
 
 
@@ -80,6 +81,7 @@ def test_every_parameter_is_read() -> None:
         black_scope="every",
         quality=90,
         allow_missing=10,
+        max_read_bytes=20_000_000,
     )
     assert parse({"IntervalMs": 1500}) == SnapshotConfig(interval_ms=1500)
 

@@ -107,6 +107,7 @@ UNITS = {
     "Height": "px",
     "BlackLevel": "%",
     "AllowMissing": "%",
+    "MaxReadBytes": "byte",
 } | dict.fromkeys((f"{GRID}.{key}" for key in ("CellWidth", "CellHeight", "Padding", "Margin")), "px")
 
 

@@ -12,6 +12,7 @@ import pytest
 import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
+from stillframe.media.report import Stats
 from stillframe.telemetry import Metrics, bound, configure_logging
 
 
@@ -111,7 +112,7 @@ def test_metrics_tell_what_was_counted() -> None:
     metrics.queue_age.labels("default").set(1.5)
     metrics.stage.labels("render").observe(0.2)
     metrics.job_outcomes.labels("Success").inc()
-    metrics.bytes_read.inc(1000)
+    metrics.note_read("s3", Stats(bytes_read=1000, requests=3))
     metrics.child_kills.labels("memory").inc()
     metrics.retries.labels("render").inc()
     metrics.database_restarts.inc()
@@ -127,7 +128,8 @@ def test_metrics_tell_what_was_counted() -> None:
     assert samples["stillframe_queue_age_seconds", "default"] == 1.5
     assert samples["stillframe_stage_seconds_count", "render"] == 1
     assert samples["stillframe_job_outcomes_total", "Success"] == 1
-    assert samples["stillframe_read_bytes_total",] == 1000
+    assert samples["stillframe_read_bytes_total", "s3"] == 1000
+    assert samples["stillframe_read_requests_total", "s3"] == 3
     assert samples["stillframe_child_kills_total", "memory"] == 1
     assert samples["stillframe_retries_total", "render"] == 1
     assert samples["stillframe_database_restarts_total",] == 1
@@ -145,5 +147,5 @@ def test_every_metric_has_its_unit_and_a_description() -> None:
 
 def test_two_registries_do_not_know_each_other() -> None:
     first, second = Metrics(), Metrics()
-    first.bytes_read.inc(5)
-    assert second.registry.get_sample_value("stillframe_read_bytes_total") == 0
+    first.database_restarts.inc(5)
+    assert second.registry.get_sample_value("stillframe_database_restarts_total") == 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stillframe.cli.messages import print_error, say, say_progress, say_table
+from stillframe.cli.messages import print_error, say, say_progress, say_table, share_text
 from stillframe.cli.settings import ConfigFile, DataDir, Json, group, load
 
 if TYPE_CHECKING:
@@ -153,6 +153,10 @@ def show(
             value = job[name]
             text = _object(value) if isinstance(value, dict) else str(value)
             say(f"{name:15} {text}".replace("\n", "\\n").replace("\r", "\\r"))
+    if report := job.get("Report"):
+        # an older server's tells no requests
+        read = share_text(report["BytesRead"], report["SizeBytes"], report.get("Requests"))
+        say(f"{'Report':15} {read}")
 
 
 _SHOWN = (

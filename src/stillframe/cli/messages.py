@@ -52,6 +52,17 @@ def say_table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
+def share_text(read_bytes: int, size_bytes: int, requests: int | None = None) -> str:
+    """How much of a video was read, and by how many requests."""
+    share = f"{_size(read_bytes)} of {_size(size_bytes)} read ({read_bytes / max(size_bytes, 1):.1%})"
+    return share if requests is None else f"{share} in {requests:,} request{'' if requests == 1 else 's'}"
+
+
+def _size(number: int) -> str:
+    mib = number / (1 << 20)
+    return f"{mib:,.1f} MiB" if mib >= 1 else f"{number / (1 << 10):.1f} KiB"
+
+
 def print_line(text: str, file: TextIO) -> None:
     """A line that goes out at once. When its reader has gone (`| head`), the work goes on in silence."""
     try:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
-from stillframe.cli.messages import failure_json, print_error, print_line
+from stillframe.cli.messages import failure_json, print_error, print_line, share_text
 from stillframe.errors import ConfigError, StillframeError
 
 if TYPE_CHECKING:
@@ -198,8 +198,11 @@ def summary(report: Report) -> list[str]:
     if track is not None:
         made, where = f"a track and {made}", track.name
     seconds = report.stats.seconds.get("wall", 0.0)
-    # a small file is read more than once, by each thread; of a large one the share is what matters
-    read = report.stats.bytes_read / max(report.size_bytes, 1)
-    share = f", {read:.1%} of the file read" if read < 1 else ""
-    head = f"{report.source}: {made} in {seconds:.2f} s{share}: {where}"
+    stats, size_bytes = report.stats, report.size_bytes
+    is_far = stats.requests != stats.reads
+    read = ""
+    # a small file is read more than once, by each thread, which is of no interest where it costs nothing
+    if is_far or stats.bytes_read < size_bytes:
+        read = f", {share_text(stats.bytes_read, size_bytes, stats.requests if is_far else None)}"
+    head = f"{report.source}: {made} in {seconds:.2f} s{read}: {where}"
     return [head, *(f"  note: {note}" for note in report.notes)]

@@ -197,6 +197,10 @@ def snap(
             "Choice of frames",
         ),
     ] = None,
+    max_read_bytes: Annotated[
+        int | None,
+        _number("MaxReadBytes", "--max-read-bytes", "The most bytes that may be read of a video."),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -239,6 +243,7 @@ def snap(
         "BlackScope": black_scope,
         "KeyframeMiss": keyframe_miss,
         "AllowMissing": allow_missing,
+        "MaxReadBytes": max_read_bytes,
     }
     if interval is not None:
         asked |= {"Interval": interval // 1000} if interval % 1000 == 0 else {"IntervalMs": interval}

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import psycopg
 from psycopg.types.json import Jsonb
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import BigInteger, bindparam, cast, delete, func, select, update
 from sqlalchemy.orm import Session, undefer
 
 from stillframe.catalog.models import PipelineRow
@@ -148,7 +148,7 @@ def begun_jobs(session: Session, pipeline_id: str) -> int:
 
 
 _FOR_A_SURVEY = (
-    *("job_id", "epoch", "account_id", "config", "stats", "kills"),
+    *("job_id", "epoch", "account_id", "config", "stats", "failures", "kills"),
     *("input_bucket", "input_key", "output_bucket", "output_key", "output_asset_id"),
 )
 _READY = (
@@ -280,6 +280,13 @@ def rendered_slices(session: Session, job_id: str, kept: Sequence[Kept]) -> list
         shots = plain_json.convert(piece.shots or [], tuple[ShotReport, ...])
         parts.append(Rendered(shots, () if parts else pictures, plain_json.convert(piece.stats or {}, Stats)))
     return parts
+
+
+def bytes_read(session: Session, job: Job) -> int:
+    """What a job's tries have read, as far as they have ended; of one slice, or of all."""
+    of_slices = func.sum(cast(Slice.stats["bytes_read"].astext, BigInteger))
+    read = session.scalar(select(of_slices).where(Slice.job_id == job.job_id)) or 0
+    return int(read) + plain_json.convert(job.stats or {}, Stats).bytes_read
 
 
 def succeed(session: Session, outbox: Outbox, job: Job, count: int, report: dict[str, Any]) -> None:

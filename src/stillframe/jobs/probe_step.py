@@ -18,6 +18,7 @@ from stillframe.jobs.models import ProbeJob
 from stillframe.jobs.queue import Queue
 from stillframe.jobs.running import Running
 from stillframe.media.media_facts import MediaFacts
+from stillframe.media.meter import ReadLimit
 from stillframe.sandbox.decoder import Decoder, Work
 from stillframe.telemetry import Metrics, bound
 
@@ -28,7 +29,8 @@ log = structlog.get_logger(__name__)
 class ProbeStep:
     """Describes the sources of probe jobs. Safe to use from several threads at once.
 
-    `attempts` is how often a job is tried when what is wrong may pass.
+    `attempts` is how often a job is tried when what is wrong may pass; `max_read_bytes` is the most that
+    a try may read.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class ProbeStep:
         metrics: Metrics,
         *,
         attempts: int,
+        max_read_bytes: int | None = None,
     ) -> None:
         self._database = database
         self._queue = queue
@@ -49,6 +52,7 @@ class ProbeStep:
         self._running = running
         self._metrics = metrics
         self._attempts = attempts
+        self._limit = ReadLimit(max_read_bytes) if max_read_bytes is not None else None
 
     def probe(self, job_id: str, attempt: int, starts: int) -> None:
         """Do a task of the queue: describe the source and end the job, or put it off."""
@@ -101,8 +105,13 @@ class ProbeStep:
         found = self._buckets.of_account(job.account_id, {job.input_bucket})
         bucket = demand(found, job.input_bucket, "read", job.input_key)
         with bucket.open_input(job.input_key) as source, self._running.task(job.job_id) as task:
-            described = self._decoder.describe(source, replace(work, cancelled=task.cancelled))
-        self._metrics.bytes_read.inc(described.stats.bytes_read)
+            task.source = source
+            try:
+                work = replace(work, cancelled=task.cancelled, limit=self._limit)
+                described = self._decoder.describe(source, work)
+                self._metrics.note_read(source.store, described.stats)
+            finally:
+                self._metrics.note_read(source.store, task.settle())
         return described.facts
 
     def _end(self, job: ProbeJob, came: MediaFacts | tuple[str, str]) -> None:

@@ -33,6 +33,7 @@ from stillframe.jobs.queue import Queue
 from stillframe.jobs.running import Running, Task
 from stillframe.media import config_json
 from stillframe.media.media_facts import MediaFacts
+from stillframe.media.meter import ReadLimit
 from stillframe.media.picture_facts import PictureFacts, picture_facts
 from stillframe.sandbox.decoder import Decoder, Work
 from stillframe.storage.bucket import ObjectSource
@@ -73,6 +74,7 @@ class Registering:
         metrics: Metrics,
         *,
         attempts: int,
+        max_read_bytes: int | None = None,
     ) -> None:
         self._database = database
         self._queue = queue
@@ -82,6 +84,7 @@ class Registering:
         self._running = running
         self._metrics = metrics
         self._attempts = attempts
+        self._limit = ReadLimit(max_read_bytes) if max_read_bytes is not None else None
 
     def register(self, media_id: str, starts: int) -> None:
         """Look at the file of an asset, and write down what is in it, or why that cannot be known."""
@@ -93,6 +96,7 @@ class Registering:
             bucket = demand(found, asset.bucket, "read", asset.key)
             is_film = asset.media_type not in ("text", "image")
             source = bucket.open_input(asset.key) if is_film else bucket.open().open_source(asset.key)
+            task.source = source
             with source:
                 facts = self._look(asset.media_type, source, task)
                 size_bytes, modified_s = source.facts.size, source.facts.modified_s
@@ -114,8 +118,8 @@ class Registering:
             return AssetFacts()
         if media_type == "image":
             return AssetFacts(picture=picture_facts(source))
-        found = self._decoder.describe(source, Work(cancelled=task.cancelled))
-        self._metrics.bytes_read.inc(found.stats.bytes_read)
+        found = self._decoder.describe(source, Work(cancelled=task.cancelled, limit=self._limit))
+        self._metrics.note_read(source.store, found.stats)
         return AssetFacts(media=found.facts)
 
     def _storage(self, account_id: str) -> _Storage:
@@ -182,6 +186,8 @@ class Registering:
                     raise
                 self._put_off(media_id, error, given_up=starts >= faults.MOST_STARTS)
             finally:
+                if task.source is not None:
+                    self._metrics.note_read(task.source.store, task.settle())
                 self._metrics.stage.labels(stage=_STAGE).observe(time.perf_counter() - began)
 
     def _put_off(self, media_id: str, error: Exception, *, given_up: bool) -> None:

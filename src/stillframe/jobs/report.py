@@ -10,6 +10,11 @@ from stillframe.media.report import Report
 _MOST_SHOTS = 500
 
 
+def share_read(report: Report) -> float:
+    """What was read of the video, in percent of its size; what is read again counts again."""
+    return round(100 * report.stats.bytes_read / max(report.size_bytes, 1), 2)
+
+
 def report_of(report: Report) -> dict[str, Any]:
     """The report as JSON."""
     counts = dict.fromkeys(("taken", "replaced", "dropped", "skipped", "missing"), 0)
@@ -37,6 +42,8 @@ def report_of(report: Report) -> dict[str, Any]:
         "StillHeight": report.still_height_px,
         "Notes": [*report.notes],
         "BytesRead": stats.bytes_read,
+        "ShareRead": share_read(report),
+        "Requests": stats.requests,
         "Reads": stats.reads,
         "FramesDecoded": stats.frames_decoded,
         "Seconds": {stage: round(seconds, 3) for stage, seconds in stats.seconds.items()},

@@ -8,16 +8,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from stillframe.catalog import assets
 from stillframe.catalog.buckets import Buckets, demand
 from stillframe.database.engine import Database, is_transient
-from stillframe.errors import SinkError
+from stillframe.errors import SinkError, TooMuchRead
 from stillframe.events.outbox import Outbox
 from stillframe.jobs import faults, lifecycle, outputs, pipelines
 from stillframe.jobs.models import Job, JobOutput, Slice
@@ -26,7 +27,9 @@ from stillframe.jobs.queue import Queue
 from stillframe.jobs.report import report_of
 from stillframe.jobs.running import Running, Task
 from stillframe.media import config_json, plain_json
+from stillframe.media.config import SnapshotConfig
 from stillframe.media.finish import finish
+from stillframe.media.meter import ReadLimit, limit_of
 from stillframe.media.render import Rendered
 from stillframe.media.report import Stats
 from stillframe.media.sink import demand_room, names_for
@@ -45,7 +48,8 @@ class Void(Exception):
 class Steps:
     """The three steps. One for each process; its methods are called on the worker's threads.
 
-    `attempts` is how often each is tried when what is wrong may pass.
+    `attempts` is how often each is tried when what is wrong may pass; `max_read_bytes` is the most that any
+    job may read.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class Steps:
         *,
         slots: int,
         attempts: int,
+        max_read_bytes: int | None = None,
     ) -> None:
         self._database = database
         self._queue = queue
@@ -70,6 +75,7 @@ class Steps:
         self._metrics = metrics
         self._slots = slots
         self._attempts = attempts
+        self._max_read_bytes = max_read_bytes
 
     def survey(self, job_id: str, epoch: int, starts: int) -> None:
         """Look at the source; render it as well, when all of it is one slice, and end the job."""
@@ -83,23 +89,26 @@ class Steps:
                         lifecycle.resume(session, self._queue, job)
                         return
             config = config_json.parse(job.config)
-            source, target = self._open(job)
+            source, target = self._open(job, task)
             with source:
                 sink = JobSink(target, names_for(job.output_key, config), task.cancelled)
 
                 def keep(survey: Survey) -> None:
+                    if job.failures or job.kills:
+                        self._remove_earlier(job_id, epoch, target)
                     files = -(-survey.planned // survey.sheet.cells) if survey.sheet else survey.planned
                     demand_room(sink.names, "sheet" if survey.sheet else "still", files)
                     self._keep_survey(job_id, epoch, survey)
 
-                work = self._work(task, job.kills, keep)
+                limit = self._limit(config, _spent(job.stats).bytes_read, task)
+                work = self._work(task, job.kills, limit, keep)
                 with self._keeping(job_id, epoch, sink):
                     found = self._decoder.survey_and_render(source, config, sink, work)
-                    self._metrics.bytes_read.inc(found.stats.bytes_read)
+                    self._note_read(task, source, found.stats)
                     if found.rendered is None:
                         with self._database.transaction() as session:
                             live = self._claim(job_id, epoch, session, begun=True)
-                            live.stats = msgspec.to_builtins(found.stats)
+                            live.stats = _sum(live.stats, found.stats)
                         return
                     rendered = Rendered(found.rendered.shots, found.rendered.outputs, found.stats)
                     self._finish(job, found.survey, [rendered], sink, (1, rendered))
@@ -113,18 +122,25 @@ class Steps:
                 piece = session.get(Slice, (job_id, number))
                 if piece is None or piece.state != "queued" or piece.attempt != attempt:
                     raise Void
+                is_limited = self._max_read_bytes is not None or "MaxReadBytes" in job.config
+                read_before = lifecycle.bytes_read(session, job) if is_limited else 0
             assert job.survey is not None
             survey = Survey.from_json(job.survey)
-            source, target = self._open(job)
+            source, target = self._open(job, task)
             with source:
                 sink = JobSink(target, names_for(job.output_key, survey.config), task.cancelled)
-                work = self._work(task, piece.kills)
+                limit = self._limit(survey.config, read_before, task)
+                work = self._work(task, piece.kills, limit)
                 with self._keeping(job_id, epoch, sink):
                     rendered = self._decoder.render(survey, survey.stretches[number - 1], source, sink, work)
-                    self._metrics.bytes_read.inc(rendered.stats.bytes_read)
+                    self._note_read(task, source, rendered.stats)
+                    rendered.stats.add(_spent(piece.stats))
                     with self._database.transaction() as session:
                         job = self._claim(job_id, epoch, session, begun=True)
                         self._complete(session, job_id, number, attempt, rendered, sink.kept)
+                        if limit is not None and lifecycle.bytes_read(session, job) > limit.most_bytes:
+                            # others have read at the same time, in another process
+                            raise TooMuchRead(source.name, limit.most_bytes, source.size)
                         # what may have held it up does so no more
                         job.code = job.message = None
                         lifecycle.dispatch(session, self._queue, job)
@@ -157,8 +173,7 @@ class Steps:
         last: tuple[int, Rendered] | None,
     ) -> None:
         """Write the track and end the job; `last` is the one slice that was rendered just now, if there is one."""
-        spent = plain_json.convert(job.stats, Stats) if job.stats else Stats()
-        report = finish(survey, rendered, sink, spent)
+        report = finish(survey, rendered, sink, _spent(job.stats))
         lost = sink.lost(sink.kept)
         if lost:
             sink.kept = [item for item in sink.kept if item not in lost]
@@ -228,13 +243,14 @@ class Steps:
             raise Void
         return job
 
-    def _open(self, job: Job) -> tuple[ObjectSource, Bucket]:
+    def _open(self, job: Job, task: Task) -> tuple[ObjectSource, Bucket]:
         # asked again: what was granted at the submit may have been taken back
         self._demand_asset(job)
         found = self._buckets.of_account(job.account_id, {job.input_bucket, job.output_bucket})
         target = demand(found, job.output_bucket, "write", job.output_key).open()
-        source = demand(found, job.input_bucket, "read", job.input_key)
-        return source.open_input(job.input_key), target
+        source = demand(found, job.input_bucket, "read", job.input_key).open_input(job.input_key)
+        task.source = source
+        return source, target
 
     def _target(self, job: Job) -> Bucket:
         self._demand_asset(job)
@@ -247,7 +263,22 @@ class Steps:
             with self._database.transaction() as session:
                 assets.lock(session, job.output_asset_id)
 
-    def _work(self, task: Task, kills: int, on_survey: OnSurvey | None = None) -> Work:
+    def _limit(self, config: SnapshotConfig, read_before: int, task: Task) -> ReadLimit | None:
+        """What the task may read, when the job has read so much before it."""
+
+        def before() -> int:
+            return read_before + self._running.bytes_read_beside(task)
+
+        return limit_of(config, self._max_read_bytes, before)
+
+    def _note_read(self, task: Task, source: ObjectSource, stats: Stats) -> None:
+        """The decoder is done, and has read so much."""
+        task.spent.add(stats)
+        self._metrics.note_read(source.store, stats)
+
+    def _work(
+        self, task: Task, kills: int, limit: ReadLimit | None, on_survey: OnSurvey | None = None
+    ) -> Work:
         """One thread for each slot in use; a core that is idle is lent to a lone slice.
 
         But after a kill it goes on with one: several may have needed too much memory.
@@ -257,7 +288,17 @@ class Steps:
             on_survey=on_survey,
             on_shot=lambda _: task.count_shot(),
             cancelled=task.cancelled,
+            limit=limit,
         )
+
+    def _remove_earlier(self, job_id: str, epoch: int, bucket: Bucket) -> None:
+        """What an earlier try has made: it may be of another content, which had more pictures."""
+        with self._database.transaction() as session:
+            self._claim(job_id, epoch, session, begun=True)
+            for item in outputs.load(session, job_id):
+                if bucket.verify(item.output.name, item.written):
+                    bucket.delete(item.output.name)
+            session.execute(delete(JobOutput).where(JobOutput.job_id == job_id))
 
     @contextmanager
     def _keeping(self, job_id: str, epoch: int, sink: JobSink) -> Iterator[None]:
@@ -297,11 +338,20 @@ class Steps:
                 if is_transient(error):
                     # the database is away: the queue brings the task back when it can
                     raise
-                if self._put_off(stage, job_id, epoch, piece, error, given_up=starts >= faults.MOST_STARTS):
+                self._settle(task)
+                given_up = starts >= faults.MOST_STARTS
+                if self._put_off(stage, job_id, epoch, piece, error, task.spent, given_up=given_up):
                     # what else is done for the job now is done for nothing
                     self._running.cancel(job_id, 0)
             finally:
+                self._settle(task)
                 self._metrics.stage.labels(stage=stage).observe(time.perf_counter() - began)
+
+    def _settle(self, task: Task) -> None:
+        """What a task that does not end well has read is counted, too."""
+        rest = task.settle()
+        if task.source is not None:
+            self._metrics.note_read(task.source.store, rest)
 
     def _put_off(
         self,
@@ -310,10 +360,11 @@ class Steps:
         epoch: int,
         piece: tuple[int, int] | None,
         error: Exception,
+        spent: Stats,
         *,
         given_up: bool,
     ) -> bool:
-        """After an error: try again later, or end the job (True)."""
+        """After an error: try again later, or end the job (True). What the try has cost is not forgotten."""
         with self._database.transaction() as session:
             job = lifecycle.claim(session, job_id, epoch, begun=True)
             if job is None or (stage == "survey" and _has_slices_in_the_queue(session, job)):
@@ -324,6 +375,7 @@ class Steps:
                 if found is None or found.attempt != piece[1] or found.state != "queued":
                     return False
                 counted = found
+            counted.stats = _sum(counted.stats, spent)
             pause_s = (
                 None if given_up else faults.pause_before_next(counted, error, self._attempts, self._metrics)
             )
@@ -348,6 +400,19 @@ class Steps:
             else:
                 self._queue.defer_finish(session, job_id, epoch, priority=job.priority, delay_s=pause_s)
             return False
+
+
+def _spent(stats: dict[str, Any] | None) -> Stats:
+    """What work has cost, as it was kept."""
+    return plain_json.convert(stats, Stats) if stats else Stats()
+
+
+def _sum(before: dict[str, Any] | None, more: Stats) -> dict[str, Any]:
+    """What work has cost together with more of it, to be kept."""
+    total = _spent(before)
+    total.add(more)
+    kept: dict[str, Any] = msgspec.to_builtins(total)
+    return kept
 
 
 def _has_slices_in_the_queue(session: Session, job: Job) -> bool:

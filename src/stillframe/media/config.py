@@ -33,6 +33,7 @@ RANGES: dict[str, tuple[int, int | None]] = {
     "PixelBlackThreshold": (0, 255),
     "Quality": (1, 100),
     "AllowMissing": (0, 100),
+    "MaxReadBytes": (1, None),
     "SpriteSnapshotConfig.CellWidth": (8, 4096),
     "SpriteSnapshotConfig.CellHeight": (8, 4096),
     "SpriteSnapshotConfig.Padding": (0, 1000),
@@ -100,7 +101,8 @@ class SnapshotConfig:
 
     `time` and `interval_ms` are milliseconds, `interval` whole seconds; times count from the first picture
     of the video. `width` and `height` are pixels of the finished, upright, square-pixel picture. `quality`
-    is JPEG quality. `allow_missing` is the percentage of shots that may be missing in a success.
+    is JPEG quality. `allow_missing` is the percentage of shots that may be missing in a success. `max_read_bytes`
+    is the most that may be read of the video, over the network where it is there.
     """
 
     type: SnapshotType = "Normal"
@@ -120,6 +122,7 @@ class SnapshotConfig:
     black_scope: BlackScope = "first"
     quality: int = 85
     allow_missing: int = 0
+    max_read_bytes: int | None = None
 
     def __post_init__(self) -> None:
         for item in fields(self):

@@ -35,10 +35,15 @@ class ShotReport:
 
 @dataclass(slots=True)
 class Stats:
-    """What the work cost. `seconds` is by stage, added up over all threads."""
+    """What the work cost. `seconds` is by stage, added up over all threads.
+
+    `reads` are the decoder's; `bytes_read` and `requests` are what was read for them over the network. Of a local file
+    the bytes are the decoder's, too, and there are as many requests as reads.
+    """
 
     bytes_read: int = 0
     reads: int = 0
+    requests: int = 0
     packets_read: int = 0
     packets_decoded: int = 0
     frames_decoded: int = 0
@@ -70,7 +75,10 @@ class Stats:
             self.spend(name, time.perf_counter() - start)
 
 
-_COUNTERS = ("bytes_read", "reads", "packets_read", "packets_decoded", "frames_decoded", "decode_errors")
+_COUNTERS = (
+    *("bytes_read", "reads", "requests"),
+    *("packets_read", "packets_decoded", "frames_decoded", "decode_errors"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stillframe.media.config import SnapshotConfig
+from stillframe.media.meter import limit_of
 from stillframe.media.opening import Ahead, open_video
 from stillframe.media.reader_kinds import open_reader
 from stillframe.media.sink import FolderSink, Sink, demand_room
@@ -53,7 +54,8 @@ def shoot(
     )
     opened = open_source(source)
     try:
-        return _shoot(MeteredSource(opened), sink, config, threads or default_threads(), on_survey, on_shot)
+        metered = MeteredSource(opened, limit_of(config))
+        return _shoot(metered, sink, config, threads or default_threads(), on_survey, on_shot)
     finally:
         if opened is not source:
             opened.close()
@@ -102,7 +104,7 @@ def _shoot(
             for stretch in survey.stretches
         ]
         report = finish(survey, rendered, sink, stats)
-        stats.bytes_read, stats.reads = source.bytes_read, source.reads
+        source.count_into(report.stats)
         stats.seconds["wall"] = time.perf_counter() - started
         return report
 

@@ -14,7 +14,6 @@ import contextlib
 import io
 import os
 import stat
-import threading
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +21,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from stillframe.errors import MediaError, SourceError, may_pass, os_reason
+from stillframe.media.meter import Counts, Meter, ReadLimit, meter_of
 
 
 class ByteSource(Protocol):
@@ -186,27 +186,32 @@ class PrefixSource:
 
 
 class MeteredSource:
-    """A source that counts what is read of another one, by all who read it."""
+    """A source that counts what is read of another one, by all who read it, and bounds it."""
 
-    def __init__(self, source: ByteSource) -> None:
+    def __init__(self, source: ByteSource, limit: ReadLimit | None = None) -> None:
         self.name, self.size = source.name, source.size
         #: where the segments of a playlist lie in it (see `media/playlist.py`)
         self.playlist: object = getattr(source, "playlist", None)
-        self.bytes_read = 0
-        self.reads = 0
         self._source = source
-        self._lock = threading.Lock()
+        self._asked = Meter(source.name, source.size)
+        #: where bytes cost something
+        self._paid = meter_of(source) or self._asked
+        self._paid.allow(limit)
 
     @property
     def identity(self) -> str:
         """The identity of the source that is metered."""
         return self._source.identity
 
+    @property
+    def bytes_read(self) -> int:
+        """What the decoder has read until now."""
+        return self._asked.bytes_read
+
     def read_at(self, offset: int, length: int) -> bytes:
+        self._asked.ask(length)
         data = self._source.read_at(offset, length)
-        with self._lock:
-            self.bytes_read += len(data)
-            self.reads += 1
+        self._asked.came(length, len(data))
         return data
 
     def prefetch(self, extents: Sequence[tuple[int, int]]) -> None:
@@ -214,6 +219,11 @@ class MeteredSource:
 
     def close(self) -> None:
         self._source.close()
+
+    def count_into(self, stats: Counts) -> None:
+        """Say what was read until now, and for that over the network since this was said last."""
+        self._paid.take(stats)
+        stats.reads = self._asked.requests
 
 
 class SourceFile:

@@ -143,7 +143,7 @@ def check_picture(data: bytes, form: PictureFormat, width: int, height: int) -> 
 def checked_stats(stats: Stats) -> Stats:
     """Numbers of work done. Raises Broken."""
     counted = (
-        *(stats.bytes_read, stats.reads, stats.packets_read),
+        *(stats.bytes_read, stats.reads, stats.requests, stats.packets_read),
         *(stats.packets_decoded, stats.frames_decoded, stats.decode_errors),
     )
     _demand(all(0 <= number < _MOST_COUNTED for number in counted), "impossible numbers of work")

@@ -16,8 +16,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from stillframe.errors import ConfigError, MediaError, PastTheEnd, SourceError
+from stillframe.errors import ConfigError, MediaError, PastTheEnd, SourceError, TooMuchRead
 from stillframe.media.describe import describe
+from stillframe.media.meter import ReadLimit
 from stillframe.media.plan import threads_that_fit
 from stillframe.media.reader import VideoReader
 from stillframe.media.reader_kinds import open_reader
@@ -61,10 +62,11 @@ def answer(channel: Channel, request: Request, video: int | None) -> None:
 
 
 def _do(channel: Channel, request: Request, video: int | None) -> Stats:
+    limit = ReadLimit(request.most_bytes) if request.most_bytes is not None else None
     if video is None:
-        source = MeteredSource(RemoteSource(channel, request.size, request.playlist))
+        source = MeteredSource(RemoteSource(channel, request.size, request.playlist), limit)
     else:
-        source = MeteredSource(DescriptorSource(channel, video, request.size))
+        source = MeteredSource(DescriptorSource(channel, video, request.size), limit)
     readers: list[VideoReader] = []
     _Ticker(channel, source, readers).start()
     stats = Stats()
@@ -96,7 +98,7 @@ def _do(channel: Channel, request: Request, video: int | None) -> Stats:
         sink = _Pictures(channel, request)
         rendered = render(survey, stretch, source, sink, threads=threads, readers=readers, on_shot=tell)
         stats.add(rendered.stats)
-    stats.bytes_read, stats.reads = source.bytes_read, source.reads
+    source.count_into(stats)
     return stats
 
 
@@ -150,6 +152,8 @@ def _failure(error: Exception) -> Failure:
             return Failure("PastTheEnd", error.message)
         case MediaError():
             return Failure("MediaError", error.message, reason=error.reason)
+        case TooMuchRead():
+            return Failure("TooMuchRead", "")
         case SourceError():
             return Failure("SourceError", error.message, transient=error.transient)
         case ConfigError():

@@ -10,6 +10,7 @@ from typing import Protocol, Self
 
 from stillframe.media.config import SnapshotConfig
 from stillframe.media.media_facts import MediaFacts
+from stillframe.media.meter import ReadLimit
 from stillframe.media.plan import Stretch
 from stillframe.media.render import OnShot, Rendered
 from stillframe.media.report import Stats
@@ -26,6 +27,7 @@ class Work:
 
     `total_s` is how long it may take, where that is less than the sandbox's own limit; without a sandbox nobody can be
     stopped. `on_survey` is called between survey and rendering: what it raises ends it all, and no picture is made.
+    `limit` is on what may be read, over the network where the source is there.
     """
 
     threads: int = 1
@@ -33,6 +35,7 @@ class Work:
     on_shot: OnShot | None = None
     cancelled: threading.Event | None = None
     total_s: float | None = None
+    limit: ReadLimit | None = None
 
 
 #: one thread, to the end, and nobody is told

@@ -23,9 +23,10 @@ from typing import Self
 
 import msgspec
 
-from stillframe.errors import ChildKilled, SandboxUnavailable, SourceError
+from stillframe.errors import ChildKilled, SandboxUnavailable, SourceError, TooMuchRead
 from stillframe.media.config import DEFAULT_CAPS, Caps, SnapshotConfig
 from stillframe.media.media_facts import MediaFacts
+from stillframe.media.meter import meter_of
 from stillframe.media.plan import Stretch
 from stillframe.media.playlist import playlist_of
 from stillframe.media.render import OnShot, Rendered
@@ -129,7 +130,7 @@ class Sandbox:
             session.allow_reads(1)
             message = next(session.messages())
             if message.kind is Kind.FAILED:
-                raise _error(message, source)
+                raise _error(message, source, session)
             facts = check.checked_facts(decoded(message.payload, MediaFacts), source.size)
             return Described(facts, _hear_end(session, source))
 
@@ -174,10 +175,15 @@ class Sandbox:
         limits = self._limits
         if work.total_s is not None:
             limits = replace(limits, total_s=min(work.total_s, limits.total_s))
+        meter = meter_of(source)
+        if meter is not None:
+            meter.allow(work.limit)
+        elif work.limit is not None:
+            request = replace(request, most_bytes=max(work.limit.most_bytes - work.limit.before(), 0))
         with _descriptor_of(source) as video:
             child = self.fork(video, max(math.ceil(limits.total_s), 1) * request.threads)
         try:
-            leading = Session(child, source, self._pool, limits, work.cancelled)
+            leading = Session(child, source, self._pool, limits, work)
         except BaseException:
             child.kill()
             raise
@@ -236,7 +242,7 @@ class _Rendering:
                     stats = _stats(message, session, source)
                     break
                 case Kind.FAILED:
-                    raise _error(message, source)
+                    raise _error(message, source, session)
                 case _:
                     self._put(message, "sheet" if message.kind is Kind.SHEET else "still")
         self._demand_all()
@@ -286,7 +292,7 @@ def _hear_survey(session: Session, source: ByteSource, request: Request) -> Surv
     session.allow_reads((config.count or request.caps.shots) if config.keyframe_miss == "skip" else 1)
     message = next(session.messages())
     if message.kind is Kind.FAILED:
-        raise _error(message, source)
+        raise _error(message, source, session)
     survey = check.checked_survey(decoded(message.payload, Survey), config, request.caps, source.size)
     return _named(survey, source.name, source.identity)
 
@@ -295,7 +301,7 @@ def _hear_end(session: Session, source: ByteSource) -> Stats:
     session.allowed = {kind: MAX_JSON[kind] for kind in (Kind.DONE, Kind.FAILED)}
     message = next(session.messages())
     if message.kind is Kind.FAILED:
-        raise _error(message, source)
+        raise _error(message, source, session)
     return _stats(message, session, source)
 
 
@@ -304,13 +310,21 @@ def _stats(message: Message, session: Session, source: ByteSource) -> Stats:
     if session.reads:
         # what has gone through our own hands
         stats.bytes_read, stats.reads = session.bytes_read, session.reads
+    stats.requests = stats.reads
+    meter = meter_of(source)
+    if meter is not None:
+        meter.take(stats)
     return stats
 
 
-def _error(message: Message, source: ByteSource) -> Exception:
+def _error(message: Message, source: ByteSource, session: Session) -> Exception:
     failure = decoded(message.payload, Failure)
     if failure.kind == "memory":
         return out_of_memory()
+    if failure.kind == "TooMuchRead":
+        if session.limit is None:
+            raise Broken("a limit that it was not given")
+        return TooMuchRead(source.name, session.limit.most_bytes, source.size)
     known = check.error_of(failure, source.name)
     return known or ChildKilled("crash", f"an error that was not foreseen: {check.shown(failure.message)}")
 

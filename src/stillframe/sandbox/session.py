@@ -25,6 +25,7 @@ from stillframe.errors import ChildKilled, SandboxUnavailable
 from stillframe.media import plain_json
 from stillframe.media.source import ByteSource
 from stillframe.sandbox.check import Broken
+from stillframe.sandbox.decoder import Work
 from stillframe.sandbox.forkserver import Child
 from stillframe.sandbox.layers import MEMORY_BYTES, available_layers
 from stillframe.sandbox.wire import FRAME, MAX_JSON, MAX_READ, MESSAGE, Kind
@@ -78,9 +79,10 @@ class Session:
         source: ByteSource,
         pool: Executor,
         limits: Limits,
-        cancelled: threading.Event | None,
+        work: Work,
     ) -> None:
         self.allowed: dict[Kind, int] = {}
+        self.limit = work.limit
         self.bytes_read = 0
         self.reads = 0
         self._child = child
@@ -88,7 +90,7 @@ class Session:
         self._pool = pool
         self._limits = limits
         self._read_budget = self._prefetch_budget = 4 * source.size
-        self._cancelled = cancelled
+        self._cancelled = work.cancelled
         #: what is to be written, and how much less is unanswered once it is
         self._out: deque[tuple[memoryview, int]] = deque()
         self._unanswered = 0

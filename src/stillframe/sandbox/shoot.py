@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from stillframe.media import shoot as in_process
 from stillframe.media.config import SnapshotConfig
+from stillframe.media.meter import limit_of, meter_of
 from stillframe.media.sink import FolderSink, Sink, demand_room
 from stillframe.media.source import ByteSource, open_source
 
 if TYPE_CHECKING:
     from stillframe.media.render import OnShot
-    from stillframe.media.report import Report
+    from stillframe.media.report import Report, Stats
     from stillframe.media.shoot import OnSurvey
     from stillframe.media.survey import Survey
     from stillframe.sandbox.parent import Sandbox
@@ -81,14 +82,16 @@ def _shoot(
             on_survey(survey)
 
     started = time.perf_counter()
-    work = Work(threads=threads, on_survey=surveyed, on_shot=on_shot)
+    counts_itself = meter_of(source) is not None
+    parts: list[Stats] = []
+    limit = limit_of(config, before=lambda: 0 if counts_itself else sum(stats.bytes_read for stats in parts))
+    work = Work(threads=threads, on_survey=surveyed, on_shot=on_shot, limit=limit)
     first = box.survey_and_render(source, config, sink, work)
-    survey = first.survey
-    rendered = (
-        [first.rendered]
-        if first.rendered is not None
-        else [box.render(survey, stretch, source, sink, work) for stretch in survey.stretches]
-    )
+    parts.append(first.stats)
+    survey, rendered = first.survey, [] if first.rendered is None else [first.rendered]
+    for stretch in survey.stretches[len(rendered) :]:
+        rendered.append(box.render(survey, stretch, source, sink, work))
+        parts.append(rendered[-1].stats)
     report = finish(survey, rendered, sink, first.stats)
     report.stats.seconds["wall"] = time.perf_counter() - started
     return report

@@ -33,7 +33,7 @@ class Unlocked:
     def survey(self, source: ByteSource, config: SnapshotConfig, work: Work = ALONE) -> Survey:
         self._demand_wanted(work)
         with unchanged(source):
-            found, reader = survey_and_keep(source, config, self._caps)
+            found, reader = survey_and_keep(MeteredSource(source, work.limit), config, self._caps)
             reader.close()
         return found
 
@@ -41,7 +41,7 @@ class Unlocked:
         self, source: ByteSource, config: SnapshotConfig, sink: Sink, work: Work = ALONE
     ) -> Surveyed:
         self._demand_wanted(work)
-        metered = MeteredSource(source)
+        metered = MeteredSource(source, work.limit)
         started = time.perf_counter()
         with unchanged(source), contextlib.ExitStack() as held:
             found, reader = survey_and_keep(metered, config, self._caps)
@@ -63,26 +63,28 @@ class Unlocked:
                 )
                 stats.add(rendered.stats)
                 rendered = Rendered(rendered.shots, rendered.outputs, Stats())
-        stats.bytes_read, stats.reads = metered.bytes_read, metered.reads
+        metered.count_into(stats)
         return Surveyed(found, rendered, stats)
 
     def render(
         self, survey: Survey, stretch: Stretch, source: ByteSource, sink: Sink, work: Work = ALONE
     ) -> Rendered:
         self._demand_wanted(work)
-        metered = MeteredSource(source)
+        metered = MeteredSource(source, work.limit)
         watched = self._watched(work)
         with unchanged(source):
             rendered = render(survey, stretch, metered, sink, threads=work.threads, on_shot=watched)
-        rendered.stats.bytes_read, rendered.stats.reads = metered.bytes_read, metered.reads
+        metered.count_into(rendered.stats)
         return rendered
 
     def describe(self, source: ByteSource, work: Work = ALONE) -> Described:
         self._demand_wanted(work)
-        metered = MeteredSource(source)
+        metered = MeteredSource(source, work.limit)
         with unchanged(source):
             facts = describe(metered)
-        return Described(facts, Stats(bytes_read=metered.bytes_read, reads=metered.reads))
+        stats = Stats()
+        metered.count_into(stats)
+        return Described(facts, stats)
 
     def close(self) -> None:
         """What is running ends after its next shot."""

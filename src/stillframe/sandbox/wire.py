@@ -86,6 +86,8 @@ class Request:
     threads: int = 1
     #: where the segments of a playlist lie in the source
     playlist: Playlist | None = None
+    #: the most that the child may read, where its reads are what is counted
+    most_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,14 @@ class Failure:
     """An error as plain data. `kind` is a class of errors.py, or memory, unavailable (no sandbox), unexpected."""
 
     kind: Literal[
-        "ConfigError", "SourceError", "MediaError", "PastTheEnd", "memory", "unavailable", "unexpected"
+        "ConfigError",
+        "SourceError",
+        "TooMuchRead",
+        "MediaError",
+        "PastTheEnd",
+        "memory",
+        "unavailable",
+        "unexpected",
     ]
     message: str
     reason: str = ""

@@ -131,6 +131,7 @@ class Assembly:
             links=self._links,
             backlog=backlog,
             max_shots=settings.max_shots,
+            max_read_bytes=settings.max_read_bytes,
             metrics=self.metrics,
         )
         self.media_assets = MediaAssets(
@@ -198,6 +199,7 @@ class Assembly:
             self.metrics,
             slots=settings.slots,
             attempts=settings.slice_attempts,
+            max_read_bytes=settings.max_read_bytes,
         )
         self._deliverer = Deliverer(
             self.outbox,
@@ -216,6 +218,7 @@ class Assembly:
             self.running,
             self.metrics,
             attempts=settings.slice_attempts,
+            max_read_bytes=settings.max_read_bytes,
         )
         probing = self._probe_step(self._decoder)
         handlers = Handlers(steps.survey, steps.render, steps.finish, registering.register, probing.probe)
@@ -243,6 +246,7 @@ class Assembly:
             self.running,
             self.metrics,
             attempts=self.settings.slice_attempts,
+            max_read_bytes=self.settings.max_read_bytes,
         )
 
     def _reserved_step(self) -> ProbeStep:

@@ -64,6 +64,8 @@ def track_routes(
 class _Rendered(MemorySource):
     """A track as an object that was written just now."""
 
+    store = "memory"
+
     def __init__(self, text: bytes, name: str, now: float) -> None:
         super().__init__(text, name)
         self.facts = ObjectFacts(name, self.size, self.identity, now)

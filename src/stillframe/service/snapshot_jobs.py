@@ -73,6 +73,7 @@ class SnapshotJobs:
         links: FileLinks,
         backlog: Backlog,
         max_shots: int = MAX_SHOTS,
+        max_read_bytes: int | None = None,
         metrics: Metrics,
     ) -> None:
         self._database = database
@@ -85,6 +86,7 @@ class SnapshotJobs:
         self._links = links
         self._backlog = backlog
         self._max_shots = max_shots
+        self._max_read_bytes = max_read_bytes
         self._metrics = metrics
 
     def submit(self, account_id: str, request: SubmitRequest) -> str:
@@ -273,6 +275,9 @@ class SnapshotJobs:
             raise ConfigError("Output.Media", request.output_media, error.allowed) from error
         if (config.count or 0) > self._max_shots:
             raise ConfigError("Count", config.count, f"at most {self._max_shots}")
+        asked, allowed = config.max_read_bytes, self._max_read_bytes
+        if asked is not None and allowed is not None and asked > allowed:
+            raise ConfigError("MaxReadBytes", asked, f"at most {allowed}")
         _demand_keys(source, target, names, config, request)
         read, written = source.key, names.template
         if source.bucket.name != target.bucket.name:

@@ -45,6 +45,10 @@ class ObjectSource(ByteSource, Protocol):
     def facts(self) -> ObjectFacts:
         """Of the content that is read here."""
 
+    @property
+    def store(self) -> str:
+        """The kind of store that it lies in, such as `fs` and `s3`, for metrics."""
+
     def __enter__(self) -> Self: ...
 
     def __exit__(

@@ -3,37 +3,78 @@
     class RemoteSource(CachedSource):
         def fetch(self, offset: int, length: int) -> bytes: ...    # one request
 
-The threads are those of the process: many sources at once ask for no more at the same time than one.
+The threads are those of the process: many sources at once ask for no more at the same time than one. So are the
+indexes: what was read first of a content is there when it is opened again. What is asked for is counted.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from types import TracebackType
 from typing import Self
 
+from stillframe.media.meter import Meter
+from stillframe.storage.index_cache import IndexCache
 from stillframe.storage.range_cache import RangeCache
 
 #: ranges of all sources of this process that are asked for ahead at the same time
 AT_A_TIME = 16
+_INDEXES = IndexCache()
 
 
 class CachedSource(ABC):
     """A source whose content comes by ranges, each of them a request."""
 
-    def __init__(self, name: str, size: int, identity: str, *, ends: Sequence[int] = ()) -> None:
-        """`ends` are those of the parts, where it has some: what is read of one tells nothing of the next."""
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        identity: str,
+        *,
+        store: str,
+        where: Hashable | None,
+        head: bytes = b"",
+        looks: int = 1,
+        ends: Sequence[int] = (),
+    ) -> None:
+        """`store` is the kind of store, for metrics. So many `looks` told size and identity, and `head` came with them.
+
+        `where` together with the identity names a content that never changes; None when that is not certain. `ends` are
+        those of the parts, where it has some: what is read of one tells nothing of the next.
+        """
         self.name = name
         self.size = size
         self.identity = identity
-        self._cache = RangeCache(self.fetch, size, _threads(), ends=ends)
+        self.store = store
+        self.meter = Meter(name, size)
+        self._head = head
+        self.meter.ask(len(head), looks)
+        index = _INDEXES.of((where, identity, size)) if where is not None else None
+        self._cache = RangeCache(self._counted, size, _threads(), ends=ends, index=index)
 
     @abstractmethod
     def fetch(self, offset: int, length: int) -> bytes:
         """One request, past the cache: all of the range, of the content with this identity. Raises SourceError."""
+
+    def cost(self, offset: int, length: int) -> tuple[int, int]:
+        """How many bytes `fetch` gets over the network, and by how many requests."""
+        return length, 1
+
+    def _counted(self, offset: int, length: int) -> bytes:
+        if offset + length <= len(self._head):
+            return self._head[offset : offset + length]
+        asked, requests = self.cost(offset, length)
+        self.meter.ask(asked, requests)
+        came = 0
+        try:
+            data = self.fetch(offset, length)
+            came = asked
+            return data
+        finally:
+            self.meter.came(asked, came)
 
     def read_at(self, offset: int, length: int) -> bytes:
         return self._cache.read_at(offset, length)

@@ -40,6 +40,8 @@ _Error = TypeVar("_Error", SourceError, SinkError)
 class LocalObject(FileSource):
     """A file of a bucket, open for reading."""
 
+    store = "fs"
+
     def __init__(self, descriptor: int, name: str, key: str) -> None:
         self._hold(descriptor, name)
         self.key = key

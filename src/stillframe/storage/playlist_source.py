@@ -14,8 +14,10 @@ import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from stillframe.errors import ConfigError, MediaError, SourceError
+from stillframe.media.meter import meter_of
 from stillframe.media.playlist import Playlist, Segment
 from stillframe.storage import playlist_text
 from stillframe.storage.bucket import Bucket, ObjectFacts
@@ -52,14 +54,13 @@ def open_playlist(
     `bucket_name` is what users call the bucket (see `playlist_keys.key_of`), `allows` says which objects of it the
     playlist may lead to. `shown` is what it is called in messages.
     """
-    facts, name, data = _read(bucket, key)
-    name = shown or name
-    parsed, playlist_key, texts = playlist_text.parse(data, name), key, [data]
+    first = _read(bucket, key)
+    name = shown or first.name
+    parsed, playlist_key, texts = playlist_text.parse(first.data, name), key, [first]
     if not isinstance(parsed, MediaPlaylist):
         playlist_key = _allowed(parsed.uri, key, bucket_name, name, bucket, allows)
-        _, _, data = _read(bucket, playlist_key)
-        texts.append(data)
-        parsed = playlist_text.parse(data, name)
+        texts.append(_read(bucket, playlist_key))
+        parsed = playlist_text.parse(texts[-1].data, name)
     if not isinstance(parsed, MediaPlaylist):
         raise MediaError(name, "playlist", "its best variant is a list of variants again, not of segments")
     uris = {piece.uri for entry in parsed.entries for piece in (entry.piece, entry.init) if piece is not None}
@@ -71,8 +72,15 @@ def open_playlist(
         missing = next(iter(pieces.missing.values()), "all of them are gaps (EXT-X-GAP)")
         raise MediaError(name, "no-picture", f"none of its segments is there: {missing}")
     notes = (*pieces.notes(), *(() if parsed.has_end else (_STILL_WRITTEN,)))
-    identity = _identity(texts, found)
-    return PlaylistSource(bucket, name, facts, identity, Playlist(segments, notes), pieces)
+    identity = _identity([text.data for text in texts], found)
+    source = PlaylistSource(
+        bucket, name, first.facts, identity, Playlist(segments, notes), pieces, first.store
+    )
+    # what it took to know all that
+    source.meter.ask(
+        sum(text.bytes_read for text in texts), sum(text.requests for text in texts) + len(found)
+    )
+    return source
 
 
 class PlaylistSource(CachedSource):
@@ -86,12 +94,25 @@ class PlaylistSource(CachedSource):
         identity: str,
         playlist: Playlist,
         pieces: _Pieces,
+        store: str,
     ) -> None:
-        super().__init__(name, pieces.end, identity, ends=pieces.ends)
+        super().__init__(
+            name,
+            pieces.end,
+            identity,
+            store=store,
+            where=bucket.whereabouts(facts.key),
+            looks=0,
+            ends=pieces.ends,
+        )
         self.facts = ObjectFacts(facts.key, pieces.end, identity, facts.modified_s)
         self.playlist = playlist
         self._bucket = bucket
         self._pieces = pieces
+
+    def cost(self, offset: int, length: int) -> tuple[int, int]:
+        wanted = [piece[2] for piece in self._pieces.between(offset, offset + length) if piece[2]]
+        return sum(wanted), len(wanted)
 
     def fetch(self, offset: int, length: int) -> bytes:
         """The bytes of a range, for which each object that has some is asked."""
@@ -164,14 +185,28 @@ class _Pieces:
         ]
 
 
-def _read(bucket: Bucket, key: str) -> tuple[ObjectFacts, str, bytes]:
-    """A playlist's facts, what it is called, and its text."""
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A playlist's facts, what it is called, in what kind of store it lies, its text, and what that has cost."""
+
+    facts: ObjectFacts
+    name: str
+    store: str
+    data: bytes
+    bytes_read: int
+    requests: int
+
+
+def _read(bucket: Bucket, key: str) -> _Text:
     with bucket.open_source(key) as source:
         if source.size > playlist_text.MOST_BYTES:
             mebi = playlist_text.MOST_BYTES >> 20
             message = f"has {source.size:,} bytes; a playlist may have {mebi} MiB"
             raise MediaError(source.name, "playlist", message)
-        return source.facts, source.name, source.read_at(0, source.size)
+        data = source.read_at(0, source.size)
+        meter = meter_of(source)
+        cost = (meter.bytes_read, meter.requests) if meter is not None else (len(data), 1)
+        return _Text(source.facts, source.name, source.store, data, *cost)
 
 
 def _allowed(

@@ -3,9 +3,11 @@
     cache = RangeCache(fetch, size)            # fetch(offset, length) -> bytes, one request
     cache.read_at(0, 16)                       # asks for 64 KiB
     cache.prefetch([(5 << 20, 130_000)])       # begins to ask, on other threads
+    RangeCache(fetch, size, threads, index=indexes.of(content))    # what was read there before is there
 
 Blocks are kept, and what is missing of a read is one request. Reads that go on from each other are read ahead of, by
 twice as much each time; a read elsewhere begins anew. Whoever needs what another one is asking for waits for that.
+What is read goes into the index, but for samples: what was hinted at together with other ranges.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
+
+from stillframe.storage.index_cache import KeptIndex
 
 Fetch = Callable[[int, int], bytes]
 #: (first block, block after the last)
@@ -69,6 +73,7 @@ class RangeCache:
         bounds: Bounds | None = None,
         *,
         ends: Sequence[int] = (),
+        index: KeptIndex | None = None,
     ) -> None:
         """Nothing is read ahead past one of the `ends`, which ascend."""
         self._fetch = fetch
@@ -76,11 +81,14 @@ class RangeCache:
         self._size = size
         self._threads = threads
         self._bounds = bounds or Bounds()
+        self._index = index
         self._lock = threading.Lock()
         self._kept: OrderedDict[int, bytes] = OrderedDict()
         self._coming: dict[int, _Claim] = {}
         #: hinted at, and neither asked for nor read yet
         self._hinted: deque[Run] = deque()
+        #: hinted at, ever, with others: an index is one range
+        self._samples: set[int] = set()
         #: asked for because of a hint, and not read yet, with the number of the hint; not dropped for what was read
         self._unread: dict[int, int] = {}
         self._hints = 0
@@ -105,7 +113,10 @@ class RangeCache:
                 waited = self._coming[wanted[0]] if wanted and claim is None else None
             if claim is not None:
                 asked = self._ask(claim)
-                found |= {block: asked[block] for block in wanted if block in asked}
+                for block in wanted:
+                    if block in asked:
+                        found[block] = asked[block]
+                        self._note(block, asked[block])
             elif waited is not None:
                 waited.done.result()
         self._go_on()
@@ -118,7 +129,11 @@ class RangeCache:
         if self._threads is None:
             return
         with self._lock:
-            self._hinted.extend(_pieces(extents, self._size, self._bounds))
+            pieces = [*_pieces(extents, self._size, self._bounds)]
+            self._hinted.extend(pieces)
+            if len(extents) > 1:
+                for piece in pieces:
+                    self._samples.update(range(*piece))
         self._go_on()
 
     def close(self) -> None:
@@ -131,10 +146,23 @@ class RangeCache:
 
     def _take(self, blocks: Iterable[int], found: dict[int, bytes]) -> None:
         for block in blocks:
-            if block not in found and block in self._kept:
+            if block in found:
+                continue
+            if block in self._kept:
                 self._kept.move_to_end(block)
                 self._pass_over(self._unread.pop(block, 0) - _HINTS_IN_WORK)
                 found[block] = self._kept[block]
+                self._note(block, self._kept[block])
+            elif self._index is not None and (known := self._index.get(block)) is not None:
+                found[block] = known
+
+    def _note(self, block: int, data: bytes) -> None:
+        """A block was read: whoever opens the same content later has it."""
+        if self._index is not None and block not in self._samples:
+            self._index.keep(block, data)
+
+    def _has(self, block: int) -> bool:
+        return block in self._kept or (self._index is not None and self._index.get(block) is not None)
 
     def _pass_over(self, number: int) -> None:
         """Readers are far beyond the hints up to a number: what they have left of them is not wanted."""
@@ -160,7 +188,7 @@ class RangeCache:
         number = bisect_right(self._ends, first * BLOCK_BYTES)
         most = self._ends[number] if number < len(self._ends) else self._size
         last = min(first + self._ahead.window_bytes // BLOCK_BYTES, -(-most // BLOCK_BYTES))
-        while end < last and end not in self._kept and end not in self._coming:
+        while end < last and not self._has(end) and end not in self._coming:
             end += 1
         return first, end
 
@@ -221,7 +249,7 @@ class RangeCache:
                 if not self._hinted or len(self._unread) * BLOCK_BYTES >= self._bounds.ahead_bytes:
                     return
                 wanted = range(*self._hinted.popleft())
-                missing = [b for b in wanted if b not in self._kept and b not in self._coming]
+                missing = [block for block in wanted if not self._has(block) and block not in self._coming]
                 claims = [self._claim(run, begun=False) for run in _runs(missing)]
                 self._hints += 1
                 self._unread.update(dict.fromkeys(missing, self._hints))

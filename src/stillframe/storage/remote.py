@@ -71,7 +71,7 @@ class RemoteBucket:
         if not facts.etag:
             # two reads of it might be of two contents
             raise SourceError(self._called(key), _NO_ETAG)
-        return RemoteSource(self._store, facts, self._called(key))
+        return RemoteSource(self._store, facts, self._called(key), self._place)
 
     def read_range(self, facts: ObjectFacts, offset: int, length: int) -> bytes:
         """As the port says, in one request."""
@@ -194,8 +194,9 @@ async def _signed(signer: opendal.AsyncOperator, keys: Sequence[str], seconds: i
 class RemoteSource(CachedSource):
     """An object open for reading by ranges."""
 
-    def __init__(self, store: Store, facts: ObjectFacts, name: str) -> None:
-        super().__init__(name, facts.size, facts.etag)
+    def __init__(self, store: Store, facts: ObjectFacts, name: str, place: StorePlace) -> None:
+        # with the profile: what one's keys may read is not for another's
+        super().__init__(name, facts.size, facts.etag, store=place.service, where=(place, facts.key))
         self.facts = facts
         self._store = store
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from email.message import Message
 
 from stillframe.errors import SourceError
+from stillframe.media.meter import Meter
 from stillframe.media.source import ByteSource, MemorySource
 from stillframe.storage.cached_source import CachedSource
 from stillframe.storage.range_cache import FIRST_BYTES
@@ -40,21 +41,30 @@ def open_web(address: WebAddress) -> ByteSource:
         asker.close()
         raise
     asker.close()
-    return MemorySource(data, asker.name)
+    return WholeFile(data, asker.name)
+
+
+class WholeFile(MemorySource):
+    """A file of a web server that was read whole."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        super().__init__(data, name)
+        self.meter = Meter(name, len(data))
+        self.meter.ask(len(data))
 
 
 class WebSource(CachedSource):
     """A file of a web server that is open for reading by ranges."""
 
     def __init__(self, asker: Asker, found: _Found) -> None:
-        super().__init__(asker.name, found.version.size, found.version.identity)
+        version = found.version
+        super().__init__(
+            asker.name, version.size, version.identity, store="https", where=None, head=found.head
+        )
         self._asker = asker
-        self._version = found.version
-        self._head = found.head
+        self._version = version
 
     def fetch(self, offset: int, length: int) -> bytes:
-        if offset + length <= len(self._head):
-            return self._head[offset : offset + length]
         return self._asker.ask(
             _range(offset, length) | self._version.conditions(),
             lambda answer: self._part(answer, offset, length),
