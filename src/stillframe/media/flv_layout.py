@@ -84,13 +84,14 @@ class FlvLayout:
             return []
         ticks = data[at + 7] << 24 | int.from_bytes(data[at + 4 : at + 7], "big")
         ticks += int.from_bytes(data[body + 2 : body + 5], "big", signed=True)
+        end = base + body + length + 4
         if first >> 4 == _KEYFRAME:
-            return [Picture(base + at, ticks, True)]
+            return [Picture(base + at, ticks, True, end)]
         payload = data[body + 5 : min(body + length, len(data), body + 5 + _MOST_HEAD)]
         is_key = is_keyframe_in_lengths("h264", payload, self._length_bytes)
         if is_key is None and len(payload) < min(length - 5, _MOST_HEAD):
             return None
-        return [Picture(base + at, ticks, bool(is_key))]
+        return [Picture(base + at, ticks, bool(is_key), end)]
 
 
 def _first_tag(data: bytes, start: int) -> int | None:

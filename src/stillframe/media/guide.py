@@ -1,6 +1,6 @@
 """Who leads the searches in a file without an index: many at once, ahead of those who will ask.
 
-    guide = Guide(source, terrain)
+    guide = Guide(source, ground)
     guide.expect([Wish(pts) for pts in moments])      # on a thread of its own, in this order
     guide.found(Wish(moments[0]))                     # waits for just that one
 
@@ -13,11 +13,11 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from stillframe.media.landmarks import Odd
-from stillframe.media.search import Found, Search, Terrain
+from stillframe.media.search import Found, Search
 from stillframe.media.source import ByteSource
 
 _AT_A_TIME = 16
@@ -25,12 +25,27 @@ _AT_A_TIME = 16
 _MOST_KEPT_BYTES = 32 << 20
 
 
-class Wish(NamedTuple):
-    """A keyframe to be looked for: the last one at or before `pts`, or the nearest within `reach` (None: any)."""
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A keyframe to be looked for: the last one at or before `pts`, or the nearest within `reach` (None: any).
+
+    What is shown from it on up to `until` is wanted, too; two wishes that differ in that are the same.
+    """
 
     pts: int
     is_nearest: bool = False
     reach: int | None = None
+    until: int | None = field(default=None, compare=False)
+
+
+class Ground(Protocol):
+    """Where searches are made; see `search.Terrain`."""
+
+    def before(self, pts: int, until: int | None = None) -> Search:
+        """The last keyframe at or before a time."""
+
+    def nearest(self, pts: int, reach: int | None) -> Search:
+        """The nearest keyframe."""
 
 
 @dataclass(eq=False, slots=True)
@@ -45,9 +60,9 @@ class _Errand:
 class Guide:
     """Looks for keyframes in one file. Safe to use from several threads at once."""
 
-    def __init__(self, source: ByteSource, terrain: Terrain) -> None:
+    def __init__(self, source: ByteSource, ground: Ground) -> None:
         self._source = source
-        self._terrain = terrain
+        self._ground = ground
         self._turn = threading.Condition()
         self._waiting: deque[tuple[Wish, Future[Found | None]]] = deque()
         self._results: dict[Wish, Future[Found | None]] = {}
@@ -104,8 +119,8 @@ class Guide:
 
     def _search(self, wish: Wish) -> Search:
         if wish.is_nearest:
-            return self._terrain.nearest(wish.pts, wish.reach)
-        return self._terrain.before(wish.pts)
+            return self._ground.nearest(wish.pts, wish.reach)
+        return self._ground.before(wish.pts, wish.until)
 
     def _lead(self) -> None:
         """Go round the searches that have begun, one step of each; on a thread."""

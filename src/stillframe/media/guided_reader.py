@@ -1,7 +1,8 @@
-"""Readers for files without an index: MPEG-TS, Matroska and WebM without cues, FLV.
+"""Readers that go straight to the bytes of a keyframe: MPEG-TS, FLV, Matroska and WebM with cues and without.
 
 Where libav would read on and on, these look for the keyframe in a few small pieces of the file, by the times that
-the pieces tell (`search.py`). Whatever is odd about a file ends that for good, and it is read as libav reads it.
+the pieces tell (`search.py`), or by the cues (`cues.py`). Whatever is odd about a file ends that for good, and it is
+read as libav reads it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from av.packet import Packet
 from av.stream import Stream
 
 from stillframe.media import mkv_packets
+from stillframe.media.cues import CueMap
 from stillframe.media.flv_layout import FlvLayout
-from stillframe.media.guide import Guide, Wish
+from stillframe.media.guide import Ground, Guide, Wish
 from stillframe.media.landmarks import Layout, Odd, Picture
 from stillframe.media.mkv_layout import MkvHeader, MkvLayout, read_header
 from stillframe.media.packets import time_of
@@ -30,14 +32,19 @@ from stillframe.media.ts_layout import TsLayout
 _LAST_PICTURES = 18
 _HEAD_BYTES = 64 << 10
 _MOST_HEAD_BYTES = 1 << 20
+#: what is read from the last cue on to see where the video ends
+_MOST_TAIL_BYTES = 4 << 20
+_CLUSTER_HEAD_BYTES = 4 << 10
 
 
 class GuidedReader(VideoReader):
     """A reader that goes to bytes, where a guide has found the keyframe."""
 
+    #: whether libav's index has them all
+    lists_keyframes = False
+
     def __init__(self, source: ByteSource, stream_index: int | None = None) -> None:
         self._guide: Guide | None = None
-        self._terrain: Terrain | None = None
         self._is_odd = False
         self._found: Found | None = None
         self._tail: Picture | None = None
@@ -122,7 +129,7 @@ class GuidedReader(VideoReader):
     def _give_up(self) -> None:
         self._is_odd, self._guide, self._found = True, None, None
 
-    def _see(self) -> Terrain:
+    def _see(self) -> Ground:
         """Look at both ends of the file. Raises Odd."""
         head = self.source.read_at(0, _HEAD_BYTES)
         layout = self._layout(head)
@@ -223,12 +230,61 @@ class MkvReader(GuidedReader):
         self._at = None
 
     def _layout(self, head: bytes) -> Layout:
+        if self._mkv_layout(head).header.codec == "av1":
+            raise Odd("a codec whose keyframes are not known by their blocks")
+        return self._mkv_layout(head)
+
+    def _mkv_layout(self, head: bytes) -> MkvLayout:
         if self.stream.metadata.get("alpha_mode") == "1":
             raise Odd("pictures with transparency")
         self._header = read_header(head)
-        if self._header.codec != self.codec_name.removeprefix("lib"):
+        if self._header.codec not in self.codec_name.replace("dav1d", "av1"):
             raise Odd("libav takes another track")
         return MkvLayout(self._header)
+
+
+class CuedReader(MkvReader):
+    """Matroska and WebM with cues."""
+
+    lists_keyframes = True
+
+    def __init__(self, source: ByteSource, stream_index: int | None = None) -> None:
+        self._cues: CueMap | None = None
+        super().__init__(source, stream_index)
+
+    def seek_near_end(self) -> bool:
+        if not super().seek_near_end():
+            return False
+        assert self._tail is not None
+        assert self._cues is not None
+        position, size = self._tail.position, self.source.size
+        self.source.prefetch([(position, size - position)])
+        last = Patch(self._cues.layout, position, self.source.read_at(position, _CLUSTER_HEAD_BYTES), size)
+        for keyframe in last.keyframes()[:1]:
+            self._cues.learn(keyframe.end - position)
+        return True
+
+    def _layout(self, head: bytes) -> Layout:
+        return self._mkv_layout(head)
+
+    def _see(self) -> Ground:
+        head = self.source.read_at(0, _HEAD_BYTES)
+        layout = self._mkv_layout(head)
+        first = next(iter(Patch(layout, 0, head, self.source.size).pictures), None)
+        # libav reads the cues when it is to go somewhere
+        if first is None or not VideoReader.seek(self, first.pts):
+            raise Odd("its first cluster is not at its beginning")
+        cues = sorted(
+            {(entry.timestamp, entry.pos) for entry in self.stream.index_entries if entry.is_keyframe}
+        )
+        size = self.source.size
+        if not cues or size - cues[-1][1] > max(size // 4, _MOST_TAIL_BYTES):
+            raise Odd("its cues do not tell of all of it")
+        assert self._header is not None
+        if size - cues[-1][1] <= _MOST_TAIL_BYTES:
+            self._tail = Picture(cues[-1][1], cues[-1][0], keyframe=True)
+        self._cues = CueMap(layout, size, cues, first.end - first.position, self._header.picture_ticks)
+        return self._cues
 
 
 class PieceFile(SourceFile):

@@ -18,11 +18,15 @@ class Odd(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture's place in the file and its time in ticks. `cluster_ticks` is the time that Matroska counts from."""
+    """A picture's place in the file and its time in ticks.
+
+    `end` is where its data end, 0 where only what follows tells. `cluster_ticks` is the time that Matroska counts from.
+    """
 
     position: int
     pts: int
     keyframe: bool
+    end: int = 0
     cluster_ticks: int = 0
 
 
@@ -47,7 +51,7 @@ class Layout(Protocol):
 
     @property
     def follow(self) -> int:
-        """How many later pictures' beginnings libav must see before it gives a picture out."""
+        """How many later pictures' beginnings libav must see before it gives a picture out that has no `end`."""
 
     def look(self, data: bytes, base: int, start: int, stop: int, cluster_ticks: int | None = None) -> Look:
         """The pictures from `start` on and before `stop` in `data`, which lies at byte `base` of the file.

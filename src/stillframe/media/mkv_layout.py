@@ -30,7 +30,13 @@ _VIDEO = 1
 UNKNOWN = -1
 #: bytes of a block that tell whether it is a keyframe
 _MOST_HEAD = 64 << 10
-_CODECS = {"V_MPEG4/ISO/AVC": "h264", "V_MPEGH/ISO/HEVC": "hevc", "V_VP8": "vp8", "V_VP9": "vp9"}
+_CODECS = {
+    "V_MPEG4/ISO/AVC": "h264",
+    "V_MPEGH/ISO/HEVC": "hevc",
+    "V_VP8": "vp8",
+    "V_VP9": "vp9",
+    "V_AV1": "av1",
+}
 
 ReadAt = Callable[[int, int], bytes]
 
@@ -132,7 +138,9 @@ class MkvLayout:
                 block, is_keyframe = found
                 if block.track == self.header.track:
                     assert cluster_ticks is not None
-                    pictures.append(Picture(base + at, block.pts, is_keyframe, cluster_ticks))
+                    pictures.append(
+                        Picture(base + at, block.pts, is_keyframe, base + element.end, cluster_ticks)
+                    )
             elif element.id not in _IN_CLUSTER | _IN_SEGMENT:
                 raise Odd(f"an element {element.id:X} between blocks")
             at = following
@@ -209,7 +217,8 @@ def is_key(header: MkvHeader, payload: bytes) -> bool | None:
     """Whether a block's data begin a keyframe, as libav's parsers see it; None when they are too few to tell."""
     if header.codec in ("h264", "hevc"):
         return is_keyframe_in_lengths(header.codec, payload, header.length_bytes)
-    if not payload:
+    if not payload or header.codec == "av1":
+        # what blocks say of AV1 is believed
         return None
     if header.codec == "vp8":
         return not payload[0] & 1

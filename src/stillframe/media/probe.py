@@ -188,7 +188,9 @@ def _packets_from(reader: VideoReader) -> Literal["container", "table", "fragmen
 def _keyframes(reader: VideoReader, table: SampleTable | None) -> tuple[int, ...]:
     if table is not None:
         return table.keyframe_times
-    if "matroska" in reader.container.format.name and not isinstance(reader, GuidedReader):
+    if "matroska" in reader.container.format.name and not (
+        isinstance(reader, GuidedReader) and not reader.lists_keyframes
+    ):
         # the cues, which libav reads at its first seek (done when the end was looked for)
         return tuple(sorted({entry.timestamp for entry in reader.stream.index_entries if entry.is_keyframe}))
     return ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stillframe.media.boxes import find_index
 from stillframe.media.fragment_feed import open_fragmented
-from stillframe.media.guided_reader import FlvReader, MkvReader, TsReader
+from stillframe.media.guided_reader import CuedReader, FlvReader, MkvReader, TsReader
 from stillframe.media.landmarks import Odd
 from stillframe.media.mkv_layout import has_cues
 from stillframe.media.playlist import playlist_of
@@ -35,8 +35,8 @@ def _kind(head: bytes) -> type[VideoReader]:
         return TsReader
     if head[:3] == b"FLV":
         return FlvReader
-    if head[:4] == _EBML and not _promises_cues(head):
-        return MkvReader
+    if head[:4] == _EBML:
+        return CuedReader if _promises_cues(head) else MkvReader
     return VideoReader
 
 

@@ -90,18 +90,17 @@ def render(
 
 
 def _wishes(survey: Survey, waiting: Iterable[tuple[Aim, ...]]) -> list[Wish]:
-    """The keyframes that the runs will ask for, where the container does not list them."""
-    if survey.probe.keyframes_pts:
-        return []
+    """The keyframes that the runs will ask for, where a guide looks for them."""
     reach = _keyframe_reach(survey)
     wishes = []
     for run in waiting:
+        start = run[0].anchor if run[0].anchor is not None else run[0].moment
         if run[0].keyframe is not None:
             wishes.append(Wish(run[0].keyframe))
         elif _looks_for_keyframes(survey):
             wishes += [Wish(aim.moment, is_nearest=True, reach=reach) for aim in run]
         else:
-            wishes.append(Wish(run[0].moment))
+            wishes.append(Wish(min(start, run[0].moment), until=run[-1].moment))
     return wishes
 
 

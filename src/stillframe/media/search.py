@@ -23,7 +23,7 @@ _NEAR_WINDOWS = 2
 #: pictures that may be shown before one that comes earlier in the file (H.264 allows 16), and one for safety
 _MOST_REORDERED = 17
 #: a taker of frames holds so many pictures after a moment before it is sure of its frame
-_HELD_PICTURES = 18
+HELD_PICTURES = 18
 #: of a picture, to be sure that it has begun
 _HEAD_BYTES = 512
 
@@ -62,8 +62,11 @@ class Terrain:
         with self._lock:
             self._points.add(patch.keyframes())
 
-    def before(self, pts: int) -> Search:
-        """The last keyframe at or before a time; else the very first one. None: there is none."""
+    def before(self, pts: int, until: int | None = None) -> Search:
+        """The last keyframe at or before a time, or else the very first, with what is shown up to `until`.
+
+        None: there is none.
+        """
         patch = yield from _around(self, pts)
         while (found := last_keyframe(patch.keyframes(), pts)) is None and not patch.begins:
             yield from _grow_left(self, patch)
@@ -71,10 +74,13 @@ class Terrain:
             found = next(iter(patch.keyframes()), None)
             if found is None:
                 return None
-        wanted = patch.count_before(pts) + _HELD_PICTURES + self.layout.follow
-        while len(patch.pictures) < wanted and not patch.ends:
+        if until is None:
+            after = yield from _complete(self, patch, found)
+            return Found(found, patch.piece(found, after))
+        wanted = patch.count_before(until) + HELD_PICTURES + self.layout.follow
+        while len(patch.pictures) <= wanted and not patch.ends:
             yield from _grow_right(self, patch)
-            wanted = patch.count_before(pts) + _HELD_PICTURES + self.layout.follow
+            wanted = patch.count_before(until) + HELD_PICTURES + self.layout.follow
         after = patch.pictures[wanted].position if wanted < len(patch.pictures) else None
         return Found(found, patch.piece(found, after))
 
@@ -92,12 +98,23 @@ class Terrain:
         best = min(keyframes, key=lambda keyframe: (abs(keyframe.pts - pts), keyframe.pts))
         if reach is not None and abs(best.pts - pts) > reach:
             return None
-        number = patch.pictures.index(best) + self.layout.follow
-        while len(patch.pictures) <= number and not patch.ends:
-            yield from _grow_right(self, patch)
-            number = patch.pictures.index(best) + self.layout.follow
-        after = patch.pictures[number].position + _HEAD_BYTES if number < len(patch.pictures) else None
+        after = yield from _complete(self, patch, best)
         return Found(best, patch.piece(best, after))
+
+
+def _complete(
+    terrain: Terrain, patch: Patch, picture: Picture
+) -> Generator[tuple[int, int], bytes, int | None]:
+    """Read on until all of a picture is there; where it is over, None for the piece's end."""
+    while picture.end and patch.end < picture.end and not patch.ends:
+        yield from _grow_right(terrain, patch)
+    if picture.end:
+        return picture.end
+    number = patch.pictures.index(picture) + terrain.layout.follow
+    while len(patch.pictures) <= number and not patch.ends:
+        yield from _grow_right(terrain, patch)
+        number = patch.pictures.index(picture) + terrain.layout.follow
+    return patch.pictures[number].position + _HEAD_BYTES if number < len(patch.pictures) else None
 
 
 def _open_side(patch: Patch, pts: int, reach: int | None) -> str | None:
