@@ -10,6 +10,8 @@ PACKET_BYTES = 188
 _TIMED_PACKET_BYTES = 192
 _SYNC = 0x47
 _SYNC_PACKETS = 5
+#: in a packet's second byte: something in it is damaged; a unit begins in it
+_DAMAGED, _BEGINS = 0x80, 0x40
 #: bytes of a picture among which its first slice must be
 _MOST_HEAD = 64 << 10
 
@@ -31,30 +33,47 @@ class TsLayout:
             raise Odd("several programs, or none at its beginning")
 
     def look(self, data: bytes, base: int, start: int, stop: int, cluster_ticks: int | None = None) -> Look:
-        stride, pid = self._stride, self._pid
+        stride = self._stride
         start = max(start, self.first_position)
         start += -(start - self.first_position) % stride
+        first, last = start - base, min(stop - base, len(data) - PACKET_BYTES + 1)
         pictures: list[Picture] = []
-        stream: list[bytes] = []
         known = start
-        for at in range(start - base, min(stop - base, len(data) - PACKET_BYTES + 1), stride):
-            known = base + at + stride
-            if data[at] != _SYNC:
-                raise Odd("a packet does not begin with its mark")
-            if (data[at + 1] & 0x1F) << 8 | data[at + 2] != pid:
-                continue
-            payload = _payload(data, at)
-            if data[at + 1] & 0x40:
+        for number in self._of_video(data, first, last):
+            at = first + number * stride
+            # raises for what is damaged
+            _payload(data, at)
+            if data[at + 1] & _BEGINS:
                 picture = self._picture(data, base, at)
                 if picture is None:
                     known = base + at
                     break
                 pictures.append(picture)
-            stream.append(payload)
+        else:
+            known = start + max(-(-(last - first) // stride), 0) * stride
         # the slice of one more may come after its unit's beginning, which lay before all this
-        if beginnings(self._codec, b"".join(stream)) > len(pictures) + 1:
+        if beginnings(self._codec, data[max(first, 0) : known - base]) > len(pictures) + 1:
             raise Odd("several pictures in one unit")
         return Look(pictures, start, known)
+
+    def _of_video(self, data: bytes, first: int, last: int) -> list[int]:
+        """The numbers of the video's packets from `first` on that tell more than that a unit goes on."""
+        stride = self._stride
+        marks = data[first:last:stride]
+        if marks.count(_SYNC) != len(marks):
+            raise Odd("a packet does not begin with its mark")
+        high, low = self._pid >> 8, self._pid & 0xFF
+        heads = zip(
+            data[first + 1 : last + 1 : stride],
+            data[first + 2 : last + 2 : stride],
+            data[first + 3 : last + 3 : stride],
+            strict=True,
+        )
+        return [
+            number
+            for number, (above, below, control) in enumerate(heads)
+            if below == low and above & 0x1F == high and (above & (_BEGINS | _DAMAGED) or control & 0xE0)
+        ]
 
     def _picture(self, data: bytes, base: int, at: int) -> Picture | None:
         """The picture whose unit begins with the packet at `at`; None when more of it is needed."""
@@ -64,7 +83,7 @@ class TsLayout:
                 raise Odd("a packet does not begin with its mark")
             if (data[place + 1] & 0x1F) << 8 | data[place + 2] != self._pid:
                 continue
-            if data[place + 1] & 0x40 and place != at:
+            if data[place + 1] & _BEGINS and place != at:
                 # a picture without a slice: as good as none
                 return Picture(base + at, _pts(unit), False)
             unit += _payload(data, place)
@@ -106,7 +125,7 @@ def _programs(head: bytes, first: int, stride: int) -> int:
 def _payload(data: bytes, at: int) -> bytes:
     """What a packet carries. Raises Odd for one that is damaged, scrambled, or after a jump in time."""
     control = data[at + 3]
-    if data[at + 1] & 0x80 or control & 0xC0:
+    if data[at + 1] & _DAMAGED or control & 0xC0:
         raise Odd("a packet that is damaged or scrambled")
     skipped = 4
     if control & 0x20:
