@@ -40,8 +40,10 @@ _CLUSTER_HEAD_BYTES = 4 << 10
 class GuidedReader(VideoReader):
     """A reader that goes to bytes, where a guide has found the keyframe."""
 
-    #: whether libav's index has them all
-    lists_keyframes = False
+    @property
+    def lists_keyframes(self) -> bool:
+        """Whether libav's index has them all: of what it has read through, or of cues."""
+        return self._is_odd
 
     def __init__(self, source: ByteSource, stream_index: int | None = None) -> None:
         self._guide: Guide | None = None
@@ -246,7 +248,9 @@ class MkvReader(GuidedReader):
 class CuedReader(MkvReader):
     """Matroska and WebM with cues."""
 
-    lists_keyframes = True
+    @property
+    def lists_keyframes(self) -> bool:
+        return True
 
     def __init__(self, source: ByteSource, stream_index: int | None = None) -> None:
         self._cues: CueMap | None = None

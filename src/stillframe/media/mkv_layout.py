@@ -52,9 +52,10 @@ class Block(NamedTuple):
 
 
 class Element(NamedTuple):
-    """An element's identifier, where its content begins, and that content's length; -1 is unknown."""
+    """An element: its identifier, where it begins, where its content does, and that content's length; -1 is unknown."""
 
     id: int
+    start: int
     content: int
     length: int
 
@@ -96,8 +97,7 @@ def read_header(head: bytes) -> MkvHeader:
         elif element.id == _TRACKS:
             track = _read_tracks(head, element)
         elif element.id == CLUSTER and track is not None:
-            first_cluster = element.content - _head_length(head, element)
-            return replace(track, first_cluster=first_cluster, picture_ticks=track.picture_ticks // scale_ns)
+            return replace(track, first_cluster=element.start, picture_ticks=track.picture_ticks // scale_ns)
     raise Odd("its header is not in one piece at its beginning")
 
 
@@ -195,7 +195,7 @@ def block_of(data: bytes, element: Element, cluster_ticks: int, track: int) -> B
 def element_at(data: bytes, base: int, position: int) -> Element | None:
     """The element that begins at a byte of the file; None when its head is not in `data`."""
     element = _element(data, position - base)
-    return element and element._replace(content=element.content + base)
+    return element and element._replace(start=position, content=element.content + base)
 
 
 def _plain(
@@ -328,20 +328,12 @@ def _children(data: bytes, parent: Element) -> list[Element]:
     return found
 
 
-def _head_length(data: bytes, element: Element) -> int:
-    """How many bytes an element's identifier and size take, by looking back from its content."""
-    for length in range(5, 13):
-        if _element(data, element.content - length) == element:
-            return length
-    raise Odd("a cluster whose head is not found")
-
-
 def _element(data: bytes, at: int) -> Element | None:
     identifier = _number(data, at, keeps_mark=True)
     if identifier is None:
         return None
     length = _number(data, identifier[1], keeps_mark=False)
-    return length and Element(identifier[0], length[1], length[0])
+    return length and Element(identifier[0], at, length[1], length[0])
 
 
 def _number(data: bytes, at: int, *, keeps_mark: bool) -> tuple[int, int] | None:

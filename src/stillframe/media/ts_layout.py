@@ -10,6 +10,8 @@ PACKET_BYTES = 188
 _TIMED_PACKET_BYTES = 192
 _SYNC = 0x47
 _SYNC_PACKETS = 5
+#: where a file that was cut out of a longer one says so
+_START_BYTES = 16 << 10
 #: in a packet's second byte: something in it is damaged; a unit begins in it
 _DAMAGED, _BEGINS = 0x80, 0x40
 #: bytes of a picture among which its first slice must be
@@ -42,7 +44,7 @@ class TsLayout:
         for number in self._of_video(data, first, last):
             at = first + number * stride
             # raises for what is damaged
-            _payload(data, at)
+            _payload(data, at, may_jump=base + at < self.first_position + _START_BYTES)
             if data[at + 1] & _BEGINS:
                 picture = self._picture(data, base, at)
                 if picture is None:
@@ -122,7 +124,7 @@ def _programs(head: bytes, first: int, stride: int) -> int:
     return 0
 
 
-def _payload(data: bytes, at: int) -> bytes:
+def _payload(data: bytes, at: int, *, may_jump: bool = True) -> bytes:
     """What a packet carries. Raises Odd for one that is damaged, scrambled, or after a jump in time."""
     control = data[at + 3]
     if data[at + 1] & _DAMAGED or control & 0xC0:
@@ -130,7 +132,7 @@ def _payload(data: bytes, at: int) -> bytes:
     skipped = 4
     if control & 0x20:
         length = data[at + 4]
-        if length and data[at + 5] & 0x80:
+        if length and data[at + 5] & 0x80 and not may_jump:
             raise Odd("a jump in time")
         skipped = 5 + length
     return data[at + skipped : at + PACKET_BYTES] if control & 0x10 else b""
