@@ -13,6 +13,8 @@ _KEYFRAME, _COMMAND = 1, 5
 _SEQUENCE_HEADER, _PICTURES = 0, 1
 #: bytes of a tag that tell whether it is a keyframe
 _MOST_HEAD = 64 << 10
+#: runs of zeros in a piece that are no tag's
+_MOST_FALSE_MARKS = 20_000
 
 
 class FlvLayout:
@@ -97,11 +99,14 @@ class FlvLayout:
 def _first_tag(data: bytes, start: int) -> int | None:
     """Where the first tag begins that is told by its own head, and by the lengths before or behind it."""
     at = max(start, 4)
-    while (at := data.find(b"\0\0\0", at + 8) - 8) >= start:
+    for _ in range(_MOST_FALSE_MARKS):
+        at = data.find(b"\0\0\0", at + 8) - 8
+        if at < start:
+            return None
         if _is_tag(data, at):
             return at
         at += 1
-    return None
+    raise Odd("zeros where there should be tags")
 
 
 def _is_tag(data: bytes, at: int) -> bool:

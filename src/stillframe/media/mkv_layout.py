@@ -6,6 +6,7 @@ compression, encryption, additions) is odd.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -26,6 +27,8 @@ _IN_CLUSTER = {TIMESTAMP, SIMPLE_BLOCK, GROUP, 0xEC, 0xBF, 0xA7, 0xAB, 0x5854}
 #: what may follow a cluster
 _IN_SEGMENT = {CLUSTER, _CUES, _SEEK_HEAD, _TRACKS, _INFO, 0x1254C367, 0x1941A469, 0x1043A770, 0xEC, 0xBF}
 _MARK = CLUSTER.to_bytes(4, "big")
+#: that a piece may hold where there are none, by chance
+_MOST_FALSE_MARKS = 16
 _VIDEO = 1
 UNKNOWN = -1
 #: bytes of a block that tell whether it is a keyframe
@@ -235,22 +238,30 @@ def _vp9_is_key(first: int) -> bool:
 
 def _first_cluster(data: bytes, at: int) -> int | None:
     """Where the first cluster begins: by its mark, and by what follows its head."""
-    while (at := data.find(_MARK, max(at, 0))) >= 0:
-        element = _element(data, at)
-        if element is None:
+    for _ in range(_MOST_FALSE_MARKS):
+        at = data.find(_MARK, max(at, 0))
+        if at < 0:
             return None
-        inner = element.content
-        for _ in range(3):
-            part = _element(data, inner)
-            if part is None or part.id not in _IN_CLUSTER or part.length == UNKNOWN:
-                break
-            if part.id == TIMESTAMP and part.length <= 8:
-                after = _element(data, part.end)
-                if after is None or after.id in _IN_CLUSTER or after.id == CLUSTER:
-                    return at
-            inner = part.end
+        with contextlib.suppress(Odd):
+            if _is_cluster(data, at):
+                return at
         at += 1
-    return None
+    raise Odd("marks of clusters without clusters")
+
+
+def _is_cluster(data: bytes, at: int) -> bool:
+    cluster = _element(data, at)
+    inner = cluster.content if cluster is not None else len(data)
+    # a checksum or filling may come before its time
+    for _ in range(3):
+        part = _element(data, inner)
+        if part is None or part.id not in _IN_CLUSTER or part.length == UNKNOWN:
+            return False
+        if part.id == TIMESTAMP:
+            after = _element(data, part.end)
+            return part.length <= 8 and (after is None or after.id in _IN_CLUSTER | {CLUSTER})
+        inner = part.end
+    return False
 
 
 def _level_one(head: bytes) -> list[Element]:

@@ -17,11 +17,15 @@ from stillframe.media.patch import Patch, last_keyframe
 WINDOW_BYTES = 128 << 10
 #: windows that one search may read
 MOST_WINDOWS = 64
+#: and of those, how many without a picture
+_MOST_EMPTY_WINDOWS = 16
 _MOST_JUMPS = 8
 #: so near to what was read, it is gone on from there
 _NEAR_WINDOWS = 2
 #: pictures that may be shown before one that comes earlier in the file (H.264 allows 16), and one for safety
 _MOST_REORDERED = 17
+#: pictures of a piece whose order is compared
+_MOST_COMPARED = 256
 #: a taker of frames holds so many pictures after a moment before it is sure of its frame
 HELD_PICTURES = 18
 #: of a picture, to be sure that it has begun
@@ -142,7 +146,7 @@ def _open_side(patch: Patch, pts: int, reach: int | None) -> str | None:
 def _reordered(patch: Patch) -> int:
     """How many pictures may come after one in the file and be shown before it, as this piece shows."""
     most = 0
-    times = [picture.pts for picture in patch.pictures]
+    times = [picture.pts for picture in patch.pictures[:_MOST_COMPARED]]
     for number, time in enumerate(times):
         later = times[number + 1 : number + 1 + _MOST_REORDERED]
         most = max(most, sum(other < time for other in later))
@@ -198,17 +202,18 @@ def _window(terrain: Terrain, place: int) -> tuple[int, int]:
 
 
 def _grow_left(terrain: Terrain, patch: Patch) -> _Step:
-    offset = max(patch.base - WINDOW_BYTES, 0)
-    _demand_bounds(patch)
+    offset = max(patch.base - _growth(patch), 0)
     patch.grow_left((yield offset, patch.base - offset))
 
 
 def _grow_right(terrain: Terrain, patch: Patch) -> _Step:
-    _demand_bounds(patch)
-    offset = patch.end
-    patch.grow_right((yield offset, min(WINDOW_BYTES, terrain.size - offset)))
+    length = min(_growth(patch), terrain.size - patch.end)
+    patch.grow_right((yield patch.end, length))
 
 
-def _demand_bounds(patch: Patch) -> None:
-    if len(patch.data) >= MOST_WINDOWS * WINDOW_BYTES:
+def _growth(patch: Patch) -> int:
+    """How much to read on: more where much was in vain. Raises Odd when it was too much."""
+    windows = len(patch.data) // WINDOW_BYTES
+    if windows >= (MOST_WINDOWS if patch.pictures else _MOST_EMPTY_WINDOWS):
         raise Odd("no keyframe within reach")
+    return max(windows // 4, 1) * WINDOW_BYTES
