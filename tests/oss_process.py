@@ -95,13 +95,22 @@ class _Handler(BaseHTTPRequestHandler):
                     self._answer(200)
                 else:
                     self._object_or_bucket(self._signed(body))
-        except Refused as refused:
+        except Refused as error:
+            refused = self._as_amazon(error)
             shown = f"<Code>{refused.code}</Code><Message>{escape(refused.message)}</Message>"
             self._answer(
                 refused.status, _xml("Error", f"{shown}<RequestId>1</RequestId><HostId>oss</HostId>")
             )
 
     do_HEAD = do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815 - as http.server wants them
+
+    def _as_amazon(self, refused: Refused) -> Refused:
+        """Who speaks S3 is told of tokens as Amazon tells it."""
+        is_s3 = self.headers.get("Authorization", "").startswith("AWS4") or "X-Amz-" in self.path
+        code = {"SecurityTokenExpired": "ExpiredToken", "InvalidSecurityToken": "InvalidToken"}.get(
+            refused.code
+        )
+        return Refused(400, code, refused.message) if is_s3 and code else refused
 
     def _signed(self, body: bytes) -> Signed:
         parts = urlsplit(self.path)
