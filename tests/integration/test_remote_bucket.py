@@ -473,7 +473,6 @@ def running(
         for name, place in (
             ("in-s3", object_store.make_bucket("jobs")),
             ("in-oss", f"{oss.make_bucket('jobs')}&signature=v1"),
-            ("in-oss-v4", f"{oss.make_bucket('jobs-v4')}&signature=v4"),
         ):
             bucket = started.assembly.buckets.add(name, started.account_id, place, "cn-shanghai").open()
             bucket.write("movie.mp4", clip.path.read_bytes(), "video/mp4")
@@ -487,26 +486,6 @@ def opened(running: Service, name: str) -> Bucket:
 
 
 @pytest.mark.usefixtures("sandbox_holds")
-def test_jobs_whose_videos_and_pictures_lie_in_stores(running: Service) -> None:
-    """The same bytes as from a folder to a folder, and as many."""
-    client, jobs = running.client, {}
-    for name in ("local", "in-s3", "in-oss", "in-oss-v4"):
-        output = f"oss://{name}/thumbs/{{Count}}.jpg"
-        jobs[name] = client.submit(f"oss://{name}/movie.mp4", output, Count=5, FrameType="normal")
-    written = {}
-    for name, job in jobs.items():
-        assert client.succeeded(job)["Count"] == 5
-        bucket = opened(running, name)
-        written[name] = [bucket.read(f"thumbs/{number:05}.jpg") for number in range(1, 6)]
-    assert all(pictures == written["local"] for pictures in written.values())
-    with httpx.Client(trust_env=False) as http:
-        for name, job in jobs.items():
-            linked, store = client.urls(job)["SnapshotUrls"], "files" if name == "local" else "thumbs"
-            assert all(f"/{store}/" in urlsplit(url).path for url in linked)
-            assert [http.get(url).content for url in linked] == written[name]
-
-
-@pytest.mark.usefixtures("sandbox_holds")
 @pytest.mark.parametrize("name", ["in-s3", "in-oss"])
 def test_a_job_whose_video_is_not_in_the_store(running: Service, name: str) -> None:
     job = running.client.ended(
@@ -517,7 +496,7 @@ def test_a_job_whose_video_is_not_in_the_store(running: Service, name: str) -> N
 
 
 @pytest.mark.usefixtures("sandbox_holds")
-@pytest.mark.parametrize("name", ["in-s3", "in-oss", "in-oss-v4"])
+@pytest.mark.parametrize("name", ["in-s3", "in-oss"])
 def test_a_track_in_the_store(running: Service, name: str) -> None:
     """Its pictures have links of the store in it, which the stored track has not."""
     client = running.client
