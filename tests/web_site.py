@@ -64,12 +64,13 @@ class WebSite:
     def film(self) -> Path:
         return self.folder / "www" / "movie.mp4"
 
-    def wait_until_answered(self, status: str, after: int) -> None:
-        """Behind so many questions. nginx writes of an answer after it was given."""
+    def asked_until(self, number: int) -> list[dict[str, str]]:
+        """What was asked when there are so many questions. nginx writes of each after its answer was given."""
         deadline = time.monotonic() + 10
-        while all(question["status"] != status for question in self.asked()[after:]):
-            assert time.monotonic() < deadline, f"never answered {status}"
+        while len(asked := self.asked()) < number:
+            assert time.monotonic() < deadline, f"{len(asked)} of {number} questions"
             time.sleep(0.01)
+        return asked
 
     def asked(self) -> list[dict[str, str]]:
         """What was asked until now: the connection, status, Range and bytes of each question."""

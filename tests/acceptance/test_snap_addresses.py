@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,8 +56,16 @@ def test_a_video_on_a_web_server(site: WebSite, folder: Path) -> None:
     done = run(["snap", url, *options, "--threads", "1"], folder)
     assert (done.code, done.complaints) == (local.code, local.complaints) == (0, "")
     shown = f"{site.https}/locked/movie.mp4?…"
-    assert done.out.startswith(f"{shown}: 3 stills of 192x108 in ")
-    assert done.out.endswith(": web/movie-00001.jpg … web/movie-00003.jpg\n")
+    line = re.fullmatch(
+        r"(.+): 3 stills of 192x108 in [\d.]+ s, [\d.]+ KiB of ([\d.]+) KiB read \([\d.]+%\) in \d+ requests?: (.+)\n",
+        done.out,
+    )
+    assert line, done.out
+    assert line.groups() == (
+        shown,
+        f"{site.film.stat().st_size / 1024:.1f}",
+        "web/movie-00001.jpg … web/movie-00003.jpg",
+    )
     for name in files_in(folder / "local"):
         assert (folder / "web" / name).read_bytes() == (folder / "local" / name).read_bytes()
     failed = run(["snap", url.replace("movie.", "none."), "-o", "x.jpg", "--json"], folder)

@@ -77,12 +77,13 @@ def test_the_same_pictures_out_of_the_sandbox(site: WebSite, expected: dict[str,
 
 
 def test_a_part_of_the_file_over_few_connections(site: WebSite) -> None:
+    """And the report tells of just that part, and those requests."""
     before = len(site.asked())
-    stillframe.shoot(f"{site.http}/usual/movie.mp4", MemorySink("{Count}.jpg", FIVE), FIVE)
-    asked = site.asked()[before:]
+    stats = stillframe.shoot(f"{site.http}/usual/movie.mp4", MemorySink("{Count}.jpg", FIVE), FIVE).stats
+    asked = site.asked_until(before + stats.requests)[before:]
     assert {question["status"] for question in asked} == {"206"}
-    assert sum(int(question["bytes"]) for question in asked) < 2 * MIB < site.film.stat().st_size / 5
-    assert len({question["connection"] for question in asked}) < len(asked)
+    assert sum(int(question["bytes"]) for question in asked) == stats.bytes_read < 2 * MIB
+    assert len({question["connection"] for question in asked}) < len(asked) == stats.requests
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_a_film_that_is_replaced_while_it_is_read(site: WebSite, tmp_path: Path,
             source.read_at(5 * MIB, 10)
     assert caught.value.transient
     # by nginx, which minds the condition; not by us, who would have seen it, too
-    site.wait_until_answered("412", before)
+    assert site.asked_until(before + 3)[-1]["status"] == "412"
 
 
 @pytest.mark.parametrize(
