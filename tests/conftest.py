@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from clips import made_clip
 from needs_sandbox import sandbox_holds
-from object_store import object_store
-from oss_server import oss
+from object_store import object_store, running_store
+from oss_server import oss, running_oss
 from postgres_fixtures import (
     _server,
     database_server,
@@ -33,6 +34,8 @@ __all__ = [
     "module_database_url",
     "object_store",
     "oss",
+    "running_oss",
+    "running_store",
     "sandbox_holds",
 ]
 
@@ -42,6 +45,21 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 settings.register_profile("no timing", deadline=None)
 settings.load_profile("no timing")
+
+TESTS = Path(__file__).parent
+#: acceptance tests take seconds each, and unit tests next to nothing
+LONGEST_FIRST = ("acceptance", "integration", "unit")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long tests begin first, in random order, so that no worker has to wait for another's last one."""
+    folders = [TESTS / name for name in LONGEST_FIRST]
+
+    def place(item: pytest.Item) -> int:
+        return next((at for at, folder in enumerate(folders) if folder in item.path.parents), len(folders))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

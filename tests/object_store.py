@@ -57,20 +57,27 @@ class ObjectStore:
             ).raise_for_status()
 
 
+@pytest.fixture(scope="module")
+def object_store(running_store: ObjectStore) -> Iterator[ObjectStore]:
+    """The one of all tests, with its keys in the environment, where they stay no longer than they are needed."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        patch.setenv("AWS_ACCESS_KEY_ID", USER)
+        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+        yield running_store
+
+
 @pytest.fixture(scope="session")
-def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
-    """One for all tests, with its keys in the environment."""
+def running_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """One for all tests of a process: it takes ten seconds to start."""
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:
         reason = f"no S3 server to test against: {', '.join(missing)} (apt-get install {PACKAGES})"
         if os.environ.get("CI_OBJECT_STORE") == "required":
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)
-    with pytest.MonkeyPatch.context() as patch, _swift(tmp_path_factory.mktemp("swift")) as store:
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
-            patch.delenv(name)
-        patch.setenv("AWS_ACCESS_KEY_ID", USER)
-        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    with _swift(tmp_path_factory.mktemp("swift")) as store:
         yield store
 
 

@@ -9,6 +9,7 @@ others (`test_oss_server.py`): the two official SDKs, and OpenDAL.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -72,10 +73,19 @@ def oss_server() -> Iterator[OssServer]:
             process.terminate()
 
 
-@pytest.fixture(scope="session")
-def oss() -> Iterator[OssServer]:
-    """One for all tests of a process, with its keys in the environment."""
-    with pytest.MonkeyPatch.context() as patch, oss_server() as running:
+@pytest.fixture(scope="module")
+def oss(running_oss: OssServer) -> Iterator[OssServer]:
+    """The one of all tests of a process, with its keys in the environment, and with no others of its kind."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("ALIBABA_")]:
+            patch.delenv(name)
         patch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", KEY_ID)
         patch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", SECRET)
+        yield running_oss
+
+
+@pytest.fixture(scope="session")
+def running_oss() -> Iterator[OssServer]:
+    """One for all tests of a process."""
+    with oss_server() as running:
         yield running
