@@ -1,7 +1,7 @@
 # Everything runs in .venv, which these targets make by themselves. `make help` lists them.
 PYTHON ?= python3
 BIN := .venv/bin
-TESTS ?= -n auto
+TESTS ?= -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all fuzz-api drill sdks players check format bench bench-service picture clean
