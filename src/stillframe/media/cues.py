@@ -110,4 +110,4 @@ def _is_enough(patch: Patch, keyframe: Picture, until: int | None) -> bool:
     if until is None:
         return patch.end >= keyframe.end
     following = patch.pictures[patch.count_before(until) :]
-    return len(following) > HELD_PICTURES and following[HELD_PICTURES].end <= patch.end
+    return len(following) >= HELD_PICTURES and following[HELD_PICTURES - 1].end <= patch.end

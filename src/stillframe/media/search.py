@@ -81,11 +81,10 @@ class Terrain:
         if until is None:
             after = yield from _complete(self, patch, found)
             return Found(found, patch.piece(found, after))
-        wanted = patch.count_before(until) + HELD_PICTURES + self.layout.follow
-        while len(patch.pictures) <= wanted and not patch.ends:
+        while len(patch.pictures) < patch.count_before(until) + HELD_PICTURES and not patch.ends:
             yield from _grow_right(self, patch)
-            wanted = patch.count_before(until) + HELD_PICTURES + self.layout.follow
-        after = patch.pictures[wanted].position if wanted < len(patch.pictures) else None
+        last = patch.pictures[: patch.count_before(until) + HELD_PICTURES][-1]
+        after = yield from _complete(self, patch, last)
         return Found(found, patch.piece(found, after))
 
     def nearest(self, pts: int, reach: int | None) -> Search:
