@@ -56,6 +56,7 @@ class _Server(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.accounts = {KEY_ID: Account(SECRET)}
         self.buckets: dict[str, _Bucket] = {}
+        self.domains: dict[str, str] = {}
         self.uploads: dict[str, _Upload] = {}
         self.ahead_s = 0.0
         self.hidden = 0
@@ -66,6 +67,8 @@ class _Server(ThreadingHTTPServer):
     def control(self, name: str, told: dict[str, Any]) -> None:
         if name == "bucket":
             self.buckets[told["name"]] = _Bucket(told["region"])
+        elif name == "domain":
+            self.domains[told["domain"]] = told["bucket"]
         elif name == "keys":
             lifetime_s = told["lifetime_s"]
             expires_s = None if lifetime_s is None else self.now_s() + lifetime_s
@@ -117,10 +120,13 @@ class _Handler(BaseHTTPRequestHandler):
         host = self.headers["Host"].partition(":")[0]
         path = unquote(parts.path).removeprefix("/")
         # as OSS's clients do it, too: an address cannot have a name before it
-        bucket, _, key = path.partition("/") if _is_address(host) else (host.partition(".")[0], "", path)
+        bucket, _, key = path.partition("/") if _is_address(host) else (self._bucket_of(host), "", path)
         query = parse_qsl(parts.query, keep_blank_values=True)
         headers = {name.lower(): value for name, value in self.headers.items()}
         return Signed(self.command, parts.path, query, headers, bucket, key, body)
+
+    def _bucket_of(self, host: str) -> str:
+        return self.server.domains.get(host, host.partition(".")[0])
 
     def _object_or_bucket(self, request: Signed) -> None:
         now_s = self.server.now_s()

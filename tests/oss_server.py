@@ -38,6 +38,10 @@ class OssServer:
         self._control("bucket", name=name, region=region)
         return f"oss://{name}?endpoint={self.endpoint}&region={REGION}"
 
+    def bind_domain(self, domain: str, bucket: str) -> None:
+        """Let a domain stand for a bucket (CNAME)."""
+        self._control("domain", domain=domain, bucket=bucket)
+
     def add_keys(
         self, key_id: str, secret: str, token: str | None = None, lifetime_s: float | None = None
     ) -> None:

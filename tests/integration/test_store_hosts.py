@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 
+import httpx
 import pytest
 
 from oss_server import OssServer
+from stillframe.storage.places import open_bucket, parse_place
 
 ROUND = """
 import sys
@@ -67,3 +69,33 @@ def test_a_bucket_in_the_host(oss: OssServer, place: str, host: str, outside: st
     assert listed == "a b/\u00fc+%41&c.jpg|big.bin"
     assert link.startswith(f"{host}a.jpg?")
     assert outside in link
+
+
+@pytest.mark.parametrize("is_temporary", [False, True])
+def test_links_by_a_domain_that_is_bound_to_the_bucket(
+    oss: OssServer, monkeypatch: pytest.MonkeyPatch, is_temporary: bool
+) -> None:
+    """With OSS's own signature V4, which is for one object, one way and so long."""
+    place = f"{oss.make_bucket('bound').replace('bound', 'bound/in', 1)}&signature=v4"
+    key = "a b/ü+%41&'c.jpg"
+    if is_temporary:
+        oss.add_keys("STS.domain", "secret", "a token/+=", lifetime_s=600)
+        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", "STS.domain")
+        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "secret")
+        monkeypatch.setenv("ALIBABA_CLOUD_SECURITY_TOKEN", "a token/+=")
+    bucket = open_bucket(parse_place(f"{place}&public_endpoint=https://videos.example.com"), "films")
+    bucket.write(key, b"picture", "image/jpeg")
+    oss.bind_domain("videos.example.com", "bound")
+    (link,) = bucket.links([key], 60) or ()
+    assert link.startswith("https://videos.example.com/in/a%20b/%C3%BC%2B%2541%26%27c.jpg?")
+    asked = link.replace("https://videos.example.com", oss.endpoint)
+    with httpx.Client(trust_env=False, headers={"Host": "videos.example.com"}) as http:
+        assert http.get(asked).content == b"picture"
+        for changed in (asked.replace("c.jpg", "d.jpg"), asked.replace("expires=60", "expires=61")):
+            assert "SignatureDoesNotMatch" in http.get(changed).text
+        assert http.put(asked, content=b"x").status_code == 403
+        oss.set_clock(61)
+        try:
+            assert "Request has expired" in http.get(asked).text
+        finally:
+            oss.set_clock(0)

@@ -12,7 +12,7 @@ import pytest
 
 from oss_server import OssServer
 from stillframe.errors import SinkError, SourceError
-from stillframe.storage import sts
+from stillframe.storage import keys, sts
 from stillframe.storage.bucket import Bucket
 from stillframe.storage.find_keys import keys_for
 from stillframe.storage.places import StorePlace, open_bucket, parse_place
@@ -61,6 +61,7 @@ WAYS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
 def lender(oss: OssServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[StsServer]:
     """A service that lends keys which the store knows."""
     monkeypatch.setattr(sts, "_PAUSE_S", 0.01)
+    monkeypatch.setattr(keys, "NEW_S", 0.0)
     with sts_server(oss.add_keys) as server:
         monkeypatch.setenv("ALIBABA_CLOUD_STS_ENDPOINT", server.endpoint)
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.endpoint)

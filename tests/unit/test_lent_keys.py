@@ -100,12 +100,21 @@ def test_a_lender_that_comes_back_is_asked_soon() -> None:
 def test_refused_keys_are_fetched_anew_once() -> None:
     lender = Lender()
     keeper, first = kept(lender)
+    lender.now_s += 30
     keeper.forget(first)
     second = keeper.keys(lender)
     # another thread was refused with the first ones, too
     keeper.forget(first)
     assert keeper.keys(lender) == second
     assert lender.lent == 2
+
+
+def test_what_is_forbidden_does_not_have_keys_fetched_each_time() -> None:
+    lender = Lender()
+    keeper, first = kept(lender)
+    lender.now_s += 19
+    keeper.forget(first)
+    assert keeper.keys(lender) == first
 
 
 def test_many_at_once_fetch_once() -> None:

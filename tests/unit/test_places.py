@@ -37,6 +37,11 @@ def test_a_folder(text: str, folder: str) -> None:
         pytest.param(
             "oss://videos?region=cn-shanghai&style=cname", "style=path or style=virtual", id="cname"
         ),
+        pytest.param(
+            "oss://videos?endpoint=https://my.example.com&signature=v4&region=x",
+            "a domain of yours is for public_endpoint",
+            id="a domain of one's own",
+        ),
         pytest.param("oss://videos?region=x&signature=v2", "signature=v1 or signature=v4", id="V2"),
         pytest.param("s3://videos?signature=v1", "signature=v4", id="V1 of S3"),
         pytest.param("oss://videos?region=Shang hai", "such as region=cn-shanghai", id="no region"),
@@ -272,6 +277,10 @@ def test_a_bucket_of_oss_by_whichever_address() -> None:
             "oss://films?endpoint=https://oss-cn-shanghai.aliyuncs.com",
         ),
         ("oss://films?region=cn-shanghai", "oss://films?region=cn-shanghai"),
+        (
+            "oss://films?endpoint=https://oss-cn-shanghai-internal.aliyuncs.com&public_endpoint=https://my.example.com",
+            "oss://films?endpoint=https://my.example.com&region=cn-shanghai&signature=v4",
+        ),
     ],
 )
 def test_where_links_lead(text: str, found: str) -> None:

@@ -161,10 +161,10 @@ def _buckets(database: Database) -> Iterator[Finding]:
         try:
             bucket.open().check()
         except StillframeError as error:
-            remedy = (
-                f"make {bucket.place} readable and writable for the server's user, "
-                f"or run: stillframe bucket remove {bucket.name}"
-            )
+            what = f"make {bucket.place} readable and writable for the server's user"
+            if not bucket.place.startswith("fs:"):
+                what = "put its place or its keys right (docs/buckets.md)"
+            remedy = f"{what}, or run: stillframe bucket remove {bucket.name}"
             yield Finding(subject, "wrong", _one(error), remedy)
         else:
             yield Finding(subject, "ok", f"{bucket.place} was written, read and cleaned up")

@@ -14,6 +14,8 @@ from typing import Protocol
 
 #: how long before their end keys are renewed; of those that live shortly, at a third of their life
 _EARLY_S = 300.0
+#: keys that are as new as this are not fetched anew, or whatever a store forbids would cost a request to their lender
+NEW_S = 20.0
 #: until a service that could not be reached is asked again while what it has lent is good still
 _PAUSE_S = 20.0
 
@@ -76,10 +78,11 @@ class LentKeys:
             lent.fetching.release()
 
     def forget(self, keys: Keys) -> None:
-        """Fetch anew where these were lent."""
+        """Fetch anew where these were lent, if that was not just now."""
+        old_s = self._clock() - NEW_S
         with self._lock:
             for lent in self._lent.values():
-                if lent.keys == keys:
+                if lent.keys == keys and lent.fetched_s <= old_s:
                     lent.keys = None
 
     def _fetched(self, lender: Lender, lent: _Lent) -> Keys:
@@ -89,6 +92,7 @@ class LentKeys:
             return keys
         try:
             lent.keys = fresh = lender.lend()
+            lent.fetched_s = now_s
         except NoKeys:
             if keys is None or keys.expires_s is None or keys.expires_s <= now_s:
                 raise
@@ -104,12 +108,12 @@ class LentKeys:
 class _Lent:
     """What one lender has lent."""
 
-    __slots__ = ("fetching", "keys", "renew_at_s")
+    __slots__ = ("fetched_s", "fetching", "keys", "renew_at_s")
 
     def __init__(self) -> None:
         self.fetching = threading.Lock()
         self.keys: Keys | None = None
-        self.renew_at_s = 0.0
+        self.fetched_s = self.renew_at_s = 0.0
 
 
 #: of this process

@@ -99,14 +99,28 @@ class StorePlace:
     def public(self) -> StorePlace | None:
         """The same place as those find it who get a link; None where there is no way to it.
 
-        Nobody outside of Alibaba Cloud reaches its internal addresses: links lead to the public ones.
+        Nobody outside of Alibaba Cloud reaches its internal addresses: links lead to the public ones. Another endpoint
+        than theirs is a domain that is bound to the bucket: `is_own_domain`.
         """
         public = self.public_endpoint
         if public == _NO_LINKS:
             return None
         if public is None and self.endpoint is not None and _ALIBABA.fullmatch(self.endpoint):
             public = self.endpoint.replace("-internal.aliyuncs.com", ".aliyuncs.com")
-        return replace(self, endpoint=public or self.endpoint, public_endpoint=None)
+        found = replace(self, endpoint=public or self.endpoint, public_endpoint=None)
+        return replace(found, region=self._region) if found.is_own_domain else found
+
+    @property
+    def is_own_domain(self) -> bool:
+        """Whether the endpoint is a domain bound to a bucket of OSS, where only OSS's own signature counts."""
+        if self.service != "oss" or self.signature != "v4" or self.endpoint is None:
+            return False
+        return not _ALIBABA.fullmatch(self.endpoint) and not _is_of_this_machine(self.endpoint)
+
+    @property
+    def _region(self) -> str | None:
+        matched = _ALIBABA.fullmatch(self.address or "")
+        return self.region or (matched[1] if matched else None)
 
     def opendal(self) -> tuple[str, dict[str, Any]]:
         """Which of OpenDAL's services this is, and what it is told, but for keys.
@@ -116,10 +130,10 @@ class StorePlace:
         given = {"bucket": self.bucket, "root": f"/{self.prefix}", "endpoint": self.address}
         if self.service == "oss" and self.signature == "v1":
             return "oss", {**given, "addressing_style": self.style}
-        if matched := _ALIBABA.fullmatch(self.address or ""):
+        if _ALIBABA.fullmatch(self.address or ""):
             # OSS's S3 face has addresses of its own
             given["endpoint"] = (self.address or "").replace("://", "://s3.")
-        region = self.region or (matched and matched[1]) or "us-east-1"
+        region = self._region or "us-east-1"
         style = "true" if self.style == "virtual" else "false"
         given |= {"region": region, "enable_virtual_host_style": style, "disable_ec2_metadata": "true"}
         return "s3", {name: value for name, value in given.items() if value is not None}
@@ -186,6 +200,13 @@ def _demand_words(place: StorePlace, text: str, path: str) -> None:
         raise ConfigError(path, text, "signature=v4, since v1 is OSS's")
     if place.service == "oss" and not (place.endpoint or place.region):
         raise ConfigError(path, text, "a place on OSS with region=NAME or endpoint=URL in it")
+    if place.is_own_domain:
+        # it could be written to by none of the signatures that we have
+        raise ConfigError(
+            path,
+            text,
+            "endpoint=URL of Alibaba Cloud's own (a domain of yours is for public_endpoint), or signature=v1",
+        )
     if place.region is not None and not _REGION.fullmatch(place.region):
         raise ConfigError(path, text, "region=NAME, such as region=cn-shanghai")
     if place.cache_control is not None and not _HEADER_VALUE.fullmatch(place.cache_control):

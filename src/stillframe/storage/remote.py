@@ -17,6 +17,7 @@ import random
 import secrets
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 import opendal
 from opendal import exceptions
@@ -25,6 +26,7 @@ from stillframe.errors import ConfigError, SinkError, SourceError
 from stillframe.storage.addresses import demand_key, is_plain
 from stillframe.storage.bucket import ObjectFacts, Written
 from stillframe.storage.cached_source import CachedSource
+from stillframe.storage.oss_links import oss_link
 from stillframe.storage.places import StorePlace
 from stillframe.storage.store import FIRST_PAUSE_S, Store
 from stillframe.storage.store_faults import FAULTS, fault
@@ -137,8 +139,13 @@ class RemoteBucket:
         if place is None or seconds > _LONGEST_LINK_S:
             return None
         try:
-            signer = Store(place).signer(seconds)
-            return asyncio.run(_signed(signer, keys, seconds)) if signer else None
+            signing = Store(place).lasting_keys(seconds)
+            if signing is None:
+                return None
+            if place.is_own_domain:
+                now = datetime.now(UTC)
+                return [oss_link(place, key, signing, seconds, now) for key in keys]
+            return asyncio.run(_signed(Store(place).signer(signing), keys, seconds))
         except FAULTS as error:
             raise fault(SourceError, self._shown, error) from error
 

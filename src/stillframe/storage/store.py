@@ -31,6 +31,8 @@ FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 _TRIES = 4
 #: for a step: an answer to a question, and the next bytes of one
 _LOOK_S, _TRANSFER_S = 15.0, 15.0
+#: of what is larger, a step may be all of a part that is sent
+_LARGE_BYTES, _LARGE_TRANSFER_S = 2 << 20, 150.0
 #: for all of it, new tries included, and so much more for what is to be sent
 _LONGEST_S, _SLOWEST_BYTES_PER_S = 40.0, 128 << 10
 
@@ -44,20 +46,23 @@ class Store:
     def ask(self, work: Callable[[opendal.AsyncOperator], Awaitable[Result]], size: int = 0) -> Result:
         """Do something with the store that moves so many bytes. Raises what is in `store_faults.FAULTS`."""
         limit_s = _LONGEST_S + size / _SLOWEST_BYTES_PER_S
+        step_s = _TRANSFER_S if size <= _LARGE_BYTES else _LARGE_TRANSFER_S
         keys = keys_for(self.place)
         try:
-            return _done(work, _operator(self.place, keys), limit_s)
+            return _done(work, _operator(self.place, keys, step_s), limit_s)
         except Exception as error:
             other = other_keys(self.place, refused=keys) if may_be_the_keys(error) else None
             if other is None:
                 raise
-        return _done(work, _operator(self.place, other), limit_s)
+        return _done(work, _operator(self.place, other, step_s), limit_s)
 
-    def signer(self, seconds: float) -> opendal.AsyncOperator | None:
-        """For links that are to be good for so long; None where the keys of now end sooner. Raises NoKeys."""
+    def lasting_keys(self, seconds: float) -> Keys | None:
+        """The keys of now, if they are good for so long. Raises NoKeys."""
         keys = keys_for(self.place)
-        if keys.expires_s is not None and keys.expires_s < time.time() + seconds:
-            return None
+        return None if keys.expires_s is not None and keys.expires_s < time.time() + seconds else keys
+
+    def signer(self, keys: Keys) -> opendal.AsyncOperator:
+        """OpenDAL with these keys, for what asks the store nothing."""
         return _operator(self.place, keys)
 
     def operator(self) -> opendal.Operator:
@@ -92,11 +97,11 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 @lru_cache(64)
-def _operator(place: StorePlace, keys: Keys) -> opendal.AsyncOperator:
+def _operator(place: StorePlace, keys: Keys, step_s: float = _TRANSFER_S) -> opendal.AsyncOperator:
     """One for each place in this process: it is safe to share, and keeps connections."""
     service, options = place.opendal()
     store = opendal.AsyncOperator(service, **options, **_KEYS[service](keys))
-    limited = store.layer(layers.TimeoutLayer(timeout=_LOOK_S, io_timeout=_TRANSFER_S))
+    limited = store.layer(layers.TimeoutLayer(timeout=_LOOK_S, io_timeout=step_s))
     return limited.layer(
         layers.RetryLayer(
             max_times=_TRIES, factor=2.0, jitter=True, min_delay=FIRST_PAUSE_S, max_delay=_LONGEST_PAUSE_S
