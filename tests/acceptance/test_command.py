@@ -17,7 +17,7 @@ from stillframe.testing import Clip, barcode
 #: what a line about a finished video looks like
 LINE = (
     r"(?P<source>.+): (?P<made>.+) in \d+\.\d\d s"
-    r"(?:, [\d.]+ [KM]iB of [\d.]+ [KM]iB read \(\d+\.\d%\))?: (?P<where>.+)"
+    r"(?:, [\d.]+ [KM]iB of [\d.]+ [KM]iB read \(\d+\.\d%\)(?: in \d+ requests)?)?: (?P<where>.+)"
 )
 USAGE = 64
 
@@ -262,6 +262,14 @@ def test_probe_tells_what_is_in_a_video(folder: Path) -> None:
     assert both.objects[1]["ok"] is False
     assert both.objects[1]["code"] == "ResourceNotFound"
     assert both.objects[1]["message"] == "gone.mp4: no such file"
+
+
+@pytest.mark.parametrize("sandbox", ["", "--sandbox"])
+def test_no_more_is_read_than_may_be(folder: Path, sandbox: str) -> None:
+    done = run(f"snap movie.mp4 -o x.jpg --max-read-bytes 2000 {sandbox}", folder)
+    assert done.code == 1
+    demand_one_line(done, "movie.mp4: more than 2,000 bytes (MaxReadBytes) of its", "allow more")
+    assert files_in(folder) == ["movie.mp4"]
 
 
 def test_lint_names_the_player_that_would_break(folder: Path) -> None:

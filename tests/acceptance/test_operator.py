@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import signal
@@ -198,6 +199,7 @@ def test_a_job_is_waited_for(server: Server) -> None:
     assert (job["Status"], job["Name"], job["UserData"]) == ("Success", "Six é", "a\nb")
     assert json.loads(job["TemplateConfig"])["SpriteSnapshotConfig"]["Color"].lower() == "#ff0000"
     shown = dict(line.split(None, 1) for line in well(server, "job", "show", job_id).splitlines())
+    assert re.fullmatch(r"[\d.]+ KiB of [\d.]+ KiB read \([\d.]+%\) in [\d,]+ requests", shown["Report"])
     assert (shown["JobId"], shown["Progress"], shown["UserData"]) == (job_id, "100", "a\\nb")
     assert shown["Input"] == "oss://local/movie.mp4"
     assert shown["Output"] == "oss://local/wait/{TileCount}.png"

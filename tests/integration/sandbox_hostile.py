@@ -176,6 +176,10 @@ AT_ONCE: dict[str, tuple[Callable[[socket.socket], None], str]] = {
         speak(message(Kind.FAILED, payload=b'{"kind":"MediaError","message":"","reason":"because"}')),
         "protocol",
     ),
+    "a limit that it was not given": (
+        speak(message(Kind.FAILED, payload=b'{"kind":"TooMuchRead","message":""}')),
+        "protocol",
+    ),
     "a failure with a number of 5,000 digits": (
         speak(
             message(Kind.FAILED, payload=b'{"kind":"ConfigError","message":"","value":' + b"9" * 5000 + b"}")

@@ -17,7 +17,9 @@ from stillframe import (
     MemorySource,
     SnapshotConfig,
     SourceError,
+    TooMuchRead,
 )
+from stillframe.media.meter import ReadLimit
 from stillframe.media.source import ByteSource, MeteredSource
 from stillframe.sandbox.decoder import Decoder, Work
 from stillframe.sandbox.parent import Sandbox
@@ -102,6 +104,18 @@ def test_a_fault_of_the_storage_is_told_as_one_that_may_pass(
             decoder.survey(read_by(source), CONFIG)
     assert failed.value.transient
     assert failed.value.source == "/proc/self/mem"
+
+
+@pytest.mark.parametrize("before", [0, 5_000])
+def test_a_file_is_read_no_further_than_is_allowed(decoder: Decoder, video: Path, before: int) -> None:
+    """By whoever reads it: the child has a local file open itself."""
+    limit = ReadLimit(10_000, lambda: before)
+    with FileSource(video) as source, pytest.raises(TooMuchRead) as told:
+        decoder.survey(source, CONFIG, Work(limit=limit))
+    assert (told.value.most_bytes, told.value.size) == (10_000, video.stat().st_size)
+    assert told.value.source == str(video)
+    with FileSource(video) as source:
+        assert decoder.survey(source, CONFIG, Work(limit=ReadLimit(10_000_000)))
 
 
 def write_into(path: Path) -> None:
