@@ -49,6 +49,7 @@ stillframe snap https://example.com/movie.mp4 -o cover.jpg
 stillframe snap 's3://films/movie.mp4?region=eu-west-1' -o 's3://films/thumbs/{Count}.jpg' --count 5
 """
 MOST_FAILURES = 63
+_LAST_SHOT_S = 5.0
 
 
 def _number(path: str, flag: str, help_text: str, panel: str | None = None) -> Any:
@@ -294,22 +295,25 @@ def _shoot_all(
         return sum(
             not _shoot_one(source, output, config, progress, share, sandbox) for source, output in targets
         )
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import ThreadPoolExecutor, wait
     from threading import Event
 
     share = threads or max(default_threads() // jobs, 1)
     interrupted = Event()
-    with ThreadPoolExecutor(jobs) as pool:
-        try:
-            running = [
-                pool.submit(_shoot_one, source, output, config, progress, share, sandbox, interrupted)
-                for source, output in targets
-            ]
-            return sum(not job.result() for job in running)
-        except BaseException:
-            interrupted.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    pool = ThreadPoolExecutor(jobs)
+    running = [
+        pool.submit(_shoot_one, source, output, config, progress, share, sandbox, interrupted)
+        for source, output in targets
+    ]
+    try:
+        return sum(not job.result() for job in running)
+    except BaseException:
+        interrupted.set()
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        # after Ctrl-C each ends with the shot that it is at; what waits for a server ends with the process
+        wait([job for job in running if not job.cancelled()], _LAST_SHOT_S)
 
 
 def _shoot_one(

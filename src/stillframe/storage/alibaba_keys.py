@@ -39,7 +39,7 @@ def find(profile: str | None) -> Keys | Lender:
     named = told.get("ALIBABA_CLOUD_PROFILE") or _cli().get("current")
     if not named:
         raise NoKeys(
-            "set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET where the service runs, or name "
+            "set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET in the environment, or name "
             "a profile of ~/.aliyun/config.json in the bucket's place (profile=NAME)"
         )
     return _of_profile(named)

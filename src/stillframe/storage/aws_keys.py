@@ -40,7 +40,7 @@ def find(profile: str | None) -> Keys | Lender:
     sections = _sections()
     if named not in sections:
         raise NoKeys(
-            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY where the service runs, or name a profile of "
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, or name a profile of "
             "~/.aws/credentials in the bucket's place (profile=NAME)"
         )
     return _of_profile(named, sections, _MOST_ROLES)
