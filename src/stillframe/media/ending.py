@@ -15,7 +15,8 @@ from av.stream import Discard
 
 from stillframe.media.boxes import Mp4Facts, ends_within_a_box
 from stillframe.media.fragment_feed import FragmentFeed
-from stillframe.media.packets import FeedLost, time_of
+from stillframe.media.fragments import OddFragments
+from stillframe.media.packets import time_of
 from stillframe.media.playlist_reader import PlaylistReader
 from stillframe.media.reader import VideoReader
 from stillframe.media.sample_table import SampleTable
@@ -68,7 +69,7 @@ def _fragments_end(reader: VideoReader, feed: FragmentFeed, first_duration: int)
     """By the last fragment; a file that was cut off has no index of them, or one that says so."""
     try:
         end = feed.end_pts()
-    except FeedLost:
+    except OddFragments:
         # the index has promised more than there is
         reader.leave_feed()
         return None

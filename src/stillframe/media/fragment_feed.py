@@ -5,18 +5,18 @@ libav is given the file up to the end of its first fragment, for the streams and
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from fractions import Fraction
 
 from stillframe.errors import MediaError
 from stillframe.media.boxes import Layout, read_facts
 from stillframe.media.fragments import Fragment, FragmentTable, OddFragments, read_fragment_table
-from stillframe.media.packets import FeedLost
 from stillframe.media.reader import VideoReader
 from stillframe.media.source import ByteSource, PrefixSource
-from stillframe.media.table_feed import TABLE_CODECS, StoredSample
+from stillframe.media.table_feed import TABLE_CODECS, IndexedReader, StoredSample
 
-#: what a keyframe is taken to need at least, where it was not read yet
-_LEAST_KEYFRAME_BYTES = 160 << 10
+#: a keyframe that was not read yet is taken to need this share of a usual entry of the index
+_KEYFRAME_SHARE = 0.3
 #: what is asked for beyond what the first fragment makes likely
 _MARGIN = 1.15
 #: fragments of other tracks alone that may come before the first one of the video
@@ -35,11 +35,8 @@ class FragmentFeed:
 
     def seek(self, pts: int) -> bool:
         place = self._table.place_of(pts)
-        try:
-            while (found := self._keyframe_in(place, pts)) is None and place > 0:
-                place -= 1
-        except OddFragments as error:
-            raise FeedLost(str(error)) from error
+        while (found := self._keyframe_in(place, pts)) is None and place > 0:
+            place -= 1
         if found is not None:
             self._fragment, self._next = found
         return found is not None
@@ -48,11 +45,8 @@ class FragmentFeed:
         self._fragment, self._next = self._first, 0
 
     def next_packet(self) -> StoredSample | None:
-        try:
-            while self._fragment is not None and self._next >= len(self._fragment.samples):
-                self._fragment, self._next = self._table.fragment_at(self._fragment.end), 0
-        except OddFragments as error:
-            raise FeedLost(str(error)) from error
+        while self._fragment is not None and self._next >= len(self._fragment.samples):
+            self._fragment, self._next = self._fragment_from(self._fragment.end), 0
         if self._fragment is None:
             return None
         sample = self._fragment.samples[self._next]
@@ -75,15 +69,16 @@ class FragmentFeed:
         return FragmentFeed(self._table, self._first)
 
     def end_pts(self) -> int:
-        """When the last picture ends. Moves the feed. Raises FeedLost, SourceError."""
-        end = None
-        for place in range(len(self._table.offsets) - 1, -1, -1):
-            self._fragment, self._next = self._at(self._table.offsets[place]), 0
-            while (packet := self.next_packet()) is not None:
-                end = max(end or 0, packet.pts + max(packet.duration, 1))
-            if end is not None:
-                return end
-        raise FeedLost("there are no samples in the fragments")
+        """When the last picture ends. Moves the feed. Raises OddFragments, SourceError."""
+        table, ends = self._table, []
+        for start in reversed(table.offsets):
+            fragment = table.fragment_at(start)
+            while fragment is not None:
+                ends += [sample.pts + max(sample.duration, 1) for sample in fragment.samples]
+                fragment = table.fragment_at(fragment.end)
+            if ends:
+                return max(ends)
+        raise OddFragments("there are no samples in the fragments")
 
     def keyframe_extent(self, moment: int) -> tuple[int, int]:
         """The (offset, length) that the keyframe nearest to a moment most likely needs, with its fragment's index."""
@@ -91,8 +86,7 @@ class FragmentFeed:
         place = table.place_of(moment)
         if place + 1 < len(table.times) and table.times[place + 1] - moment < moment - table.times[place]:
             place += 1
-        keyframe_bytes = max(int(self._first.samples[0].size * _MARGIN), _LEAST_KEYFRAME_BYTES)
-        return self._extent(place, keyframe_bytes)
+        return self._extent(place, self._keyframe_bytes)
 
     def decoding_extent(self, moment: int) -> tuple[int, int]:
         """The (offset, length) from the fragment before a moment on to the picture of that time, most likely."""
@@ -101,7 +95,13 @@ class FragmentFeed:
         start, length = table.times[place], table.end_of(place) - table.offsets[place]
         following = table.times[place + 1] if place + 1 < len(table.times) else None
         share = 1.0 if following is None else (moment - start + 1) / max(following - start, 1)
-        return self._extent(place, max(int(length * share * _MARGIN), _LEAST_KEYFRAME_BYTES))
+        return self._extent(place, max(int(length * share * _MARGIN), self._keyframe_bytes))
+
+    @property
+    def _keyframe_bytes(self) -> int:
+        table = self._table
+        usual_bytes = (table.end - table.offsets[0]) / len(table.offsets)
+        return int(max(self._first.samples[0].size * _MARGIN, usual_bytes * _KEYFRAME_SHARE))
 
     def _extent(self, place: int, sample_bytes: int) -> tuple[int, int]:
         table = self._table
@@ -109,11 +109,17 @@ class FragmentFeed:
         offset = table.offsets[place]
         return offset, min(head_bytes + sample_bytes, table.end_of(place) - offset)
 
-    def _at(self, offset: int) -> Fragment | None:
-        try:
-            return self._table.fragment_at(offset)
-        except OddFragments as error:
-            raise FeedLost(str(error)) from error
+    def _fragment_from(self, offset: int) -> Fragment | None:
+        """The first fragment from a place on; those that are damaged are passed over, up to where the index goes on."""
+        table = self._table
+        while True:
+            try:
+                return table.fragment_at(offset)
+            except OddFragments:
+                following = bisect_right(table.offsets, offset)
+                if following == len(table.offsets):
+                    return None
+                offset = table.offsets[following]
 
     def _keyframe_in(self, place: int, pts: int) -> tuple[Fragment, int] | None:
         """The last keyframe that is shown at or before a time, of the fragments of one entry of the index."""
@@ -121,7 +127,7 @@ class FragmentFeed:
         best: tuple[int, Fragment, int] | None = None
         # before the index's first entry there may be fragments, too
         offset = table.offsets[place] if place else table.first
-        while offset < table.end_of(place) and (fragment := table.fragment_at(offset)) is not None:
+        while offset < table.end_of(place) and (fragment := self._fragment_from(offset)) is not None:
             for index, sample in enumerate(fragment.samples):
                 if sample.is_keyframe and sample.pts <= pts and (best is None or sample.pts >= best[0]):
                     best = sample.pts, fragment, index
@@ -154,7 +160,7 @@ def open_fragmented(
     if first is None or not first.samples or not first.samples[0].is_keyframe:
         return None
     try:
-        reader = VideoReader(PrefixSource(source, first.end), stream_index)
+        reader = IndexedReader(PrefixSource(source, first.end), stream_index)
     except MediaError:
         # all of it may be more than its beginning
         return None

@@ -1,7 +1,7 @@
 """Open a source and get its first picture, on a thread of its own while other work goes on.
 
-Opening takes libav tens of milliseconds, in which Python can read boxes, or import NumPy. From an MP4's first packet
-on, what is read is read by its sample table, where that agrees with libav's own index.
+Opening takes libav tens of milliseconds, in which Python can import NumPy. From an MP4's first packet on, what is read
+is read by its sample table, where that agrees with libav's own index.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from stillframe.errors import MediaError
-from stillframe.media.boxes import Layout, Mp4Facts, find_index, read_facts, refuse_by_boxes
+from stillframe.media.boxes import Mp4Facts, find_index, read_facts, refuse_by_boxes
 from stillframe.media.packets import VideoPacket
-from stillframe.media.playlist import playlist_of
 from stillframe.media.reader import MAX_PIXELS, VideoReader
 from stillframe.media.reader_kinds import open_reader
 from stillframe.media.sample_table import SampleTable
@@ -103,17 +102,9 @@ class Ahead(Generic[Thing]):
 def open_video(source: ByteSource) -> Opened:
     """Open a source and decode its first picture. Raises MediaError when there is none, SourceError."""
     refuse_what_is_no_video(source)
-    # before libav looks for the index itself: it would ask for it bit by bit
-    layout = find_index(source) if playlist_of(source) is None else None
-    reading = Ahead(lambda: _read_boxes(source, layout))
+    boxes = _boxes(source)
+    reader = open_reader(source)
     try:
-        reader = open_reader(source)
-    except MediaError:
-        # boxes may tell better what is wrong
-        reading.get()
-        raise
-    try:
-        boxes = reading.get().facts
         table = follow_table(reader, boxes) if reader.packet_feed is None else None
         return _first_picture(source, reader)._replace(boxes=boxes, table=table)
     except BaseException:
@@ -121,20 +112,21 @@ def open_video(source: ByteSource) -> Opened:
         raise
 
 
-class _Boxes(NamedTuple):
-    """What an MP4's boxes say, when they have been read."""
+def _boxes(source: ByteSource) -> Mp4Facts | None:
+    """What an MP4's boxes say. Raises MediaError when they tell that no picture can be made.
 
-    facts: Mp4Facts | None
-
-    def close(self) -> None:
-        """Nothing to give back."""
-
-
-def _read_boxes(source: ByteSource, layout: Layout | None) -> _Boxes:
-    """Raises MediaError when they tell that no picture can be made."""
-    facts = read_facts(source, layout) if layout is not None else None
+    They are read before libav opens the file: it would ask for the index, and for the first picture, bit by bit.
+    """
+    layout = find_index(source)
+    if layout is None:
+        return None
+    facts = read_facts(source, layout)
     refuse_by_boxes(source, facts)
-    return _Boxes(facts)
+    for track in facts.tracks.values():
+        if track.table is not None:
+            # libav wants a packet of every stream: others lie behind the first chunk, where there are any
+            source.prefetch([track.table.beginning(with_chunk=len(facts.tracks) > 1)])
+    return facts
 
 
 def _first_picture(source: ByteSource, reader: VideoReader) -> Opened:

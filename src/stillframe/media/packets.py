@@ -11,10 +11,6 @@ from typing import Any, Protocol
 from av.packet import Packet
 
 
-class FeedLost(Exception):
-    """A feed cannot go on: the file is not as its index has promised."""
-
-
 class VideoPacket(Protocol):
     """What there is to know of one coded picture before it is decoded; PyAV's packets are such. Times are ticks."""
 
@@ -55,7 +51,7 @@ class StoredPacket(VideoPacket, Protocol):
 
 
 class PacketFeed(Protocol):
-    """The packets of one video stream in decode order, from wherever it was moved to. All may raise FeedLost."""
+    """The packets of one video stream in decode order, from wherever it was moved to."""
 
     def seek(self, pts: int) -> bool:
         """Go to the last keyframe that is shown at or before `pts`; False when there is none."""

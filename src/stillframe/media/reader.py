@@ -26,7 +26,7 @@ from av.video.stream import VideoStream
 
 from stillframe.errors import MediaError
 from stillframe.media.landmarks import Odd
-from stillframe.media.packets import FeedLost, PacketFeed, StoredPacket, VideoPacket
+from stillframe.media.packets import PacketFeed, StoredPacket, VideoPacket
 from stillframe.media.source import ByteSource, SourceFile
 
 #: demuxers that only read the bytes they are given, and whose files may hold video
@@ -83,10 +83,7 @@ class VideoReader:
         """Go to a keyframe at or before `pts`, as the container understands it; False when it cannot."""
         if self.packet_feed is not None:
             self.flush()
-            try:
-                return self.packet_feed.seek(pts)
-            except FeedLost:
-                self.leave_feed()
+            return self.packet_feed.seek(pts)
         self._packets = self.demux(self.stream)
         try:
             self.container.seek(pts, stream=self.stream, backward=True)
@@ -122,14 +119,8 @@ class VideoReader:
 
     def next_packet(self) -> VideoPacket | None:
         """The next packet of the video in decode order; None at the end, or where nothing more can be read."""
-        packet: VideoPacket | None
-        try:
-            feed = self.packet_feed
-            packet = feed.next_packet() if feed is not None else next(self._packets, None)
-        except FeedLost:
-            # whoever seeks next finds the container as libav reads it
-            self.leave_feed()
-            return None
+        feed = self.packet_feed
+        packet = feed.next_packet() if feed is not None else next(self._packets, None)
         if packet is not None:
             self.packets_read += 1
         return packet

@@ -11,6 +11,7 @@ from stillframe.media.playlist import playlist_of
 from stillframe.media.playlist_reader import PlaylistReader
 from stillframe.media.reader import VideoReader
 from stillframe.media.source import ByteSource
+from stillframe.media.table_feed import IndexedReader
 
 _HEAD_BYTES = 4 << 10
 _EBML = b"\x1a\x45\xdf\xa3"
@@ -24,6 +25,8 @@ def open_reader(source: ByteSource, stream_index: int | None = None) -> VideoRea
     layout = find_index(source)
     if layout is not None and layout.moof is not None:
         return open_fragmented(source, layout, stream_index) or VideoReader(source, stream_index)
+    if layout is not None:
+        return IndexedReader(source, stream_index)
     return _kind(source.read_at(0, _HEAD_BYTES))(source, stream_index)
 
 

@@ -28,6 +28,8 @@ _MAX_OFFSET = 1 << 60
 _MAX_REORDERED = 1_000
 #: of a chunk, above which its samples' places are added up once for all
 _MANY_SAMPLES = 200
+#: of the chunk behind the first one, as much as its first sample may need; a chunk that is not wanted as a whole
+_NEXT_CHUNK_BYTES, _LONG_CHUNK_BYTES = 8 << 10, 768 << 10
 #: what `sdtp` says of a sample that no other one needs
 _NOT_DEPENDED_ON = 2
 
@@ -143,6 +145,12 @@ class SampleTable:
         """The (offset, length) in the file of a keyframe, by its time: one of `keyframe_times`."""
         sample = self._keyframe_at[time]
         return self.offset(sample), self.sizes[sample]
+
+    def beginning(self, *, with_chunk: bool) -> tuple[int, int]:
+        """The (offset, length) of the first sample; or of its chunk and a little more, unless that is long."""
+        offset = self.offset(0)
+        chunk_bytes = self._chunk_end(0) - offset + _NEXT_CHUNK_BYTES
+        return offset, chunk_bytes if with_chunk and chunk_bytes <= _LONG_CHUNK_BYTES else self.sizes[0]
 
     def decoding_extent(self, moment: int) -> tuple[int, int]:
         """The (offset, length) of the samples from the keyframe on to the one that is shown at a time."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import takewhile
+from types import MappingProxyType
 from typing import Any
 
 from av.packet import Packet
@@ -24,6 +25,12 @@ TABLE_CODECS = frozenset(
 )
 #: at the beginning, and all over the file
 _COMPARED_SAMPLES = 32
+
+
+class IndexedReader(VideoReader):
+    """A reader of a container whose index tells the frame rate: libav is not to read twenty pictures to guess it."""
+
+    open_options = MappingProxyType({"fpsprobesize": "0"})
 
 
 @dataclass(frozen=True, slots=True)
