@@ -44,7 +44,7 @@ def cut(film: Clip, playlist: Path, kind: Kind = "ts", seconds: float = 2, flags
             if stream.type in ("video", "audio")
         }
         for packet in source.demux():
-            if packet.dts is not None and packet.stream_index in streams:
+            if packet.size and packet.stream_index in streams:
                 packet.stream = streams[packet.stream_index]
                 target.mux(packet)
     return playlist

@@ -14,7 +14,7 @@ from taking import Taken
 
 import stillframe
 from hls import KINDS, Kind, cut, entries, write
-from stillframe import MediaError, MemorySink, SnapshotConfig, SourceError, shoot
+from stillframe import MediaError, MemorySink, MemorySource, SnapshotConfig, SourceError, shoot
 from stillframe.media.describe import describe
 from stillframe.media.probe import Probe, probe
 from stillframe.sandbox.parent import Sandbox
@@ -179,6 +179,44 @@ def test_timestamps_that_jump(tmp_path: Path, two_films: tuple[Clip, Clip], kind
     keyframes = take(opened(both), count=10, keyframe_miss="nearest")
     assert keyframes.seen == [0, 25, 50, 75, 500, 530, 0, 25, 50, 75]
     assert {taken.picture(name).shape for name in taken.names} == {(72, 128, 3)}
+
+
+#: what libav does not write into segments of a kind
+NOT_IN: dict[Kind, set[str]] = {
+    "fmp4": {"av1", "gif", "negative pts", "prores mov", "ten bit av1", "transparent qtrle", "vp8"},
+}
+NOT_IN["ts"] = NOT_IN["fmp4"] | {
+    *("ffv1 mkv", "mjpeg mov", "odd size 4:2:0", "transparent png", "transparent webm"),
+    *("vfr webm", "vp9", "webm live"),
+}
+BY_DEFAULT = {("hevc open gop mp4", "fmp4"), ("interlaced tff", "ts"), ("rotated 90", "fmp4")}
+CUT = [
+    pytest.param(name, kind, marks=() if (name, kind) in BY_DEFAULT else pytest.mark.full)
+    for kind in NOT_IN
+    for name in sorted(videos.PLAYABLE)
+    if name not in NOT_IN[kind]
+]
+
+
+@pytest.mark.parametrize(("name", "kind"), CUT)
+def test_it_is_what_its_segments_are_in_one_file(tmp_path: Path, name: str, kind: Kind) -> None:
+    """Of every kind of video: the same frames at the same times, and the same of all that is told of them."""
+    playlist = cut(videos.PLAYABLE[name](tmp_path), tmp_path / "hls/a.m3u8", kind, seconds=0.5)
+    parts = [playlist.with_name(entry.splitlines()[-1]) for entry in entries(playlist)]
+    if kind == "fmp4":
+        parts.insert(0, playlist.with_name("a-init.mp4"))
+    whole = MemorySource(b"".join(part.read_bytes() for part in parts))
+    told, mine = probe(whole), probe(opened(playlist))
+    for fact in ("display_width_px", "display_height_px", "rotation", "mirrored", "interlaced", "colour"):
+        assert getattr(mine, fact) == getattr(told, fact)
+    for parameters in ({"frame_type": "normal"}, {"keyframe_miss": "nearest"}):
+        config = SnapshotConfig(
+            count=8, interval_ms=min(mine.duration_ms, told.duration_ms) // 9, **parameters
+        )
+        expected, sink = MemorySink("{Count}.png", config), MemorySink("{Count}.png", config)
+        times = [shot.actual_ms for shot in shoot(whole, expected, config).shots]
+        assert [shot.actual_ms for shot in shoot(opened(playlist), sink, config).shots] == times
+        assert sink.files == expected.files
 
 
 def test_times_that_run_over_33_bits(tmp_path: Path) -> None:
