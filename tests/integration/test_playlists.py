@@ -18,7 +18,9 @@ from stillframe import MediaError, MemorySink, MemorySource, SnapshotConfig, Sou
 from stillframe.media.describe import describe
 from stillframe.media.probe import Probe, probe
 from stillframe.sandbox.parent import Sandbox
+from stillframe.storage import cached_source
 from stillframe.storage.bucket import ObjectFacts
+from stillframe.storage.index_cache import IndexCache
 from stillframe.storage.local import LocalBucket
 from stillframe.storage.playlist_source import PlaylistSource, open_playlist
 from stillframe.testing import Clip, videos
@@ -40,12 +42,23 @@ def hls(film: Clip, tmp_path_factory: pytest.TempPathFactory) -> Mapping[Kind, P
     return {kind: cut(film, folder / kind / "a.m3u8", kind) for kind in KINDS}
 
 
+@pytest.fixture(autouse=True)
+def nothing_was_read_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By another test, and kept."""
+    monkeypatch.setattr(cached_source, "_INDEXES", IndexCache())
+
+
 class Counting(LocalBucket):
     """Notes which segments are read, and how much of each."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.read_bytes: dict[str, int] = {}
+        self.looks: list[str] = []
+
+    def stat(self, key: str) -> ObjectFacts:
+        self.looks.append(key)
+        return super().stat(key)
 
     def read_range(self, facts: ObjectFacts, offset: int, length: int) -> bytes:
         self.read_bytes[facts.key] = self.read_bytes.get(facts.key, 0) + length
@@ -300,6 +313,25 @@ class TestMissing:
             path.unlink()
         with pytest.raises(MediaError, match=r"none of its segments is there.*a-000\.ts"):
             opened(playlist)
+
+    def test_a_job_looks_once(self, playlist: Path) -> None:
+        """The next slices know what the survey found; and look again when something of it is wrong."""
+        bucket = Counting(playlist.parent)
+
+        def opened_again(pinned: str | None) -> PlaylistSource:
+            return open_playlist(bucket, "a.m3u8", None, lambda key: True, pinned=pinned)
+
+        first = opened_again(None)
+        assert len(bucket.looks) == 5
+        again = opened_again(first.identity)
+        assert (len(bucket.looks), again.identity, again.playlist) == (5, first.identity, first.playlist)
+        playlist.with_name("a-001.ts").write_bytes(playlist.with_name("a-003.ts").read_bytes())
+        with pytest.raises(SourceError, match="was replaced"):
+            take(again, count=3, frame_type="normal")
+        assert opened_again(first.identity).identity != first.identity
+        assert len(bucket.looks) == 10
+        playlist.write_text(playlist.read_text() + "#\n")
+        assert opened_again(first.identity).identity != first.identity
 
     def test_one_that_is_replaced_while_it_is_read(self, playlist: Path) -> None:
         source = opened(playlist)

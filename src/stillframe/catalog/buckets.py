@@ -65,13 +65,16 @@ class BucketView:
         """The bucket itself. Nothing is read or written yet."""
         return open_bucket(parse_place(self.place), self.name)
 
-    def open_input(self, key: str) -> ObjectSource:
+    def open_input(self, key: str, pinned: str | None = None) -> ObjectSource:
         """A video in it, or a playlist with what it names, as far as the account may read that.
 
-        Raises SourceError, and MediaError for a playlist that is refused.
+        `pinned` is its identity, where it was opened before (see `open_playlist`). Raises SourceError, and MediaError
+        for a playlist that is refused.
         """
         if is_playlist(key):
-            return open_playlist(self.open(), key, self.name, lambda named: self.allows("read", named))
+            return open_playlist(
+                self.open(), key, self.name, lambda named: self.allows("read", named), pinned=pinned
+            )
         return self.open().open_source(key)
 
 

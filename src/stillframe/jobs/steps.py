@@ -126,7 +126,7 @@ class Steps:
                 read_before = lifecycle.bytes_read(session, job) if is_limited else 0
             assert job.survey is not None
             survey = Survey.from_json(job.survey)
-            source, target = self._open(job, task)
+            source, target = self._open(job, task, survey.probe.identity)
             with source:
                 sink = JobSink(target, names_for(job.output_key, survey.config), task.cancelled)
                 limit = self._limit(survey.config, read_before, task)
@@ -243,12 +243,12 @@ class Steps:
             raise Void
         return job
 
-    def _open(self, job: Job, task: Task) -> tuple[ObjectSource, Bucket]:
+    def _open(self, job: Job, task: Task, pinned: str | None = None) -> tuple[ObjectSource, Bucket]:
         # asked again: what was granted at the submit may have been taken back
         self._demand_asset(job)
         found = self._buckets.of_account(job.account_id, {job.input_bucket, job.output_bucket})
         target = demand(found, job.output_bucket, "write", job.output_key).open()
-        source = demand(found, job.input_bucket, "read", job.input_key).open_input(job.input_key)
+        source = demand(found, job.input_bucket, "read", job.input_key).open_input(job.input_key, pinned)
         task.source = source
         return source, target
 

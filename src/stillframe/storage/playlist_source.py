@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -22,6 +22,7 @@ from stillframe.media.playlist import Playlist, Segment
 from stillframe.storage import playlist_text
 from stillframe.storage.bucket import Bucket, ObjectFacts
 from stillframe.storage.cached_source import AT_A_TIME, CachedSource
+from stillframe.storage.kept_looks import KeptLooks
 from stillframe.storage.local import LocalBucket
 from stillframe.storage.playlist_keys import key_of
 from stillframe.storage.playlist_text import Entry, MediaPlaylist, Piece
@@ -31,6 +32,7 @@ from stillframe.storage.range_cache import BLOCK_BYTES
 Allows = Callable[[str], bool]
 #: missing segments that are named in a note
 _MOST_NAMED = 3
+_LOOKS = KeptLooks()
 _STILL_WRITTEN = "the playlist has no end (EXT-X-ENDLIST): what it lists by now is taken for the whole video"
 
 
@@ -47,12 +49,19 @@ def open_playlist_file(path: str | os.PathLike[str]) -> PlaylistSource:
 
 
 def open_playlist(
-    bucket: Bucket, key: str, bucket_name: str | None, allows: Allows, *, shown: str | None = None
+    bucket: Bucket,
+    key: str,
+    bucket_name: str | None,
+    allows: Allows,
+    *,
+    shown: str | None = None,
+    pinned: str | None = None,
 ) -> PlaylistSource:
     """Open a playlist; of a master playlist the best variant. Raises MediaError, SourceError.
 
     `bucket_name` is what users call the bucket (see `playlist_keys.key_of`), `allows` says which objects of it the
-    playlist may lead to. `shown` is what it is called in messages.
+    playlist may lead to. `shown` is what it is called in messages. Where it was opened before and had the identity
+    `pinned` then, its objects are not looked at again.
     """
     first = _read(bucket, key)
     name = shown or first.name
@@ -65,21 +74,24 @@ def open_playlist(
         raise MediaError(name, "playlist", "its best variant is a list of variants again, not of segments")
     uris = {piece.uri for entry in parsed.entries for piece in (entry.piece, entry.init) if piece is not None}
     keys = {uri: _allowed(uri, playlist_key, bucket_name, name, bucket, allows) for uri in sorted(uris)}
-    found = _looked_at(bucket, sorted(set(keys.values())))
+    wanted, data = sorted(set(keys.values())), [text.data for text in texts]
+    known = _LOOKS.of(pinned) if pinned is not None else None
+    is_known = known is not None and [*known] == wanted and _identity(data, known) == pinned
+    found = known if known is not None and is_known else _looked_at(bucket, wanted)
     pieces = _Pieces(keys, found)
     segments = tuple(_laid_out(parsed.entries, pieces))
     if not any(segment.length for segment in segments):
         missing = next(iter(pieces.missing.values()), "all of them are gaps (EXT-X-GAP)")
         raise MediaError(name, "no-picture", f"none of its segments is there: {missing}")
     notes = (*pieces.notes(), *(() if parsed.has_end else (_STILL_WRITTEN,)))
-    identity = _identity([text.data for text in texts], found)
+    identity = _identity(data, found)
+    _LOOKS.keep(identity, found)
     source = PlaylistSource(
         bucket, name, first.facts, identity, Playlist(segments, notes), pieces, first.store
     )
     # what it took to know all that
-    source.meter.ask(
-        sum(text.bytes_read for text in texts), sum(text.requests for text in texts) + len(found)
-    )
+    requests = sum(text.requests for text in texts) + (0 if is_known else len(found))
+    source.meter.ask(sum(text.bytes_read for text in texts), requests)
     return source
 
 
@@ -119,15 +131,23 @@ class PlaylistSource(CachedSource):
         parts = []
         for facts, place, wanted, padding in self._pieces.between(offset, offset + length):
             if wanted:
-                parts.append(self._bucket.read_range(facts, place, wanted))
+                parts.append(self._read_range(facts, place, wanted))
             parts.append(bytes(padding))
         return b"".join(parts)
+
+    def _read_range(self, facts: ObjectFacts, offset: int, length: int) -> bytes:
+        try:
+            return self._bucket.read_range(facts, offset, length)
+        except SourceError:
+            # it may have been replaced: whoever tries again looks again
+            _LOOKS.drop(self.identity)
+            raise
 
 
 class _Pieces:
     """Which part of which object lies where in the source."""
 
-    def __init__(self, keys: dict[str, str], found: dict[str, ObjectFacts | SourceError]) -> None:
+    def __init__(self, keys: dict[str, str], found: Mapping[str, ObjectFacts | SourceError]) -> None:
         #: by key, why it cannot be read
         self.missing: dict[str, str] = {}
         self.end = 0
@@ -224,7 +244,7 @@ def _allowed(
     return key
 
 
-def _looked_at(bucket: Bucket, keys: list[str]) -> dict[str, ObjectFacts | SourceError]:
+def _looked_at(bucket: Bucket, keys: list[str]) -> Mapping[str, ObjectFacts | SourceError]:
     """What is known of each object, or why it is missing. Raises a SourceError that may pass."""
 
     def look(key: str) -> ObjectFacts | SourceError:
@@ -255,7 +275,7 @@ def _laid_out(entries: Iterable[Entry], pieces: _Pieces) -> Iterable[Segment]:
         start_us += entry.duration_us
 
 
-def _identity(texts: Iterable[bytes], found: dict[str, ObjectFacts | SourceError]) -> str:
+def _identity(texts: Iterable[bytes], found: Mapping[str, ObjectFacts | SourceError]) -> str:
     """Changes when a playlist or any object that it names does."""
     digest = hashlib.sha256()
     for text in texts:
