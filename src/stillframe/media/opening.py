@@ -16,6 +16,7 @@ from av.video.frame import VideoFrame
 from stillframe.errors import MediaError
 from stillframe.media.boxes import Mp4Facts, find_index, read_facts, refuse_by_boxes
 from stillframe.media.packets import VideoPacket
+from stillframe.media.playlist import playlist_of
 from stillframe.media.reader import MAX_PIXELS, VideoReader
 from stillframe.media.reader_kinds import open_reader
 from stillframe.media.sample_table import SampleTable
@@ -117,7 +118,7 @@ def _boxes(source: ByteSource) -> Mp4Facts | None:
 
     They are read before libav opens the file: it would ask for the index, and for the first picture, bit by bit.
     """
-    layout = find_index(source)
+    layout = find_index(source) if playlist_of(source) is None else None
     if layout is None:
         return None
     facts = read_facts(source, layout)
