@@ -114,7 +114,8 @@ class SnapshotJob(SnapshotJobSummary):
     user_data: str | None = Field(default=None, description="The text that was given at submit.")
     progress: int = Field(description="Percent of the work that is done. Not in IMS.")
     report: dict[str, Any] | None = Field(
-        default=None, description="What became of every moment asked for (docs/report.md). Not in IMS."
+        default=None,
+        description="What became of every moment asked for, and what was read (docs/report.md). Not in IMS.",
     )
 
 

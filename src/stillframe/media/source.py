@@ -122,7 +122,8 @@ def file_identity(facts: os.stat_result) -> str:
 def unchanged(source: ByteSource) -> Iterator[None]:
     """What is made in this context is made of one content: a file that is written to meanwhile raises SourceError.
 
-    A file may be refused because it was half of two: then it is not the video that is at fault either.
+    A file may be refused because it was half of two: then it is not the video that is at fault either. A source over a
+    network demands its content of each range, and raises by itself.
     """
     try:
         yield
