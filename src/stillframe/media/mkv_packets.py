@@ -24,6 +24,7 @@ from stillframe.media.mkv_layout import (
     element_at,
     is_key,
 )
+from stillframe.media.packets import packet_of
 
 _HEAD_BYTES = 4 << 10
 _MOST_BLOCK_BYTES = 64 << 20
@@ -70,7 +71,7 @@ def _packet(
     if len(payload) < block.length:
         return None
     stream = streams[block.track]
-    packet: Packet[Any] = Packet(payload)
+    packet = packet_of(payload)
     packet.stream = stream
     packet.pts = block.pts
     packet.time_base = stream.time_base or packet.time_base

@@ -69,3 +69,14 @@ class PacketFeed(Protocol):
 def time_of(packet: VideoPacket) -> int | None:
     """When a packet's picture is shown, in stream ticks; its decode time when the container says no more."""
     return packet.pts if packet.pts is not None else packet.dts
+
+
+def packet_of(data: bytes) -> Packet[Any]:
+    """A packet with these bytes, which decoders may read past the end of.
+
+    They do so by up to 64 bytes, and find zeros. Behind the bytes that a packet is made of directly lies whatever
+    memory holds: what is decoded of it then differs from time to time.
+    """
+    packet: Packet[Any] = Packet(len(data))
+    packet.update(data)
+    return packet

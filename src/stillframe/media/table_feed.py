@@ -15,6 +15,7 @@ from typing import Any
 from av.packet import Packet
 
 from stillframe.media.boxes import Mp4Facts
+from stillframe.media.packets import packet_of
 from stillframe.media.reader import VideoReader
 from stillframe.media.sample_table import SampleTable
 from stillframe.media.source import ByteSource
@@ -50,7 +51,7 @@ class StoredSample:
     is_discard: bool
 
     def load(self) -> Packet[Any]:
-        packet: Packet[Any] = Packet(self.source.read_at(self.offset, self.size))
+        packet = packet_of(self.source.read_at(self.offset, self.size))
         packet.pts, packet.dts, packet.duration = self.pts, self.dts, self.duration
         packet.time_base = self.time_base
         packet.is_keyframe = self.is_keyframe
