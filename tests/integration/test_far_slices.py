@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from far_film import far_film
-from stillframe import MemorySink, SnapshotConfig
+from stillframe import MemorySink, SnapshotConfig, TooMuchRead
 from stillframe.media import plan
 from stillframe.media.config import FrameType
+from stillframe.media.meter import ReadLimit
 from stillframe.media.report import Stats
 from stillframe.sandbox.decoder import Decoder, Work
 from stillframe.sandbox.parent import Sandbox
@@ -73,7 +74,7 @@ def test_slices_read_little_more_than_one_job(
 
 
 @pytest.mark.usefixtures("sandbox_holds")
-def test_the_sandbox_reads_as_much() -> None:
+def test_the_sandbox_reads_as_much_and_no_more_than_it_may() -> None:
     """Its children ask their parent, who has read the index for the first of them."""
     data, config = far_film(), SnapshotConfig(count=1, frame_type="normal", time=9000, width=96)
     where, sink = object(), MemorySink("x.jpg", config)
@@ -83,6 +84,12 @@ def test_the_sandbox_reads_as_much() -> None:
             with FarSource(data, where) as source:
                 found = sandbox.survey_and_render(source, config, sink, Work())
                 read.append((found.stats.bytes_read, found.stats.requests))
+        most = read[0][0] // 2
+        limit = ReadLimit(most)
+        with FarSource(data, object()) as source, pytest.raises(TooMuchRead) as told:
+            sandbox.survey_and_render(source, config, sink, Work(limit=limit))
     first, second = read
     assert second[0] < first[0] / 2
     assert second[1] < first[1]
+    assert (told.value.most_bytes, told.value.size) == (most, len(data))
+    assert source.meter.bytes_read <= most

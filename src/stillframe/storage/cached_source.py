@@ -68,13 +68,11 @@ class CachedSource(ABC):
             return self._head[offset : offset + length]
         asked, requests = self.cost(offset, length)
         self.meter.ask(asked, requests)
-        came = 0
         try:
-            data = self.fetch(offset, length)
-            came = asked
-            return data
-        finally:
-            self.meter.came(asked, came)
+            return self.fetch(offset, length)
+        except BaseException:
+            self.meter.came(asked, 0)
+            raise
 
     def read_at(self, offset: int, length: int) -> bytes:
         return self._cache.read_at(offset, length)
