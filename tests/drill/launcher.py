@@ -1,18 +1,22 @@
-"""`stillframe serve` with short slices, which can kill itself at a named point: python launcher.py POINT MARK serve ...
+"""`stillframe serve` with short slices, which can kill itself at a named point: POINT MARK serve ...
 
 The product has no hook for it: a function of it is replaced here, before it starts. It dies once, the first time it
-gets there with the file MARK missing, which it makes.
+gets there with the file MARK missing, which it makes. `lives` starts this, and has it fork.
 """
 
 from __future__ import annotations
 
+import faulthandler
+import json
 import os
+import select
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TextIO
 
 from stillframe.cli.main import main
 from stillframe.events.outbox import Outbox
@@ -21,7 +25,7 @@ from stillframe.jobs.probe_step import ProbeStep
 from stillframe.jobs.steps import Steps
 from stillframe.media import plan
 from stillframe.sandbox import parent
-from stillframe.server import assembly
+from stillframe.server import assembly, serve  # noqa: F401 - what a start loads
 from stillframe.storage import local
 from stillframe.storage.local_keys import is_temporary
 
@@ -120,8 +124,52 @@ def _die_once(mark: Path) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _called(path: str) -> list[str]:
+    """Listen at a socket, and fork for each call: returns in a child, with the arguments of its call."""
+    # whoever waits for a child is its keeper, and for keepers nobody waits
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        print("listening", flush=True)
+        while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
+            connection, _ = listener.accept()
+            if os.fork() == 0:
+                break
+            connection.close()
+        else:
+            sys.exit()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    with connection, connection.makefile("rw") as stream:
+        call = json.loads(stream.readline())
+        child = os.fork()
+        if child != 0:
+            print(child, file=stream, flush=True)
+            _end_with(child, stream)
+    for number, (name, flags) in enumerate(zip(call["files"], _FLAGS, strict=True)):
+        file = os.open(name, flags, 0o666)
+        os.dup2(file, number)
+        os.close(file)
+    os.environ.clear()
+    os.environ.update(call["environment"])
+    # where native code crashes, the log says where
+    faulthandler.enable()
+    arguments: list[str] = call["arguments"]
+    return arguments
+
+
+_FLAGS = (os.O_RDONLY, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+
+def _end_with(child: int, stream: TextIO) -> NoReturn:
+    """Tell how a child has ended. The signals of a terminal are the child's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), file=stream, flush=True)
+    os._exit(0)
+
+
 if __name__ == "__main__":
-    point, mark, *arguments = sys.argv[1:]
+    point, mark, *arguments = _called(sys.argv[1])
     if point:
         POINTS[point](partial(_die_once, Path(mark)))
     # children find the entry by our path; what they say of slices is worked out again in this process

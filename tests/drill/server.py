@@ -9,19 +9,17 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from drill.lives import Life, begin
 from ims_signer import Acs3
 
 DEADLINE_S = 60.0
 _LAST_LINES = 40
-LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
 class Refused(Exception):
@@ -58,22 +56,17 @@ class Server:
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("STILLFRAME_")},
             **{f"STILLFRAME_{name.upper()}": str(value) for name, value in settings.items()},
-            # where native code crashes, the log says where
-            "PYTHONFAULTHANDLER": "1",
         }
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Life | None = None
         self._signer: Acs3 | None = None
 
     def start(self, point: str = "", *, wait: bool = True) -> None:
         """Start it; it kills itself at `point` (`launcher.POINTS`)."""
         self.starts += 1
         mark = self._folder / f"died-{self.starts}"
-        command = [sys.executable, str(LAUNCHER), point, str(mark), "serve"]
-        command += ["--data-dir", str(self.data_dir), "--port", str(self.port), *self._options]
-        with (self._folder / f"out-{self.starts}").open("wb") as out, self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, stdout=out, stderr=log, stdin=subprocess.DEVNULL, env=self._environment
-            )
+        command = [point, str(mark), "serve", "--data-dir", str(self.data_dir), "--port", str(self.port)]
+        out = self._folder / f"out-{self.starts}"
+        self._process = begin([*command, *self._options], out, self.log, self._environment)
         if wait:
             self._demand(lambda: self.has_ended or self.is_ready(), "the server is ready")
             assert not self.has_ended, self._said("the server has ended before it was ready")
