@@ -162,6 +162,11 @@ ACTION_ERRORS: dict[str, ErrorKind] = {
         400, 'The specified parameter "{path}" has a value that is not supported.', _VALUE_REMEDY
     ),
     "InvalidParameter.ResourceContentBad": ErrorKind(400, "The resource operated is bad.", _FILE),
+    "MaxReadBytesExceeded": ErrorKind(
+        403,
+        "More of the resource would have to be read than is allowed.",
+        "Ask for less of it, or allow more: MaxReadBytes, or the operator's max_read_bytes.",
+    ),
     "MediaAlreadyExist": ErrorKind(
         409,
         "The media with the given inputUrl {input_url} already exists.",
