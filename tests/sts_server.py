@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -33,6 +34,9 @@ class StsServer(ThreadingHTTPServer):
         self.lifetime_s = 3600.0
         #: what was asked for, in its order
         self.asked: list[dict[str, str]] = []
+        #: whether an answer comes byte by byte, until the test is over
+        self.drips = False
+        self.is_over = threading.Event()
         #: statuses of the next answers, instead of keys
         self.faults: deque[int] = deque()
 
@@ -50,6 +54,7 @@ def sts_server(lend: Lend = lambda key_id, secret, token, lifetime_s: None) -> I
         try:
             yield server
         finally:
+            server.is_over.set()
             server.shutdown()
             thread.join()
 
@@ -119,7 +124,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body.encode())
+        if not self.server.drips:
+            self.wfile.write(body.encode())
+            return
+        with contextlib.suppress(OSError):
+            for byte in body.encode():
+                self.wfile.write(bytes([byte]))
+                self.server.is_over.wait(0.02)
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""

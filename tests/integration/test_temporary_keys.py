@@ -173,6 +173,16 @@ def test_a_service_that_lends_nothing(
     assert len(lender.asked) == len(faults)
 
 
+def test_a_service_whose_answer_does_not_end(
+    bucket: Bucket, lender: StsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sts, "_TIMEOUT_S", 0.2)
+    lender.drips = True
+    with pytest.raises(SinkError, match=f"{lender.endpoint}/? cannot be reached: ") as caught:
+        bucket.check()
+    assert caught.value.transient
+
+
 def test_a_service_that_is_away(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ALIBABA_CLOUD_STS_ENDPOINT", "AWS_ENDPOINT_URL_STS"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")

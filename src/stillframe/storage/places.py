@@ -115,7 +115,7 @@ class StorePlace:
         """Whether the endpoint is a domain bound to a bucket of OSS, where only OSS's own signature counts."""
         if self.service != "oss" or self.signature != "v4" or self.endpoint is None:
             return False
-        return not _ALIBABA.fullmatch(self.endpoint) and not _is_of_this_machine(self.endpoint)
+        return not _ALIBABA.fullmatch(self.endpoint) and not _is_address(self.endpoint)
 
     @property
     def _region(self) -> str | None:
@@ -232,7 +232,7 @@ def _endpoint(text: str, path: str) -> str:
 
 def _usual_style(service: str, endpoint: str | None) -> str:
     if service == "oss":
-        return "path" if endpoint is not None and _is_of_this_machine(endpoint) else "virtual"
+        return "path" if endpoint is not None and _is_address(endpoint) else "virtual"
     return "virtual" if endpoint is None else "path"
 
 
@@ -242,7 +242,7 @@ def _usual_signature(service: str, endpoint: str | None) -> str:
     return "v1" if is_elsewhere else "v4"
 
 
-def _is_of_this_machine(endpoint: str) -> bool:
+def _is_address(endpoint: str) -> bool:
     """Whether no name can stand before the host, as OSS's own clients see it."""
     host = urlsplit(endpoint).hostname or ""
     try:

@@ -9,6 +9,7 @@ Each is a lender as `keys` wants them: equal ones lend the same.
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import hmac
 import json
@@ -20,6 +21,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote, urlencode, urlsplit
@@ -31,7 +33,7 @@ from stillframe.storage.keys import Keys, Lender, NoKeys, at_hand
 _SESSION = "stillframe"
 _TIMEOUT_S = 10.0
 _TRIES, _PAUSE_S = 3, 0.3
-_MOST_ANSWER_BYTES = 256 << 10
+_MOST_ANSWER_BYTES, _CHUNK_BYTES = 256 << 10, 16 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +202,10 @@ def _posted(
         asked = urllib.request.Request(endpoint, body, dict(headers), method="POST")
         try:
             with opener.open(asked, timeout=_TIMEOUT_S) as answer:
-                return cast("bytes", answer.read(_MOST_ANSWER_BYTES))
+                return _read(answer)
         except urllib.error.HTTPError as error:
             with error:
-                told = f"{endpoint} answers {error.code}: {reason(error.read(_MOST_ANSWER_BYTES))}"
+                told = f"{endpoint} answers {error.code}: {reason(_read(error))}"
             passing = error.code >= 500 or error.code == 429
         except ValueError:
             raise NoKeys(f"{endpoint} is no address of a security token service") from None
@@ -213,6 +215,16 @@ def _posted(
             raise NoKeys(told, transient=passing)
         time.sleep(_PAUSE_S)
     raise AssertionError
+
+
+def _read(answer: HTTPResponse | urllib.error.HTTPError) -> bytes:
+    """All of an answer, whose bytes may not come one by one for ever."""
+    end_s, data = time.monotonic() + _TIMEOUT_S, b""
+    while chunk := answer.read1(_CHUNK_BYTES):
+        data += chunk
+        if time.monotonic() > end_s or len(data) > _MOST_ANSWER_BYTES:
+            raise TimeoutError(errno.ETIMEDOUT, "the answer has no end")
+    return data
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
