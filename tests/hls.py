@@ -50,6 +50,27 @@ def cut(film: Clip, playlist: Path, kind: Kind = "ts", seconds: float = 2, flags
     return playlist
 
 
+def cut_anew(film: Clip, playlist: Path, seconds: float) -> Path:
+    """Write a playlist whose segments each begin at the same timestamp, and say nothing of it."""
+    options = {
+        "segment_time": str(seconds),
+        "reset_timestamps": "1",
+        "segment_format": "mpegts",
+        "segment_list": str(playlist),
+    }
+    target_name = str(playlist.with_name(f"{playlist.stem}-%03d.ts"))
+    with (
+        av.open(str(film.path)) as source,
+        av.open(target_name, "w", format="segment", options=options) as target,
+    ):
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                target.mux(packet)
+    return playlist
+
+
 def entries(playlist: Path) -> list[str]:
     """The lines of each segment, from its EXTINF to its name."""
     return re.findall(r"#EXTINF.*?\n[^#\n]+\n", playlist.read_text(), re.DOTALL)

@@ -13,7 +13,7 @@ import pytest
 from taking import Taken
 
 import stillframe
-from hls import KINDS, Kind, cut, entries, write
+from hls import KINDS, Kind, cut, cut_anew, entries, write
 from stillframe import MediaError, MemorySink, MemorySource, SnapshotConfig, SourceError, shoot
 from stillframe.media.describe import describe
 from stillframe.media.probe import Probe, probe
@@ -192,6 +192,32 @@ def test_timestamps_that_jump(tmp_path: Path, two_films: tuple[Clip, Clip], kind
     keyframes = take(opened(both), count=10, keyframe_miss="nearest")
     assert keyframes.seen == [0, 25, 50, 75, 500, 530, 0, 25, 50, 75]
     assert {taken.picture(name).shape for name in taken.names} == {(72, 128, 3)}
+
+
+def test_timestamps_that_begin_anew_in_each_segment(film: Clip, tmp_path: Path) -> None:
+    playlist = cut_anew(film, tmp_path / "a.m3u8", seconds=1)
+    assert len(entries(playlist)) == 10
+    # the muxer says that the first one lasts 1.08 s, though its pictures do not
+    told = [round(float(seconds) * 1000) for seconds in re.findall(r"#EXTINF:([\d.]+)", playlist.read_text())]
+    taken = take(opened(playlist), count=14, frame_type="normal", width=96)
+    assert taken.seen == [_in_parts(shot.requested_ms, told) for shot in taken.report.shots]
+
+
+def _in_parts(time_ms: int, lasts_ms: list[int]) -> int:
+    """The number that is shown where segments of 25 pictures each last so long."""
+    for number, lasts in enumerate(lasts_ms):
+        if time_ms < lasts:
+            return 25 * number + min(time_ms // 40, 24)
+        time_ms -= lasts
+    return 25 * len(lasts_ms) - 1
+
+
+def test_a_film_without_further_keyframes(tmp_path: Path) -> None:
+    clip = videos.make(tmp_path / "film.mp4", frames=100, gop=200, width=96, height=54)
+    playlist = cut(clip, tmp_path / "a.m3u8", seconds=0.1, flags="split_by_time")
+    assert len(entries(playlist)) > 20
+    assert take(opened(playlist), time=3500, keyframe_miss="nearest").seen == [87]
+    assert take(opened(playlist), time=1000, keyframe_miss="nearest").seen == [0]
 
 
 #: what libav does not write into segments of a kind

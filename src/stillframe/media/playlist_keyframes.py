@@ -19,6 +19,8 @@ from stillframe.media.reader import VideoReader
 
 #: packets of a segment among which the first one shown is (H.264 reorders 16 frames at most)
 _FEW_PACKETS = 18
+#: segments before and after one of a moment that are read for a keyframe, where it has none
+_MOST_NEIGHBOURS = 16
 
 
 class Part:
@@ -85,7 +87,9 @@ class KeyframeSearch:
         if here is None:
             return None
         found, before = list(here.keyframes), self._playlist.preceding(index - 1)
-        while before is not None and (not found or found[0] > pts):
+        for _ in range(_MOST_NEIGHBOURS):
+            if before is None or (found and found[0] <= pts):
+                break
             scan = self._read_until(before, pts)
             if scan is not None:
                 found = [*scan.keyframes, *found]
@@ -93,7 +97,9 @@ class KeyframeSearch:
                     break
             before = self._playlist.preceding(before - 1)
         end, after = here.ends, self._playlist.following(index + 1)
-        while after is not None and _may_be_nearer(found, pts, end, reach):
+        for _ in range(_MOST_NEIGHBOURS):
+            if after is None or not _may_be_nearer(found, pts, end, reach):
+                break
             scan = self._read_until(after, pts)
             found += scan.keyframes[:1] if scan is not None else []
             end = self._pts_of(self._playlist.segments[after].end_us)

@@ -29,6 +29,7 @@ _MOST_TRIES = 8
 #: what timestamps may be away from the playlist's clock, whose durations may be rounded to whole seconds; what is
 #: further off begins anew in its segment
 _MOST_DRIFT_S, _MOST_DRIFT_PER_SEGMENT_S = 1, Fraction(1, 2)
+_TS_PACKET_BYTES = 188
 #: MPEG-TS has 33 bits for a time
 _WRAP_S = Fraction(1 << 33, 90_000)
 #: durations are rounded: a moment just before a segment is looked for in it first
@@ -47,7 +48,7 @@ class PlaylistReader(VideoReader):
         vars(self).update(vars(self._home))
         self.source = source
         self._ticks_a_us = Fraction(1, 1_000_000) / self.time_base
-        self._search = KeyframeSearch(playlist, self._opened, self._time_in, self.pts_of)
+        self._search = KeyframeSearch(playlist, self._part_at, self._time_in, self.pts_of)
         #: where the timestamps of each period begin, as far as it was looked at
         self._bases: dict[int, int | None] = {}
         #: whose decoder is in use
@@ -64,7 +65,7 @@ class PlaylistReader(VideoReader):
         """Where the last segment ends: it begins where its pictures say, and lasts as long as the playlist says."""
         last = self.playlist.preceding(len(self._segments) - 1)
         while last is not None:
-            part = self._opened(last)
+            part = self._part_at(last)
             if part is not None:
                 after_us = self.playlist.duration_us - self._segments[last].start_us
                 end = self._first_pts(part) + self.pts_of(after_us)
@@ -82,9 +83,9 @@ class PlaylistReader(VideoReader):
         return round(time_us * self._ticks_a_us)
 
     def is_lost(self, moment: int, pts: int) -> bool:
-        """Whether what is shown at a moment lies in a damaged segment, and a picture at `pts` is from before that."""
-        index = self.playlist.at(self.time_us(moment))
-        return index in self._broken and self.time_us(pts) < self._segments[index].start_us
+        """Whether a damaged segment lies between a picture at `pts` and a moment: it is not what is shown then."""
+        first_us, last_us = self.time_us(pts), self.time_us(moment)
+        return any(first_us < self._segments[index].start_us <= last_us for index in self._broken)
 
     def seek(self, pts: int) -> bool:
         """Go to the start of the segment that is shown at `pts`, or of one before it."""
@@ -162,7 +163,7 @@ class PlaylistReader(VideoReader):
         self._waits_for_keyframe = False
         if self._part is not None and self._part.index == index and self._part.is_at_start:
             return True
-        part = self._opened(index)
+        part = self._part_at(index)
         if part is not None:
             self._leave()
             self._part, self._last_decoder = part, part.decoder
@@ -172,7 +173,7 @@ class PlaylistReader(VideoReader):
         """Go to the next segment that can be read; past the last one there is none."""
         following = self.playlist.following(index + 1)
         part = None
-        while following is not None and (part := self._opened(following)) is None:
+        while following is not None and (part := self._part_at(following)) is None:
             following = self.playlist.following(following + 1)
         # what is missing was needed by all up to the next keyframe
         self._waits_for_keyframe = following != index + 1
@@ -181,7 +182,7 @@ class PlaylistReader(VideoReader):
         if part is not None:
             self._last_decoder = part.decoder
 
-    def _opened(self, index: int) -> Part | None:
+    def _part_at(self, index: int) -> Part | None:
         """A segment, at its start; None when it is damaged."""
         if index in self._broken:
             return None
@@ -254,7 +255,8 @@ class PlaylistReader(VideoReader):
             wrap = round(_WRAP_S / self.time_base)
             shift += wrap * round(Fraction(told - own - shift, wrap))
         most_s = _MOST_DRIFT_S + _MOST_DRIFT_PER_SEGMENT_S * (part.index - first)
-        if abs(own + shift - told) * self.time_base > most_s:
+        has_begun_anew = part.index > first and own + shift <= self.pts_of(self._segments[first].start_us)
+        if has_begun_anew or abs(own + shift - told) * self.time_base > most_s:
             # the timestamps have jumped though nobody said so
             return told - own
         return shift
@@ -262,7 +264,7 @@ class PlaylistReader(VideoReader):
     def _period_base(self, period: int, first: int) -> int | None:
         """The first timestamp of a period, for which its first segment is looked at; None when that is damaged."""
         if period not in self._bases:
-            part = self._opened(first)
+            part = self._part_at(first)
             self._bases[period] = None if part is None else self._base_of(part)
             if part is not None:
                 part.reader.close()
@@ -273,6 +275,13 @@ class _SegmentReader(VideoReader):
     """A segment by itself. How long it is need not be known: libav would read the end of an MPEG-TS for that."""
 
     open_options = MappingProxyType({"skip_estimate_duration_from_pts": "1"})
+
+    def __init__(self, source: ByteSource, stream_index: int | None = None) -> None:
+        head = source.read_at(0, _TS_PACKET_BYTES + 1)
+        if head[:1] == head[_TS_PACKET_BYTES:] == b"G":
+            # one of few packets is too short for libav to know it
+            self.container_format = "mpegts"
+        super().__init__(source, stream_index)
 
 
 def _first_good(source: ByteSource, playlist: Playlist, stream_index: int | None) -> tuple[int, VideoReader]:

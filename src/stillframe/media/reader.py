@@ -54,6 +54,8 @@ class VideoReader:
 
     #: what libav's demuxer is told besides what it may open
     open_options: ClassVar[Mapping[str, str]] = _NO_OPTIONS
+    #: the demuxer, where that is known; None: libav finds it out
+    container_format: str | None = None
 
     def __init__(self, source: ByteSource, stream_index: int | None = None) -> None:
         self.source = source
@@ -67,7 +69,7 @@ class VideoReader:
         self.packet_feed: PacketFeed | None = None
         self._file = self._new_file()
         self._skipping = False
-        self.container = open_container(self._file, source.name, options=self.open_options)
+        self.container = self._opened()
         try:
             self._choose_and_prepare(stream_index)
         except BaseException:
@@ -103,7 +105,7 @@ class VideoReader:
         index = self.stream.index
         self.container.close()
         self._file = self._new_file()
-        self.container = open_container(self._file, self.source.name, options=self.open_options)
+        self.container = self._opened()
         self._choose_and_prepare(index)
 
     def seek_near_end(self) -> bool:
@@ -180,6 +182,11 @@ class VideoReader:
         self.packet_feed = None
         self.rewind()
 
+    def _opened(self) -> InputContainer:
+        return open_container(
+            self._file, self.source.name, options=self.open_options, container_format=self.container_format
+        )
+
     def _new_file(self) -> SourceFile:
         return SourceFile(self.source)
 
@@ -251,12 +258,17 @@ class VideoReader:
 
 
 def open_container(
-    file: SourceFile, name: str, demuxers: str = DEMUXERS, options: Mapping[str, str] = _NO_OPTIONS
+    file: SourceFile,
+    name: str,
+    demuxers: str = DEMUXERS,
+    options: Mapping[str, str] = _NO_OPTIONS,
+    container_format: str | None = None,
 ) -> InputContainer:
     """What libav makes of a file, by one of these demuxers. Raises MediaError for what is none, and SourceError."""
     try:
         container = av.open(
             file,
+            format=container_format,
             options={
                 **options,
                 "format_whitelist": demuxers,
