@@ -4,7 +4,7 @@ BIN := .venv/bin
 TESTS ?= -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all fuzz-api drill sdks players check format bench bench-service picture clean
+.PHONY: help demo test test-all fuzz-api drill sdks players check format bench bench-service bench-far picture clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ bench: .venv/dev ## Measure speed and memory against the floor and the peers (ab
 
 bench-service: .venv/dev ## Measure the service: submits, jobs, and what it takes when idle (about 6 minutes)
 	$(BIN)/python benchmarks/service.py --markdown docs/performance.md
+
+bench-far: .venv/dev ## Measure bytes, requests and seconds of videos in a store 30 ms away (about 15 minutes, 6 GiB of disk)
+	$(BIN)/python benchmarks/far.py --markdown docs/performance.md
 
 picture: .venv/base ## Make the README's picture anew
 	$(BIN)/python scripts/demo.py demo-output --picture docs/images/sheet.jpg

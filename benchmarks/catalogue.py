@@ -48,11 +48,37 @@ GOP250_HOUR = LongFile(gop_frames=250, minutes=60)
 GOP50_HOUR = LongFile(gop_frames=50, minutes=60)
 GOP50_TEN_MINUTES = LongFile(gop_frames=50, minutes=10)
 LONG_FILES = (GOP250_HOUR, GOP50_HOUR, GOP50_TEN_MINUTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A long video's packets in another container. `options` are those of libav's muxer."""
+
+    name: str
+    of: LongFile
+    container: str
+    options: tuple[tuple[str, str], ...] = ()
+    is_seekable: bool = True
+
+    def path(self, cache: Path) -> Path:
+        """Where it lies in the cache folder."""
+        return cache / f"{self.of.path(cache).stem}-{self.name}"
+
+
 #: read over a network: keyframes of about 130 KiB
 REMOTE_GOP250_HOUR = LongFile(gop_frames=250, minutes=60, finer_keyframes=1.1)
 REMOTE_GOP50_HOUR = LongFile(gop_frames=50, minutes=60, finer_keyframes=1.1)
 REMOTE_GOP50_TEN_MINUTES = LongFile(gop_frames=50, minutes=10, finer_keyframes=1.1)
 REMOTE_FILES = (REMOTE_GOP250_HOUR, REMOTE_GOP50_HOUR, REMOTE_GOP50_TEN_MINUTES)
+_FRAGMENTS = "frag_keyframe+empty_moov+default_base_moof"
+MKV = Copy("cues.mkv", REMOTE_GOP50_TEN_MINUTES, "matroska")
+MKV_WITHOUT_CUES = Copy("bare.mkv", REMOTE_GOP50_TEN_MINUTES, "matroska", is_seekable=False)
+FRAGMENTS_MFRA = Copy("mfra.mp4", REMOTE_GOP50_TEN_MINUTES, "mp4", (("movflags", _FRAGMENTS),))
+FRAGMENTS_SIDX = Copy(
+    "sidx.mp4", REMOTE_GOP50_TEN_MINUTES, "mp4", (("movflags", f"{_FRAGMENTS}+global_sidx+skip_trailer"),)
+)
+TRANSPORT_STREAM = Copy("stream.ts", REMOTE_GOP50_TEN_MINUTES, "mpegts")
+COPIES = (MKV, MKV_WITHOUT_CUES, FRAGMENTS_MFRA, FRAGMENTS_SIDX, TRANSPORT_STREAM)
 
 
 def default_cache() -> Path:

@@ -16,12 +16,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
-from catalogue import FRAMES_PER_SECOND, LONG_FILES, LongFile, default_cache
+from catalogue import FRAMES_PER_SECOND, LONG_FILES, Copy, LongFile, default_cache
 
 WIDTH_PX, HEIGHT_PX = 1920, 1080
 BORDER_PX = 320  # what the textures have more than the picture, for the camera to move over
@@ -55,6 +56,44 @@ def make(wanted: LongFile, cache: Path) -> Path:
     repeat_segment(segment, partial := _partial(target), times=wanted.minutes * 60 // SEGMENT_SECONDS)
     partial.replace(target)
     return target
+
+
+def copy_into(wanted: Copy, cache: Path) -> Path:
+    """Return the path of `wanted`; copy the packets into it first if it is not in `cache` yet."""
+    target = wanted.path(cache)
+    if target.exists():
+        return target
+    print(f"writing {target.name}", flush=True)
+    partial = _partial(target)
+    with (
+        partial.open("wb") as file,
+        av.open(str(make(wanted.of, cache))) as source,
+        av.open(
+            file if wanted.is_seekable else _Pipe(file),
+            "w",
+            format=wanted.container,
+            options={"fflags": "+bitexact", **dict(wanted.options)},
+        ) as output,
+    ):
+        video = source.streams.video[0]
+        copy = output.add_stream_from_template(video)
+        for packet in source.demux(video):
+            if packet.dts is not None:
+                packet.stream = copy
+                output.mux(packet)
+    partial.replace(target)
+    return target
+
+
+class _Pipe:
+    """A file that is written from front to back: nothing can be put in later."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, data: bytes) -> int:
+        """Append."""
+        return self._file.write(data)
 
 
 def write_segment(target: Path, gop_frames: int, finer_keyframes: float) -> None:
