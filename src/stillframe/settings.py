@@ -184,6 +184,25 @@ class Settings(BaseModel):
         description="The most bytes that a job may read of its video, whatever its MaxReadBytes says; without it, as "
         "many as it needs. It bounds probe jobs and the look at media assets, too.",
     )
+    range_requests: int = Field(
+        16,
+        ge=1,
+        le=256,
+        description="How many ranges of videos in stores are asked for at the same time, by all slices of a server.",
+    )
+    range_piece_bytes: int = Field(
+        1 << 20,
+        ge=64 << 10,
+        le=8 << 20,
+        description="About how much of a video one request asks for where a shot needs more than that.",
+    )
+    range_gap_bytes: int = Field(
+        64 << 10,
+        ge=0,
+        le=4 << 20,
+        description="Bytes between two wanted ranges up to which they are one request: more costs bytes and saves "
+        "requests, which some stores charge for.",
+    )
     slice_attempts: int = Field(
         8,
         ge=1,

@@ -71,7 +71,8 @@ def render(
     waiting = deque(runs(aims, survey.probe.time_base[1] / survey.probe.time_base[0]))
     extents = [shot.extent for shot in shots if shot.extent is not None]
     if extents:
-        source.prefetch(coalesce(extents))
+        # a source far away joins them over gaps as its operator has set it
+        source.prefetch(coalesce(extents, gap=0))
     shared = Readers(source, survey.probe)
     shared.expect(_wishes(survey, waiting))
     workers = [

@@ -66,6 +66,7 @@ from stillframe.service.snapshot_jobs import SnapshotJobs
 from stillframe.service.templates import TemplateKeeper
 from stillframe.settings import Settings
 from stillframe.storage.bucket import Bucket
+from stillframe.storage.cached_source import Fetching, fetch_by
 from stillframe.storage.track_links import TrackGrant
 from stillframe.telemetry import Metrics
 
@@ -97,6 +98,7 @@ class Assembly:
         history.upgrade(self.database.engine)
         # with a database of the operator's own nobody else has made it
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fetch_by(Fetching(settings.range_requests, settings.range_piece_bytes, settings.range_gap_bytes))
         self.keyring = Keyring.of(settings.data_dir)
         self.accounts = Accounts(self.database)
         self.keys = AccessKeys(self.database, self.keyring)

@@ -12,17 +12,39 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from types import TracebackType
 from typing import Self
 
 from stillframe.media.meter import Meter
 from stillframe.storage.index_cache import IndexCache
-from stillframe.storage.range_cache import RangeCache
+from stillframe.storage.range_cache import Bounds, RangeCache
 
-#: ranges of all sources of this process that are asked for ahead at the same time
-AT_A_TIME = 16
 _INDEXES = IndexCache()
+
+
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """How ranges are asked for ahead: so many at the same time by this process, in pieces, joined over small gaps."""
+
+    at_a_time: int = 16
+    piece_bytes: int = 1 << 20
+    gap_bytes: int = 64 << 10
+
+
+_fetching = Fetching()
+
+
+def fetch_by(fetching: Fetching) -> None:
+    """What an operator has set; it counts for what is opened from now on."""
+    global _fetching
+    _fetching = fetching
+
+
+def fetching() -> Fetching:
+    """How ranges are asked for now."""
+    return _fetching
 
 
 class CachedSource(ABC):
@@ -53,7 +75,9 @@ class CachedSource(ABC):
         self._head = head
         self.meter.ask(len(head), looks)
         index = _INDEXES.of((where, identity, size)) if where is not None else None
-        self._cache = RangeCache(self._counted, size, _threads(), ends=ends, index=index)
+        threads = _threads(_fetching.at_a_time)
+        bounds = Bounds(piece_bytes=_fetching.piece_bytes, gap_bytes=_fetching.gap_bytes)
+        self._cache = RangeCache(self._counted, size, threads, bounds, ends=ends, index=index)
 
     @abstractmethod
     def fetch(self, offset: int, length: int) -> bytes:
@@ -94,5 +118,5 @@ class CachedSource(ABC):
 
 
 @cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(AT_A_TIME, "stillframe-ranges")
+def _threads(at_a_time: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(at_a_time, "stillframe-ranges")

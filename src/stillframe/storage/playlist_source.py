@@ -21,7 +21,7 @@ from stillframe.media.meter import meter_of
 from stillframe.media.playlist import Playlist, Segment
 from stillframe.storage import playlist_text
 from stillframe.storage.bucket import Bucket, ObjectFacts
-from stillframe.storage.cached_source import AT_A_TIME, CachedSource
+from stillframe.storage.cached_source import CachedSource, fetching
 from stillframe.storage.kept_looks import KeptLooks
 from stillframe.storage.local import LocalBucket
 from stillframe.storage.playlist_keys import key_of
@@ -255,7 +255,7 @@ def _looked_at(bucket: Bucket, keys: list[str]) -> Mapping[str, ObjectFacts | So
                 raise
             return error
 
-    with ThreadPoolExecutor(min(AT_A_TIME, len(keys)), "stillframe-looks") as pool:
+    with ThreadPoolExecutor(min(fetching().at_a_time, len(keys)), "stillframe-looks") as pool:
         try:
             return dict(zip(keys, pool.map(look, keys), strict=True))
         except BaseException:
