@@ -137,7 +137,7 @@ class Guide:
             except BaseException as error:
                 self._fail(errand.result, error)
                 continue
-            self._source.prefetch([errand.wanted])
+            self._hint(errand.wanted)
             errands.append(errand)
 
     def _begin(self, errands: deque[_Errand]) -> bool:
@@ -159,8 +159,14 @@ class Guide:
                 self._fail(result, error)
                 continue
             errands.append(errand)
-            self._source.prefetch([errand.wanted])
+            self._hint(errand.wanted)
         return bool(errands)
+
+    def _hint(self, wanted: tuple[int, int]) -> None:
+        """Say what will be read, in halves: a range that is hinted at alone is taken for an index, and kept."""
+        offset, length = wanted
+        half = length // 2
+        self._source.prefetch([(offset, half), (offset + half, length - half)])
 
     def _keep(self, result: Future[Found | None], found: Found | None) -> None:
         with self._turn:
