@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stillframe.errors import SourceError
 from stillframe.media.cues import CueMap
 from stillframe.media.guide import Guide, Wish
 from stillframe.media.landmarks import Look, Odd, Picture
@@ -248,3 +249,35 @@ def test_what_is_odd_for_one_wish_ends_all() -> None:
     for wish in wishes:
         with pytest.raises(Odd):
             guide.found(wish)
+
+
+class Forgetful(Hinted):
+    """Fails in the hints or the reads, once it has been asked three times."""
+
+    def __init__(self, size: int, *, fails_in: str) -> None:
+        super().__init__(size)
+        self.fails_in = fails_in
+
+    def prefetch(self, extents: Sequence[tuple[int, int]]) -> None:
+        super().prefetch(extents)
+        if self.fails_in == "hints" and len(self.hints) > 3:
+            raise SourceError("film", "no room for more")
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        if self.fails_in == "reads" and len(self.reads) > 3:
+            raise SourceError("film", "no answer")
+        return super().read_at(offset, length)
+
+
+@pytest.mark.parametrize("fails_in", ["hints", "reads"])
+def test_who_waits_for_a_keyframe_is_told_of_every_failure(fails_in: str) -> None:
+    guide = Guide(Forgetful(REGULAR.size, fails_in=fails_in), REGULAR.terrain())
+    wishes = [Wish(pts, is_nearest=True, reach=75) for pts in range(20, REGULAR.last_pts, 137)]
+    guide.expect(wishes)
+    failures = 0
+    for wish in wishes:
+        try:
+            assert guide.found(wish) is not None
+        except SourceError:
+            failures += 1
+    assert failures > 0

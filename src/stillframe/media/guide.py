@@ -9,9 +9,10 @@ What a search wants next is hinted at before it is read, so that the answers to 
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -127,18 +128,11 @@ class Guide:
         errands: deque[_Errand] = deque()
         while self._begin(errands) or errands:
             errand = errands.popleft()
-            try:
+            with self._told(errand.result):
                 if self._over is not None:
                     raise self._over
-                errand.wanted = errand.search.send(self._source.read_at(*errand.wanted))
-            except StopIteration as end:
-                self._keep(errand.result, end.value)
-                continue
-            except BaseException as error:
-                self._fail(errand.result, error)
-                continue
-            self._hint(errand.wanted)
-            errands.append(errand)
+                self._go_on(errand, self._source.read_at(*errand.wanted))
+                errands.append(errand)
 
     def _begin(self, errands: deque[_Errand]) -> bool:
         """Begin searches, as many as there is room for; whether any goes on."""
@@ -149,32 +143,32 @@ class Guide:
                 if not self._waiting or self._kept_bytes > _MOST_KEPT_BYTES:
                     break
                 wish, result = self._waiting.popleft()
-            search = self._search(wish)
-            try:
-                errand = _Errand(search, next(search), result)
-            except StopIteration as end:
-                self._keep(result, end.value)
-                continue
-            except Odd as error:
-                self._fail(result, error)
-                continue
-            errands.append(errand)
-            self._hint(errand.wanted)
+            with self._told(result):
+                errand = _Errand(self._search(wish), (0, 0), result)
+                self._go_on(errand, None)
+                errands.append(errand)
         return bool(errands)
 
-    def _hint(self, wanted: tuple[int, int]) -> None:
-        """Say what will be read, in halves: a range that is hinted at alone is taken for an index, and kept."""
-        offset, length = wanted
+    def _go_on(self, errand: _Errand, data: bytes | None) -> None:
+        """One step of a search: say what it wants next. Raises StopIteration when it is over."""
+        errand.wanted = errand.search.send(data) if data is not None else next(errand.search)
+        offset, length = errand.wanted
         half = length // 2
+        # in halves: a range that is hinted at alone is taken for an index, and kept for others
         self._source.prefetch([(offset, half), (offset + half, length - half)])
 
-    def _keep(self, result: Future[Found | None], found: Found | None) -> None:
-        with self._turn:
-            self._kept_bytes += len(found.data) if found else 0
-        result.set_result(found)
-
-    def _fail(self, result: Future[Found | None], error: BaseException) -> None:
-        if isinstance(error, Odd):
-            # what is odd in one place may be so in others
-            self.end(str(error))
-        result.set_exception(error)
+    @contextlib.contextmanager
+    def _told(self, result: Future[Found | None]) -> Iterator[None]:
+        """Whatever comes of a search is told to who waits for it: nothing else wakes him."""
+        try:
+            yield
+        except StopIteration as end:
+            found: Found | None = end.value
+            with self._turn:
+                self._kept_bytes += len(found.data) if found else 0
+            result.set_result(found)
+        except BaseException as error:
+            if isinstance(error, Odd):
+                # what is odd in one place may be so in others
+                self.end(str(error))
+            result.set_exception(error)
