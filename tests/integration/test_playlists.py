@@ -334,6 +334,12 @@ class TestMissing:
         assert "segment of this moment is damaged" in str(taken.report.shots[5].reason)
         assert taken.seen == [0, 25, 50, 75, 99, 150, 175, 200, 225]
 
+    def test_a_damaged_first_one(self, playlist: Path) -> None:
+        playlist.with_name("a-000.ts").write_bytes(b"\x00nothing" * 5000)
+        assert describe(opened(playlist)).video[0].codec_name == "h264"
+        # times count from the first picture
+        assert take(opened(playlist), count=4, frame_type="normal").seen == [50, 100, 150, 200]
+
     def test_all_of_them(self, playlist: Path) -> None:
         for path in playlist.parent.glob("*.ts"):
             path.unlink()

@@ -37,7 +37,7 @@ from stillframe.media.media_facts import (
 )
 from stillframe.media.orientation import orientation_of
 from stillframe.media.playlist import Playlist, playlist_of
-from stillframe.media.playlist_reader import segment_bytes
+from stillframe.media.playlist_reader import first_good, segment_bytes
 from stillframe.media.reader import DEMUXERS, MAX_PIXELS, has_decoder, open_container
 from stillframe.media.sniff import refuse_what_is_no_media
 from stillframe.media.source import ByteSource, SourceFile
@@ -103,10 +103,8 @@ def describe(source: ByteSource) -> MediaFacts:
 
 
 def _of_playlist(source: ByteSource, playlist: Playlist) -> MediaFacts:
-    """What is in the first segment, with the durations of all."""
-    first = playlist.following(0)
-    assert first is not None
-    facts = describe(segment_bytes(source, playlist.segments[first]))
+    """What is in the first segment that is not damaged, with the durations of all."""
+    facts = first_good(playlist, lambda index: describe(segment_bytes(source, playlist.segments[index])))
     duration_us = playlist.duration_us
     return replace(
         facts,

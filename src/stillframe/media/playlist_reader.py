@@ -7,8 +7,10 @@ same from segment to segment, until the pictures are of another kind.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from types import MappingProxyType
+from typing import TypeVar
 
 from av.packet import Packet
 from av.video.frame import VideoFrame
@@ -21,6 +23,8 @@ from stillframe.media.playlist import Playlist, Segment
 from stillframe.media.playlist_keyframes import KeyframeSearch, Part
 from stillframe.media.reader import VideoReader
 from stillframe.media.source import ByteSource
+
+Result = TypeVar("Result")
 
 #: damaged segments that are passed over before the playlist is given up
 _MOST_BROKEN = 8
@@ -43,7 +47,9 @@ class PlaylistReader(VideoReader):
         self.playlist = playlist
         self._segments = playlist.segments
         self._broken: set[int] = set()
-        index, self._home = _first_good(source, playlist, stream_index)
+        index, self._home = first_good(
+            playlist, lambda k: (k, _SegmentReader(segment_bytes(source, playlist.segments[k]), stream_index))
+        )
         # what is told of the playlist's video is told of its first segment's
         vars(self).update(vars(self._home))
         self.source = source
@@ -284,14 +290,17 @@ class _SegmentReader(VideoReader):
         super().__init__(source, stream_index)
 
 
-def _first_good(source: ByteSource, playlist: Playlist, stream_index: int | None) -> tuple[int, VideoReader]:
-    """The first segment that can be opened. Raises the MediaError of the very first one when none of many can."""
+def first_good(playlist: Playlist, work: Callable[[int], Result]) -> Result:
+    """What comes of the first segment with which something can be begun.
+
+    Raises the MediaError of the very first one when that is none of many.
+    """
     index, error = playlist.following(0), None
     for _ in range(_MOST_BROKEN):
         if index is None:
             break
         try:
-            return index, _SegmentReader(segment_bytes(source, playlist.segments[index]), stream_index)
+            return work(index)
         except MediaError as broken:
             error = error or broken
         index = playlist.following(index + 1)
