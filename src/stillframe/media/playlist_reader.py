@@ -47,9 +47,11 @@ class PlaylistReader(VideoReader):
         self.playlist = playlist
         self._segments = playlist.segments
         self._broken: set[int] = set()
-        index, self._home = first_good(
-            playlist, lambda k: (k, _SegmentReader(segment_bytes(source, playlist.segments[k]), stream_index))
-        )
+
+        def home_at(index: int) -> tuple[int, VideoReader]:
+            return index, _SegmentReader(segment_bytes(source, playlist.segments[index]), stream_index)
+
+        index, self._home = first_good(playlist, home_at)
         # what is told of the playlist's video is told of its first segment's
         vars(self).update(vars(self._home))
         self.source = source
