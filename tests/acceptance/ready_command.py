@@ -61,7 +61,10 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 def _serve() -> None:
     import stillframe.cli.main
+    import stillframe.library
+    import stillframe.media.shoot
     import stillframe.server.connecting
+    import stillframe.server.doctor
     import stillframe.server.operator  # noqa: F401 - what most commands load
 
     for line in sys.stdin:

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from the_command import Done, demand_one_line, files_in, rgb, run
+import the_command
+from ready_command import run
+from the_command import Done, demand_one_line, files_in, rgb
 
 from hls import cut
 from stillframe.testing import Clip, barcode
@@ -292,7 +294,7 @@ def test_lint_names_the_player_that_would_break(folder: Path) -> None:
 
 def test_python_dash_m_is_the_same_command(folder: Path) -> None:
     module = (sys.executable, "-m", "stillframe")
-    done = run("snap movie.mp4 -o x.png --width 96", folder, command=module)
+    done = the_command.run("snap movie.mp4 -o x.png --width 96", folder, command=module)
     assert line_of(done) == {"source": "movie.mp4", "made": "1 still of 96x54", "where": "x.png"}
     assert rgb(folder / "x.png").shape == (54, 96, 3)
-    assert run("--version", folder, command=module) == run("--version", folder)
+    assert the_command.run("--version", folder, command=module) == the_command.run("--version", folder)

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-from the_command import Done, demand_one_line, files_in, rgb, run
+from ready_command import run
+from the_command import Done, demand_one_line, files_in, rgb
 
 from stillframe.testing import Clip, barcode, boxes_edit, videos
 

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from the_command import demand_one_line, run
+import the_command
+from ready_command import run
+from the_command import demand_one_line
 from the_server import Server, serving
 
 
@@ -146,6 +148,6 @@ def test_without_the_extra_it_is_named(tmp_path: Path, arguments: str) -> None:
         "for name in ('sqlalchemy', 'pydantic', 'httpx', 'uvicorn'): sys.modules[name] = None\n"
         "from stillframe.cli.main import main\nmain()\n"
     )
-    done = run(["-c", program, *arguments.split()], tmp_path, command=(sys.executable,))
+    done = the_command.run(["-c", program, *arguments.split()], tmp_path, command=(sys.executable,))
     assert done.code == 1
     demand_one_line(done, "is not installed", "pip install 'stillframe[server]'")
