@@ -99,7 +99,7 @@ def test_one_that_is_waited_for_tells_the_same(client: Client) -> None:
     [
         ("oss://local/nothing.mp4", "ResourceNotFound", "no such file"),
         ("oss://local/text.mp4", BAD, "text file"),
-        ("oss://local/m3u8.mp4", BAD, "never opened"),
+        ("oss://local/m3u8.mp4", BAD, "only opened when its own name ends in .m3u8"),
         ("oss://local/jpeg.mp4", BAD, "JPEG picture"),
     ],
 )
