@@ -149,6 +149,19 @@ AT_ONCE: dict[str, tuple[Callable[[socket.socket], None], str]] = {
     "a failure of 1 MiB": (speak(message(Kind.FAILED, payload=NOISE)), "protocol"),
     "ranges of 4 GiB": (speak(message(Kind.PREFETCH, length=0xFFFF_FFFF)), "protocol"),
     "ranges that are none": (speak(message(Kind.PREFETCH, payload=b'["x"]')), "protocol"),
+    "a question about ranges that are none": (
+        speak(message(Kind.FIRST, number=1, payload=b'["x"]')),
+        "protocol",
+    ),
+    "a question about a range before the start": (
+        speak(message(Kind.FIRST, number=1, payload=b"[[-5, 5]]")),
+        "protocol",
+    ),
+    "a question about too many ranges": (
+        speak(message(Kind.FIRST, number=1, payload=b"[" + b"[0,1]," * 16 + b"[0,1]]")),
+        "protocol",
+    ),
+    "a flood of questions": (flood_of(message(Kind.FIRST, number=1, payload=b"[[0,1]]")), "protocol"),
     "a range before the start": (speak(message(Kind.PREFETCH, payload=b"[[-5, 5]]")), "protocol"),
     "the same range a thousand times": (
         speak(message(Kind.PREFETCH, payload=b"[" + b"[0,33554432]," * 999 + b"[0,1]]")),

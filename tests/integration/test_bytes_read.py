@@ -7,6 +7,7 @@ What is needed is reckoned from libav's demux of the whole file, and the picture
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -103,6 +104,25 @@ def box(request: pytest.FixtureRequest) -> Iterator[Sandbox | bool]:
             yield made
 
 
+class LateSource(AwaySource):
+    """The second keyframe's range is answered once the third shot is done."""
+
+    def __init__(self, content: bytes, done: list[int]) -> None:
+        self._done = done
+        super().__init__(content)
+
+    def fetch(self, offset: int, length: int) -> bytes:
+        data = super().fetch(offset, length)
+        deadline = time.monotonic() + 20
+        while self._is_late(offset, length) and 2 not in self._done and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return data
+
+    def _is_late(self, offset: int, length: int) -> bool:
+        share = (offset + length / 2) / self.size
+        return 0.35 < share < 0.65 and length > 16 * KIB
+
+
 def _take(film: Film, box: Sandbox | bool, **parameters: Any) -> tuple[AwaySource, Taken]:
     config = SnapshotConfig(**parameters)
     sink = MemorySink("{Count}.jpg", config)
@@ -139,6 +159,20 @@ def test_one_exact_frame(film: Film, box: Sandbox | bool, number: int) -> None:
     # the first picture is looked at whatever is wanted
     assert source.bytes_read <= _most(film, film.exact_bytes(number) + film.samples[0].size, 1)
     assert len(source.ranges) <= 1 + _requests_besides(film)
+
+
+def test_what_has_arrived_is_decoded_first(film: Film, box: Sandbox | bool) -> None:
+    """The first keyframe's bytes come last: the others are done by then, and all pictures are right."""
+    config = SnapshotConfig(count=3, interval=4, frame_type="intra")
+    sink = MemorySink("{Count}.jpg", config)
+    order: list[int] = []
+    with LateSource(film.content, order) as source:
+        report = shoot(
+            source, sink, config, threads=1, sandbox=box, on_shot=lambda shot: order.append(shot.index)
+        )
+    assert Taken(report, sink.files).seen == [0, 40, 80]
+    assert order[-1] == 1
+    assert sorted(order) == [0, 1, 2]
 
 
 def test_exact_frames_all_over(film: Film, box: Sandbox | bool) -> None:

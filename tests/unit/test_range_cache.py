@@ -248,3 +248,36 @@ def test_a_read_larger_than_what_is_kept() -> None:
     assert len(store.asked) == 1
     cache.read_at(2 * MIB, 10)
     assert len(store.asked) == 2
+
+
+def test_what_is_there_first_is_told(threads: ThreadPoolExecutor) -> None:
+    store = Store()
+    cache = RangeCache(store.fetch, len(CONTENT), threads)
+    wanted = [(0, MIB), (3 * MIB, 200 * KIB), (6 * MIB, 10)]
+    assert cache.first_there(wanted) == 0
+    cache.read_at(6 * MIB, 10)
+    assert cache.first_there(wanted) == 2
+    # a part of it is not all of it
+    cache.read_at(3 * MIB, 100 * KIB)
+    assert cache.first_there(wanted) == 2
+    cache.read_at(3 * MIB, 200 * KIB)
+    assert cache.first_there(wanted) == 1
+    assert cache.first_there([(len(CONTENT) - 5, 500), (0, 0)]) == 0
+
+
+def test_what_arrives_first_is_waited_for(threads: ThreadPoolExecutor) -> None:
+    store, late = Store(), threading.Event()
+
+    def fetch(offset: int, length: int) -> bytes:
+        if offset == 0:
+            late.wait(20)
+        return store.fetch(offset, length)
+
+    cache = RangeCache(fetch, len(CONTENT), threads)
+    wanted = [(0, MIB), (3 * MIB, MIB), (6 * MIB, MIB)]
+    cache.prefetch(wanted)
+    assert cache.first_there(wanted) in (1, 2)
+    late.set()
+    assert cache.read_at(0, 10) == CONTENT[:10]
+    assert cache.first_there(wanted) == 0
+    threads.shutdown()

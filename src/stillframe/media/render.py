@@ -10,8 +10,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 import av.error
@@ -26,7 +27,7 @@ from stillframe.media.playlist_reader import PlaylistReader
 from stillframe.media.reader import VideoReader
 from stillframe.media.report import ShotReport, Stats
 from stillframe.media.sink import Output, Sink
-from stillframe.media.source import ByteSource
+from stillframe.media.source import MOST_AWAITED, ByteSource, first_there
 from stillframe.media.survey import Shot, Survey, keyframe_reach_ms, replacement_reach_ms
 
 if TYPE_CHECKING:
@@ -68,15 +69,16 @@ def render(
     shots = [shot for shot in survey.shots[stretch.first : stretch.last + 1] if shot.position is not None]
     work = _Work(survey, shots, on_shot)
     aims = [shot.aim for shot in shots if shot.fate == "planned"]
-    waiting = deque(runs(aims, survey.probe.time_base[1] / survey.probe.time_base[0]))
+    waiting = list(runs(aims, survey.probe.time_base[1] / survey.probe.time_base[0]))
     extents = [shot.extent for shot in shots if shot.extent is not None]
     if extents:
         # a source far away joins them over gaps as its operator has set it
         source.prefetch(coalesce(extents, gap=0))
     shared = Readers(source, survey.probe)
     shared.expect(_wishes(survey, waiting))
+    left = _Waiting(waiting, source, {shot.index: shot.extent for shot in shots if shot.extent is not None})
     workers = [
-        _Worker(work, shared, waiting, readers[k] if k < len(readers) else None)
+        _Worker(work, shared, left, readers[k] if k < len(readers) else None)
         for k in range(min(threads, len(waiting)))
     ]
     try:
@@ -112,6 +114,38 @@ def _looks_for_keyframes(survey: Survey) -> bool:
 def _keyframe_reach(survey: Survey) -> int | None:
     reach_ms = keyframe_reach_ms(survey.config, survey.step_ms)
     return None if reach_ms is None else survey.probe.span_ticks(reach_ms)
+
+
+class _Waiting:
+    """The runs that nobody has taken yet: first those whose bytes have arrived."""
+
+    def __init__(
+        self, waiting: Sequence[tuple[Aim, ...]], source: ByteSource, extents: Mapping[int, tuple[int, int]]
+    ) -> None:
+        self._waiting = deque(waiting)
+        self._source = source
+        self._extents = extents
+        self._lock = threading.Lock()
+
+    def next(self) -> tuple[Aim, ...] | None:
+        """The run to take now; None when none is left."""
+        with self._lock:
+            if not self._waiting:
+                return None
+            known = [self._extent(run) for run in islice(self._waiting, MOST_AWAITED)]
+            awaited = [extent for extent in takewhile(bool, known) if extent is not None]
+            number = first_there(self._source, awaited) if len(awaited) > 1 else 0
+            run = self._waiting[number]
+            del self._waiting[number]
+            return run
+
+    def _extent(self, run: tuple[Aim, ...]) -> tuple[int, int] | None:
+        """From where to where in the source the frames of a run lie, as far as that is known."""
+        extents = [self._extents[aim.shot] for aim in run if aim.shot in self._extents]
+        if len(extents) < len(run):
+            return None
+        start, end = min(offset for offset, _ in extents), max(map(sum, extents))
+        return start, end - start
 
 
 class _Work:
@@ -167,7 +201,7 @@ class _Worker:
         self,
         work: _Work,
         readers: Readers,
-        waiting: deque[tuple[Aim, ...]],
+        waiting: _Waiting,
         given: VideoReader | Ahead[VideoReader] | None,
     ) -> None:
         self.stats = Stats()
@@ -191,9 +225,8 @@ class _Worker:
         """Take runs until none is left, or another thread has failed."""
         try:
             while not self._work.failed.is_set():
-                try:
-                    run = self._waiting.popleft()
-                except IndexError:
+                run = self._waiting.next()
+                if run is None:
                     break
                 self._take(run)
             self._develop_all()

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from stillframe.errors import MediaError, SourceError, may_pass, os_reason
 from stillframe.media.meter import Counts, Meter, ReadLimit, meter_of
@@ -47,6 +47,23 @@ class ByteSource(Protocol):
 
     def close(self) -> None:
         """Give back what the source holds."""
+
+
+#: ranges that `Arriving` is asked about at once
+MOST_AWAITED = 16
+
+
+@runtime_checkable
+class Arriving(Protocol):
+    """A source whose bytes arrive after a while, in any order: it knows which ranges are there."""
+
+    def first_there(self, extents: Sequence[tuple[int, int]]) -> int:
+        """The number of the first of these (offset, length) ranges to be there; 0 when none is on its way."""
+
+
+def first_there(source: ByteSource, extents: Sequence[tuple[int, int]]) -> int:
+    """As `Arriving`; of other sources everything is there at once."""
+    return source.first_there(extents) if isinstance(source, Arriving) else 0
 
 
 class FileSource:
@@ -217,6 +234,9 @@ class MeteredSource:
 
     def prefetch(self, extents: Sequence[tuple[int, int]]) -> None:
         self._source.prefetch(extents)
+
+    def first_there(self, extents: Sequence[tuple[int, int]]) -> int:
+        return first_there(self._source, extents)
 
     def close(self) -> None:
         self._source.close()

@@ -12,7 +12,7 @@ import msgspec
 
 from stillframe.errors import SourceError, may_pass, os_reason
 from stillframe.media.playlist import Playlist
-from stillframe.sandbox.wire import FRAME, MAX_READ, MESSAGE, SOURCE_IDENTITY, SOURCE_NAME, Kind
+from stillframe.sandbox.wire import FRAME, MAX_READ, MESSAGE, NUMBER, SOURCE_IDENTITY, SOURCE_NAME, Kind
 
 #: asked for at a time where a thread reads on and on, so that it asks less often; reached by doubling
 _READ_ON_BYTES = 256 << 10
@@ -37,12 +37,22 @@ class Channel:
 
     def ask(self, offset: int, length: int) -> bytes:
         """The bytes of a range, MAX_READ at most."""
-        with self._turn:
-            self._last_read += 1
-            number = self._last_read
+        number = self._next_number()
         with self._sending:
             self._connection.sendall(MESSAGE.pack(Kind.READ, number, offset, length, 0))
         return self.frame(number)
+
+    def first_there(self, extents: Sequence[tuple[int, int]]) -> int:
+        """The number of the first of these ranges that the parent has; 0 when none is on its way."""
+        number = self._next_number()
+        self.send(Kind.FIRST, msgspec.json.encode(extents), number=number)
+        (first,) = NUMBER.unpack(self.frame(number))
+        return int(first)
+
+    def _next_number(self) -> int:
+        with self._turn:
+            self._last_read += 1
+            return self._last_read
 
     def frame(self, number: int) -> bytes:
         """Wait for the frame of a number: 0 is the request, and the word to go on."""
@@ -136,6 +146,10 @@ class RemoteSource:
         ranges = sorted(extents)
         self._hinted = [offset for offset, _ in ranges], [sum(extent) for extent in ranges]
         self._channel.send(Kind.PREFETCH, msgspec.json.encode(list(extents)))
+
+    def first_there(self, extents: Sequence[tuple[int, int]]) -> int:
+        """As `media.source.Arriving`."""
+        return self._channel.first_there(extents)
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from types import TracebackType
@@ -23,12 +23,12 @@ import msgspec
 
 from stillframe.errors import ChildKilled, SandboxUnavailable
 from stillframe.media import plain_json
-from stillframe.media.source import ByteSource
+from stillframe.media.source import MOST_AWAITED, ByteSource, first_there
 from stillframe.sandbox.check import Broken
 from stillframe.sandbox.decoder import Work
 from stillframe.sandbox.forkserver import Child
 from stillframe.sandbox.layers import MEMORY_BYTES, available_layers
-from stillframe.sandbox.wire import FRAME, MAX_JSON, MAX_READ, MESSAGE, Kind
+from stillframe.sandbox.wire import FRAME, MAX_JSON, MAX_READ, MESSAGE, NUMBER, Kind
 from stillframe.sandbox.zygote import UNAVAILABLE_EXIT
 
 Wanted = TypeVar("Wanted")
@@ -159,6 +159,9 @@ class Session:
                 # a wish is no progress: one may wish for ever
                 _demand(length <= MAX_JSON[kind], "too long a list of ranges")
                 self._prefetch(self._receive(length))
+            case Kind.FIRST:
+                _demand(length <= MAX_JSON[kind], "too long a list of ranges")
+                self._first_there(number, self._receive(length))
             case _:
                 most = self.allowed.get(kind, 0)
                 _demand(kind in self.allowed, f"{kind.name} where it was not expected")
@@ -182,9 +185,15 @@ class Session:
         counted = max(length, _LEAST_READ)
         self._read_budget -= counted
         _demand(self._read_budget >= 0, "more reads than a video can need")
-        self._unanswered += counted
+        self.bytes_read += length
+        self.reads += 1
+        self._ask(number, length, lambda: self._source.read_at(offset, length))
+
+    def _ask(self, number: int, length: int, answer: Callable[[], bytes]) -> None:
+        """Have a question answered by so many bytes on another thread."""
+        self._unanswered += max(length, _LEAST_READ)
         self._asked[number] = length
-        future = self._pool.submit(self._source.read_at, offset, length)
+        future = self._pool.submit(answer)
         future.add_done_callback(lambda done: self._note_answer(number, done))
 
     def _note_answer(self, number: int, answer: Future[bytes]) -> None:
@@ -201,8 +210,6 @@ class Session:
             number, answer = self._answers.popleft()
             length = self._asked.pop(number)
             data = answer.result()[:length]
-            self.bytes_read += len(data)
-            self.reads += 1
             self._send(data, number, max(length, _LEAST_READ))
             self._last_progress = time.monotonic()
 
@@ -221,6 +228,17 @@ class Session:
         started = time.monotonic()
         self._source.prefetch(inside)
         self._last_progress += time.monotonic() - started
+
+    def _first_there(self, number: int, payload: bytearray) -> None:
+        extents = decoded(payload, list[tuple[int, int]])
+        _demand(len(extents) <= MOST_AWAITED, "a question about too many ranges")
+        _demand(number > 0 and number not in self._asked, "a question whose number is taken")
+        for offset, length in extents:
+            _demand(0 <= offset < 1 << 63 and 0 <= length <= self._source.size, "an impossible range")
+        # as a small read, so that it comes to an end and is not asked without being heard
+        self._read_budget -= _LEAST_READ
+        _demand(self._read_budget >= 0, "more questions than a video can need")
+        self._ask(number, NUMBER.size, lambda: NUMBER.pack(first_there(self._source, extents)))
 
     def _receive(self, length: int) -> bytearray:
         data = bytearray(length)

@@ -20,6 +20,8 @@ from stillframe.media.survey import Survey
 
 #: kind, number, then two numbers whose meaning is the kind's, and the payload's length
 MESSAGE = struct.Struct("<BxxxIQII")
+#: what answers a FIRST
+NUMBER = struct.Struct("<I")
 #: number of the read that is answered, length
 FRAME = struct.Struct("<II")
 
@@ -55,11 +57,14 @@ class Kind(IntEnum):
     FAILED = 9
     #: JSON: the MediaFacts
     FACTS = 10
+    #: JSON: a list of (offset, length), of which the first that is there is asked for; `number` as a read's
+    FIRST = 11
 
 
 #: the most bytes of JSON for each kind that has any
 MAX_JSON = {
     Kind.PREFETCH: 2 << 20,
+    Kind.FIRST: 4 << 10,
     # a million keyframes; ten times that in memory, when it is a list of numbers only
     Kind.SURVEY: 16 << 20,
     Kind.SHOT: 8 << 10,

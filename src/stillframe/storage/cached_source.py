@@ -104,6 +104,10 @@ class CachedSource(ABC):
     def prefetch(self, extents: Sequence[tuple[int, int]]) -> None:
         self._cache.prefetch(extents)
 
+    def first_there(self, extents: Sequence[tuple[int, int]]) -> int:
+        """The number of the first of these (offset, length) ranges to be there; 0 when none is on its way."""
+        return self._cache.first_there(extents)
+
     def close(self) -> None:
         """Ask for nothing more ahead, and let go of what was read."""
         self._cache.close()

@@ -17,7 +17,7 @@ import threading
 from bisect import bisect_right
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 
@@ -35,6 +35,8 @@ MOST_AHEAD_BYTES = 4 << 20
 _NEAR_BYTES = 256 << 10
 #: libav's own buffer: what asks for more knows what it wants
 _SMALL_BYTES = 32 << 10
+#: one of so many tells whether a range is there
+_LOOKED_AT_BLOCKS = 16
 _CERTAIN_MISSES = 3
 #: hints whose order may not be that of the reads
 _HINTS_IN_WORK = 64
@@ -123,6 +125,27 @@ class RangeCache:
         data = b"".join(found[block] for block in range(first, end))
         begin = offset - first * BLOCK_BYTES
         return data[begin : begin + length]
+
+    def first_there(self, extents: Sequence[tuple[int, int]]) -> int:
+        """The number of the first of these (offset, length) ranges to be there; waits while all are on their way.
+
+        0 when none is. They are looked at here and there only: ranges arrive in pieces.
+        """
+        while True:
+            coming: list[Future[None]] = []
+            with self._lock:
+                for number, (offset, length) in enumerate(extents):
+                    last = (min(offset + max(length, 1), self._size) - 1) // BLOCK_BYTES
+                    looked_at = [*range(offset // BLOCK_BYTES, last, _LOOKED_AT_BLOCKS), last]
+                    missing = [block for block in looked_at if block not in self._kept]
+                    if not missing:
+                        return number
+                    if all(block in self._coming for block in missing):
+                        coming.append(self._coming[missing[-1]].done)
+            if len(coming) < len(extents):
+                # nobody has asked for one of them: whoever reads it does
+                return 0
+            wait(coming, return_when=FIRST_COMPLETED)
 
     def prefetch(self, extents: Sequence[tuple[int, int]]) -> None:
         """These (offset, length) ranges will be read soon: begin to ask for what is missing of them."""
