@@ -1,4 +1,4 @@
-"""An official SDK in a process of its own, driven line by line.
+"""An official SDK in a process of its own, driven line by line; the next test that wants one has the same process.
 
 with SdkProcess("ice6", endpoint="127.0.0.1:8080") as sdk:
     sdk.call("GetSnapshotJob", JobId="...")
@@ -6,11 +6,13 @@ with SdkProcess("ice6", endpoint="127.0.0.1:8080") as sdk:
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import runpy
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -33,28 +35,21 @@ class SdkProcess:
 
     def __init__(self, sdk: str, **settings: str) -> None:
         self._settings = {"access_key_id": "testAK", "access_key_secret": "testSecret", **settings}
-        driver = HERE / ("drive_core.py" if sdk == "core" else "drive_ice.py")
-        environment = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
-        self._process = subprocess.Popen(
-            [sys.executable, str(driver)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            env=environment | {"PYTHONPATH": str(INSTALL(sdk)), "PYTHONIOENCODING": "utf-8"},
-        )
+        self._sdk = sdk
 
     def __enter__(self) -> Self:
+        idle = _IDLE[self._sdk]
+        self._process = idle.pop() if idle else _started(self._sdk)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait()
+        if kind is None and self._process.poll() is None:
+            _IDLE[self._sdk].append(self._process)
+        else:
+            # perhaps in the middle of an answer
+            _end(self._process)
 
     def call(
         self,
@@ -98,3 +93,35 @@ class SdkProcess:
         if "error" in told:
             raise SdkError(told["error"])
         return told["answer"]
+
+
+#: to load an SDK takes up to a second; each of these is at the beginning of a line
+_IDLE: defaultdict[str, list[subprocess.Popen[str]]] = defaultdict(list)
+
+
+def _started(sdk: str) -> subprocess.Popen[str]:
+    driver = HERE / ("drive_core.py" if sdk == "core" else "drive_ice.py")
+    environment = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
+    return subprocess.Popen(
+        [sys.executable, str(driver)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env=environment | {"PYTHONPATH": str(INSTALL(sdk)), "PYTHONIOENCODING": "utf-8"},
+    )
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.close()
+    process.stdout.close()
+    process.wait()
+
+
+@atexit.register
+def _end_all() -> None:
+    for processes in _IDLE.values():
+        while processes:
+            _end(processes.pop())
