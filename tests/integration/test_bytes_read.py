@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import av
@@ -66,16 +67,17 @@ class Film:
         return sum(sample.size for sample in self.samples[first : shown[number] + 1])
 
 
+def _grainy(number: int, width: int, height: int) -> Picture:
+    """A numbered picture that takes many bytes."""
+    grain = np.random.default_rng(7).integers(-60, 61, (height, width, 3), dtype=np.int16)
+    picture: Picture = np.clip(barcode.draw(number, width, height) + grain, 0, 255).astype(np.uint8)
+    return picture
+
+
 @pytest.fixture(scope="module")
 def encoded(tmp_path_factory: pytest.TempPathFactory) -> Clip:
-    grain = np.random.default_rng(7).integers(-60, 61, (270, 480, 3), dtype=np.int16)
-
-    def draw(number: int, width: int, height: int) -> Picture:
-        picture: Picture = np.clip(barcode.draw(number, width, height) + grain, 0, 255).astype(np.uint8)
-        return picture
-
     path = tmp_path_factory.mktemp("encoded") / "film.mp4"
-    return make(path, frames=FRAMES, fps=FPS, gop=GOP, bframes=2, width=480, height=270, draw=draw)
+    return make(path, frames=FRAMES, fps=FPS, gop=GOP, bframes=2, width=480, height=270, draw=_grainy)
 
 
 @pytest.fixture(scope="module", params=[*KINDS])
@@ -159,6 +161,24 @@ def test_one_exact_frame(film: Film, box: Sandbox | bool, number: int) -> None:
     # the first picture is looked at whatever is wanted
     assert source.bytes_read <= _most(film, film.exact_bytes(number) + film.samples[0].size, 1)
     assert len(source.ranges) <= 1 + _requests_besides(film)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_avi(tmp_path: Path, codec: str) -> None:
+    """libav reads its index when it opens it, and the beginning for what its header does not say."""
+    clip = make(
+        tmp_path / "film.avi", codec=codec, frames=300, fps=FPS, gop=GOP, width=480, height=270, draw=_grainy
+    )
+    content = clip.path.read_bytes()
+    film = Film(content, (), 0)
+    source, taken = _take(film, False, count=3, interval=8, time=4_000, frame_type="intra")
+    assert taken.seen == [40, 120, 200]
+    assert source.bytes_read <= len(content) / 3
+    assert len(source.ranges) <= 16
+    source, taken = _take(film, False, count=1, time=15_900, frame_type="normal")
+    assert taken.seen == [159]
+    assert source.bytes_read <= len(content) / 3 + len(content) * 2 * GOP / 300
+    assert len(source.ranges) <= 12
 
 
 def test_what_has_arrived_is_decoded_first(film: Film, box: Sandbox | bool) -> None:

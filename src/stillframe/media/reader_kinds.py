@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stillframe.media.avi_reader import AviReader
 from stillframe.media.boxes import find_index
 from stillframe.media.fragment_feed import open_fragmented
 from stillframe.media.guided_reader import CuedReader, FlvReader, MkvReader, TsReader
@@ -38,6 +39,8 @@ def _kind(head: bytes) -> type[VideoReader]:
         return TsReader
     if head[:3] == b"FLV":
         return FlvReader
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return AviReader
     if head[:4] == _EBML:
         return CuedReader if _promises_cues(head) else MkvReader
     return VideoReader

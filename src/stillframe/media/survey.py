@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from stillframe.errors import PastTheEnd
+from stillframe.media.avi_reader import AviReader
 from stillframe.media.config import DEFAULT_CAPS, SINGLE_SHOT_BLACK_LEVEL, Caps, SnapshotConfig
 from stillframe.media.decode import FrameTaker
 from stillframe.media.fragment_feed import FragmentFeed
@@ -129,7 +130,7 @@ def _survey(
         )
         for k, time_ms in enumerate(asked.dropped_ms)
     ]
-    shots = _numbered(shots, config, table or _fragments(reader))
+    shots = _numbered(shots, config, table or _places(reader))
     if isinstance(reader, PlaylistReader):
         shots = [replace(shot, extent=_extent(shot, reader)) for shot in shots]
     width, height = probe.display_width_px, probe.display_height_px
@@ -255,7 +256,9 @@ class _Places(Protocol):
         """From the keyframe on to the frame that is shown at a moment."""
 
 
-def _fragments(reader: VideoReader) -> FragmentFeed | None:
+def _places(reader: VideoReader) -> _Places | None:
+    if isinstance(reader, AviReader):
+        return reader.index
     return reader.packet_feed if isinstance(reader.packet_feed, FragmentFeed) else None
 
 
