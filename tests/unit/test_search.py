@@ -38,6 +38,10 @@ class Film:
     def keyframes(self) -> list[Picture]:
         return [picture for picture in self.pictures if picture.keyframe]
 
+    def keyframe_bytes(self, keyframe: Picture) -> int:
+        later = [picture.position for picture in self.pictures if picture.position > keyframe.position]
+        return min(later, default=self.size) - keyframe.position
+
     @property
     def last_pts(self) -> int:
         return max(picture.pts for picture in self.pictures)
@@ -101,8 +105,17 @@ def test_the_nearest_keyframe_is_found(film: Film, data: st.DataObject) -> None:
     for pts in data.draw(st.lists(st.integers(-5, film.last_pts + 5), min_size=1, max_size=5)):
         reach = data.draw(st.none() | st.integers(0, 60))
         found, _ = lead(terrain.nearest(pts, reach), film.size)
-        assert (found and found.picture) == nearest(film, pts, reach)
-        assert found is None or len(found.data) >= min(found.picture.end - found.picture.position, 1)
+        expected = nearest(film, pts, reach)
+        assert (found and found.picture) == expected
+        found, _ = lead(terrain.nearest(pts, reach, until=pts), film.size)
+        assert found is not None
+        assert found.is_near == (expected is not None)
+        # the exact frame is what comes next where none is near
+        assert found.picture == (expected or before(film, pts))
+        length = (
+            film.keyframe_bytes(found.picture) if expected else needed(film, pts) - found.picture.position
+        )
+        assert len(found.data) >= length
 
 
 @settings(max_examples=40)
@@ -281,3 +294,17 @@ def test_who_waits_for_a_keyframe_is_told_of_every_failure(fails_in: str) -> Non
         except SourceError:
             failures += 1
     assert failures > 0
+
+
+def test_a_guide_that_was_told_to_forget_still_finds() -> None:
+    """One stretch of a job ends, and the next one goes on with the same readers."""
+    guide = Guide(Hinted(REGULAR.size), REGULAR.terrain())
+    wishes = [Wish(pts, is_nearest=True, reach=75) for pts in range(20, REGULAR.last_pts, 137)]
+    for _ in range(2):
+        guide.expect(wishes)
+        for wish in wishes[:5]:
+            found = guide.found(wish)
+            assert (found and found.picture) == nearest(REGULAR, wish.pts, 75)
+        guide.forget()
+    found = guide.found(wishes[9])
+    assert (found and found.picture) == nearest(REGULAR, wishes[9].pts, 75)

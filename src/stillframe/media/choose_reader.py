@@ -38,7 +38,7 @@ class Readers:
         """Look for no more keyframes; the readers stay open."""
         with self._lock:
             if self._guide is not None:
-                self._guide.end()
+                self._guide.forget()
 
     def open(self) -> VideoReader:
         """A new reader. Raises MediaError, and SourceError when the source is unreadable."""

@@ -61,7 +61,7 @@ class CueMap:
         self.learn(found.end - offset)
         return Found(found, patch.piece(found, found.end if until is None else None))
 
-    def nearest(self, pts: int, reach: int | None) -> Search:
+    def nearest(self, pts: int, reach: int | None, until: int | None = None) -> Search:
         """As `Terrain.nearest`, among the keyframes that have cues."""
         at = bisect_right(self._times, pts)
         best = min(self._times[max(at - 1, 0) : at + 1], key=lambda time: (abs(time - pts), time))

@@ -30,7 +30,8 @@ _MOST_KEPT_BYTES = 32 << 20
 class Wish:
     """A keyframe to be looked for: the last one at or before `pts`, or the nearest within `reach` (None: any).
 
-    What is shown from it on up to `until` is wanted, too; two wishes that differ in that are the same.
+    What is shown from it on up to `until` is wanted, too, of the nearest only where there is none. Two
+    wishes that differ in that are the same.
     """
 
     pts: int
@@ -45,7 +46,7 @@ class Ground(Protocol):
     def before(self, pts: int, until: int | None = None) -> Search:
         """The last keyframe at or before a time."""
 
-    def nearest(self, pts: int, reach: int | None) -> Search:
+    def nearest(self, pts: int, reach: int | None, until: int | None = None) -> Search:
         """The nearest keyframe."""
 
 
@@ -68,8 +69,10 @@ class Guide:
         self._waiting: deque[tuple[Wish, Future[Found | None]]] = deque()
         self._results: dict[Wish, Future[Found | None]] = {}
         self._kept_bytes = 0
-        #: why nothing more is looked for
-        self._over: Odd | None = None
+        #: why nothing can be found in this file
+        self._odd: Odd | None = None
+        #: a number for what is expected: who looks for something older stops
+        self._expected = 0
 
     def expect(self, wishes: Sequence[Wish]) -> None:
         """Begin to look for these, in their order."""
@@ -78,13 +81,14 @@ class Guide:
                 if wish not in self._results:
                     self._results[wish] = Future()
                     self._waiting.append((wish, self._results[wish]))
-        threading.Thread(target=self._lead, name="stillframe-guide", daemon=True).start()
+            expected = self._expected
+        threading.Thread(target=self._lead, args=(expected,), name="stillframe-guide", daemon=True).start()
 
     def found(self, wish: Wish) -> Found | None:
         """What was found for a wish. Raises Odd when the file cannot be searched, SourceError."""
         with self._turn:
-            if self._over is not None:
-                raise self._over
+            if self._odd is not None:
+                raise self._odd
             result = self._results.pop(wish, None)
             if result is not None and (wish, result) in self._waiting:
                 # nobody has begun: that is quicker done than waited for
@@ -98,14 +102,19 @@ class Guide:
             self._turn.notify()
         return found
 
-    def end(self, reason: str = "nothing more is looked for") -> None:
-        """Look for nothing more."""
+    def forget(self) -> None:
+        """Look no more for what was expected and not asked for."""
         with self._turn:
-            self._over = self._over or Odd(reason)
-            for _, result in self._waiting:
-                result.set_exception(self._over)
-            self._waiting.clear()
-            self._turn.notify()
+            self._expected += 1
+            self._kept_bytes = 0
+            self._results.clear()
+            self._drop_waiting(Odd("nobody expects it any more"))
+
+    def _drop_waiting(self, reason: Odd) -> None:
+        for _, result in self._waiting:
+            result.set_exception(reason)
+        self._waiting.clear()
+        self._turn.notify_all()
 
     def _look(self, wish: Wish) -> Found | None:
         search = self._search(wish)
@@ -120,30 +129,37 @@ class Guide:
 
     def _search(self, wish: Wish) -> Search:
         if wish.is_nearest:
-            return self._ground.nearest(wish.pts, wish.reach)
+            return self._ground.nearest(wish.pts, wish.reach, wish.until)
         return self._ground.before(wish.pts, wish.until)
 
-    def _lead(self) -> None:
+    def _lead(self, expected: int) -> None:
         """Go round the searches that have begun, one step of each; on a thread."""
         errands: deque[_Errand] = deque()
-        while self._begin(errands) or errands:
+        while self._begin(errands, expected) or errands:
             errand = errands.popleft()
-            with self._told(errand.result):
-                if self._over is not None:
-                    raise self._over
+            with self._told(errand.result, expected):
+                if self._odd is not None:
+                    raise self._odd
+                if expected != self._expected:
+                    raise Odd("nobody expects it any more")
                 self._go_on(errand, self._source.read_at(*errand.wanted))
                 errands.append(errand)
 
-    def _begin(self, errands: deque[_Errand]) -> bool:
+    def _begin(self, errands: deque[_Errand], expected: int) -> bool:
         """Begin searches, as many as there is room for; whether any goes on."""
         while len(errands) < _AT_A_TIME:
             with self._turn:
-                while self._waiting and not errands and self._kept_bytes > _MOST_KEPT_BYTES:
+                while (
+                    self._waiting
+                    and not errands
+                    and self._kept_bytes > _MOST_KEPT_BYTES
+                    and expected == self._expected
+                ):
                     self._turn.wait()
-                if not self._waiting or self._kept_bytes > _MOST_KEPT_BYTES:
+                if not self._waiting or self._kept_bytes > _MOST_KEPT_BYTES or expected != self._expected:
                     break
                 wish, result = self._waiting.popleft()
-            with self._told(result):
+            with self._told(result, expected):
                 errand = _Errand(self._search(wish), (0, 0), result)
                 self._go_on(errand, None)
                 errands.append(errand)
@@ -158,7 +174,7 @@ class Guide:
         self._source.prefetch([(offset, half), (offset + half, length - half)])
 
     @contextlib.contextmanager
-    def _told(self, result: Future[Found | None]) -> Iterator[None]:
+    def _told(self, result: Future[Found | None], expected: int) -> Iterator[None]:
         """Whatever comes of a search is told to who waits for it: nothing else wakes him."""
         try:
             yield
@@ -168,7 +184,13 @@ class Guide:
                 self._kept_bytes += len(found.data) if found else 0
             result.set_result(found)
         except BaseException as error:
-            if isinstance(error, Odd):
-                # what is odd in one place may be so in others
-                self.end(str(error))
             result.set_exception(error)
+            if isinstance(error, Odd):
+                self._give_up(error, expected)
+
+    def _give_up(self, odd: Odd, expected: int) -> None:
+        """What is odd in one place may be so in others."""
+        with self._turn:
+            if expected == self._expected:
+                self._odd = odd
+                self._drop_waiting(odd)

@@ -49,6 +49,8 @@ class GuidedReader(VideoReader):
         self._guide: Guide | None = None
         self._is_odd = False
         self._found: Found | None = None
+        #: for moments without a keyframe near them: what their exact frames need
+        self._misses: dict[int, Found | None] = {}
         self._tail: Picture | None = None
         super().__init__(source, stream_index)
 
@@ -73,7 +75,9 @@ class GuidedReader(VideoReader):
         found, self._found = self._found, None
         try:
             if found is None or found.picture.pts != pts:
-                found = self._find(Wish(pts))
+                missed = self._misses.pop(pts, None)
+                self._misses.clear()
+                found = missed or self._find(Wish(pts))
             if found is None:
                 raise Odd("there is no keyframe")
             self._go_to(found.picture, found.data)
@@ -89,8 +93,12 @@ class GuidedReader(VideoReader):
         except Odd:
             self._give_up()
             raise
+        if found is None or not found.is_near:
+            # the exact frame is asked for next
+            self._misses[pts] = found
+            return None
         self._found = found
-        return found.picture.pts if found else None
+        return found.picture.pts
 
     def seek_near_end(self) -> bool:
         if self.guide() is None or self._tail is None:
@@ -130,6 +138,7 @@ class GuidedReader(VideoReader):
 
     def _give_up(self) -> None:
         self._is_odd, self._guide, self._found = True, None, None
+        self._misses.clear()
 
     def _see(self) -> Ground:
         """Look at both ends of the file. Raises Odd."""

@@ -101,7 +101,7 @@ def _wishes(survey: Survey, waiting: Iterable[tuple[Aim, ...]]) -> list[Wish]:
         if run[0].keyframe is not None:
             wishes.append(Wish(run[0].keyframe))
         elif _looks_for_keyframes(survey):
-            wishes += [Wish(aim.moment, is_nearest=True, reach=reach) for aim in run]
+            wishes += [Wish(aim.moment, is_nearest=True, reach=reach, until=aim.moment) for aim in run]
         else:
             wishes.append(Wish(min(start, run[0].moment), until=run[-1].moment))
     return wishes

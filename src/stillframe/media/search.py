@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stillframe.media.landmarks import Layout, Odd, Picture, Points
 from stillframe.media.patch import Patch, last_keyframe
@@ -34,10 +34,14 @@ _HEAD_BYTES = 512
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A keyframe, and what was read from its first byte on."""
+    """A keyframe, and what was read from its first byte on.
+
+    Where none is near enough, it is what the exact frame needs, and `is_near` is False.
+    """
 
     picture: Picture
     data: bytes
+    is_near: bool = True
 
 
 Search = Generator[tuple[int, int], bytes, Found | None]
@@ -72,6 +76,27 @@ class Terrain:
         None: there is none.
         """
         patch = yield from _around(self, pts)
+        return (yield from self._before(patch, pts, until))
+
+    def nearest(self, pts: int, reach: int | None, until: int | None = None) -> Search:
+        """The keyframe nearest to a time, the earlier one of two, at most `reach` ticks away.
+
+        Where there is none: with `until`, what `before` gives, of which most is read by then; else None.
+        """
+        patch = yield from _around(self, pts)
+        while True:
+            side = _open_side(patch, pts, reach)
+            if side is None:
+                break
+            yield from (_grow_left if side == "left" else _grow_right)(self, patch)
+        best = min(patch.keyframes(), key=lambda key: (abs(key.pts - pts), key.pts), default=None)
+        if best is None or (reach is not None and abs(best.pts - pts) > reach):
+            found = (yield from self._before(patch, pts, until)) if until is not None else None
+            return found and replace(found, is_near=False)
+        after = yield from _complete(self, patch, best)
+        return Found(best, patch.piece(best, after))
+
+    def _before(self, patch: Patch, pts: int, until: int | None) -> Search:
         while (found := last_keyframe(patch.keyframes(), pts)) is None and not patch.begins:
             yield from _grow_left(self, patch)
         if found is None:
@@ -86,23 +111,6 @@ class Terrain:
         last = patch.pictures[: patch.count_before(until) + HELD_PICTURES][-1]
         after = yield from _complete(self, patch, last)
         return Found(found, patch.piece(found, after))
-
-    def nearest(self, pts: int, reach: int | None) -> Search:
-        """The keyframe nearest to a time, the earlier one of two, at most `reach` ticks away; None: there is none."""
-        patch = yield from _around(self, pts)
-        while True:
-            side = _open_side(patch, pts, reach)
-            if side is None:
-                break
-            yield from (_grow_left if side == "left" else _grow_right)(self, patch)
-        keyframes = patch.keyframes()
-        if not keyframes:
-            return None
-        best = min(keyframes, key=lambda keyframe: (abs(keyframe.pts - pts), keyframe.pts))
-        if reach is not None and abs(best.pts - pts) > reach:
-            return None
-        after = yield from _complete(self, patch, best)
-        return Found(best, patch.piece(best, after))
 
 
 def _complete(
