@@ -34,7 +34,7 @@ MIB = 1 << 20
 MEMORY_MIB = 250
 #: what others are given: they are slow, and their numbers only show the order of magnitude
 _PEER_ROUNDS = 1
-_PEER_LIMIT_S = 180
+_PEER_LIMIT_S = 60
 
 
 @dataclass(slots=True)
