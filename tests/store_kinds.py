@@ -83,4 +83,5 @@ def behind_a_proxy(bucket: Bucket, place: str) -> Iterator[tuple[FaultyProxy, Bu
     assert isinstance(there, StorePlace)
     prefix = bucket.whereabouts("").partition(f"/{there.bucket}/")[2]
     with faulty_proxy(urlsplit(there.address).port) as proxy:
+        proxy.content = data
         yield proxy, open_bucket(replace(there, prefix=prefix, endpoint=proxy.endpoint), "films"), data

@@ -96,6 +96,7 @@ def test_a_bad_day(site: WebSite, faults: list[Fault]) -> None:
         faulty_proxy(site.http_port) as proxy,
         open_input(parse_input(f"{proxy.endpoint}/usual/movie.mp4")) as source,
     ):
+        proxy.content = content
         proxy.faults.extend(faults)
         assert source.read_at(MIB, 100) == content[MIB : MIB + 100]
         assert len(proxy.faults) == 0

@@ -20,11 +20,16 @@ def keys_for(place: StorePlace) -> Keys:
 
 
 def other_keys(place: StorePlace, *, refused: Keys) -> Keys | None:
-    """Other keys for a place than those that its store has just refused; None where there are no others."""
+    """Other keys for a place than those that its store has just refused; None where there are no others.
+
+    Raises NoKeys where there may be some a little later.
+    """
     LENT.forget(refused)
     try:
         found = keys_for(place)
-    except NoKeys:
+    except NoKeys as error:
+        if error.transient:
+            raise
         # that the store refuses is what is to be told
         return None
     return found if found != refused else None

@@ -7,6 +7,7 @@ except FAULTS as error:
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import TypeVar
 
 from opendal import exceptions
@@ -50,7 +51,10 @@ def fault(kind: type[_Error], name: str, error: Exception) -> _Error:
         return kind(name, f"there are no keys for the store: {error}", transient=error.transient)
     if isinstance(error, TookTooLong):
         return kind(name, f"the store has taken longer than {error.seconds:.0f} s for it", transient=True)
-    told, status = _told(error)
+    words, status = _told(error)
+    answers = f"the store answers {_with_name(status)}" if status and _FAULTY.fullmatch(status) else None
+    # an answer to HEAD has no words, nor has that of a machine before the store
+    told = words or answers or str(error).partition("\n")[0]
     reason = next((reason for code, reason in _REASONS if code.search(told)), None)
     if isinstance(error, exceptions.NotFound):
         return kind(name, f"{reason}: {told}" if reason else "does not exist")
@@ -61,9 +65,8 @@ def fault(kind: type[_Error], name: str, error: Exception) -> _Error:
     permanent = reason is not None or (status is not None and _PERMANENT.fullmatch(status) is not None)
     if reason is not None:
         told = f"{reason}: {told}"
-    elif status and permanent and isinstance(error, exceptions.Unexpected):
-        # an answer to HEAD has no words, only a status
-        told = f"the store answers {status}: {told}"
+    elif answers and words:
+        told = f"{answers}: {words}"
     return kind(name, told, transient=isinstance(error, _PASSING) and not permanent)
 
 
@@ -75,25 +78,42 @@ def may_be_the_keys(error: Exception) -> bool:
 
 
 def _told(error: Exception) -> tuple[str, str | None]:
-    """What the store has said, or what has come of the request; and the status of its answer."""
+    """What the store has said, or what has come of the request, in words if any; and the status of its answer."""
     text = str(error)
     # "Unexpected (persistent) at stat => send http request", and further below what that came of
-    told = text.partition("\n")[0].rpartition(" => ")[2]
+    _, is_more, told = text.partition("\n")[0].rpartition(" => ")
     if matched := _CODE_AND_MESSAGE.search(told):
-        told = f"{matched[1]}: {matched[2]}"
+        told = ": ".join(filter(None, matched.groups()))
+    elif not is_more:
+        told = ""
+    told = _PLAINLY.get(told, told)
     if cause := re.search(r"^Source:\n +(.+)", text, re.MULTILINE):
-        told = f"{told}: {cause[1]}"
+        told = ": ".join(filter(None, (told, cause[1])))
     status = re.search(r"status: (\d{3})", text)
     return told, status[1] if status else None
 
 
+def _with_name(status: str) -> str:
+    """A status with what it is called."""
+    try:
+        return f"{status} {HTTPStatus(int(status)).phrase}"
+    except ValueError:
+        return status
+
+
 #: of the words that OpenDAL repeats of an answer in XML
 _CODE_AND_MESSAGE = re.compile(r'code: "((?:[^"\\]|\\.)*)", message: "((?:[^"\\]|\\.)*)"')
+#: what OpenDAL says of answers that are no range of what was asked for
+_PLAINLY = {
+    "reader got too much data": "the store sends more than it was asked for, as one that does not know ranges does",
+    "reader got too little data": "the store sends less than it was asked for",
+}
+_FAULTY = re.compile("[345]..")
 #: but for "request timeout", "conflict" and "too many requests"
 _PERMANENT = re.compile("[34]..(?<!408)(?<!409)(?<!429)")
 _PASSING = (exceptions.Unexpected, exceptions.Error, exceptions.RateLimited, exceptions.Conflict)
 _UNUSABLE = "the bucket's place cannot be used"
-_NO_REASON = "it may lack a right, or be wrong"
+_NO_REASON = "it may lack a right, be wrong, or have ended"
 _REASONS = tuple(
     (re.compile(codes), reason)
     for codes, reason in {
