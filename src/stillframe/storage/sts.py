@@ -15,15 +15,14 @@ import hmac
 import json
 import os
 import time
-import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse, InvalidURL
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 from urllib.parse import quote, urlencode, urlsplit
 from xml.etree import ElementTree
 
@@ -196,28 +195,30 @@ def _posted(
     reason: Callable[[bytes], str],
 ) -> bytes:
     """What a service answers to a form; what may pass is tried again. Raises NoKeys."""
-    opener = urllib.request.build_opener(_NoRedirect)
+    opener = urllib.request.build_opener(_AsItIs)
     for left in reversed(range(_TRIES)):
-        body, headers = request()
-        asked = urllib.request.Request(endpoint, body, dict(headers), method="POST")
         try:
+            body, headers = request()
+            asked = urllib.request.Request(endpoint, body, dict(headers), method="POST")
             with opener.open(asked, timeout=_TIMEOUT_S) as answer:
-                return _read(answer)
-        except urllib.error.HTTPError as error:
-            with error:
-                told = f"{endpoint} answers {error.code}: {reason(_read(error))}"
-            passing = error.code >= 500 or error.code == 429
-        except ValueError:
+                data, status = _read(answer), answer.status
+        except (ValueError, InvalidURL):
             raise NoKeys(f"{endpoint} is no address of a security token service") from None
         except OSError as error:
             told, passing = f"{endpoint} cannot be reached: {os_reason(_cause(error))}", True
+        except HTTPException:
+            told, passing = f"the answer of {endpoint} is cut off, or no HTTP", True
+        else:
+            if 200 <= status < 300:
+                return data
+            told, passing = f"{endpoint} answers {status}: {reason(data)}", status >= 500 or status == 429
         if not passing or not left:
             raise NoKeys(told, transient=passing)
         time.sleep(_PAUSE_S)
     raise AssertionError
 
 
-def _read(answer: HTTPResponse | urllib.error.HTTPError) -> bytes:
+def _read(answer: HTTPResponse) -> bytes:
     """All of an answer, whose bytes may not come one by one for ever."""
     end_s, data = time.monotonic() + _TIMEOUT_S, b""
     while chunk := answer.read1(_CHUNK_BYTES):
@@ -227,11 +228,13 @@ def _read(answer: HTTPResponse | urllib.error.HTTPError) -> bytes:
     return data
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """What is signed for one address is for no other."""
+class _AsItIs(urllib.request.HTTPErrorProcessor):
+    """Whatever the status, an answer is read as one; and what is signed for one address is for no other."""
 
-    def redirect_request(self, *told: Any, **more: Any) -> None:
-        return None
+    def http_response(self, request: urllib.request.Request, response: HTTPResponse) -> HTTPResponse:
+        return response
+
+    https_response = http_response
 
 
 def _cause(error: OSError) -> OSError:
