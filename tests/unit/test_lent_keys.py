@@ -109,6 +109,32 @@ def test_refused_keys_are_fetched_anew_once() -> None:
     assert lender.lent == 2
 
 
+def test_refused_keys_are_used_on_while_there_are_no_others() -> None:
+    """What a store forbids looks like keys that it does not take."""
+    lender = Lender()
+    keeper, first = kept(lender)
+    lender.now_s += 30
+    lender.is_away = True
+    keeper.forget(first)
+    assert keeper.keys(lender) == first
+    lender.is_away = False
+    lender.now_s += 21
+    assert keeper.keys(lender) != first
+
+
+def test_who_was_refused_waits_for_other_keys() -> None:
+    lender = Lender()
+    keeper, first = kept(lender)
+    lender.now_s += 30
+    keeper.forget(first)
+    lender.let_go.clear()
+    with ThreadPoolExecutor(2) as threads:
+        asked = [threads.submit(keeper.keys, lender) for _ in range(2)]
+        lender.let_go.set()
+        assert {each.result(10).access_key_id for each in asked} == {"STS.2"}
+    assert lender.lent == 2
+
+
 def test_what_is_forbidden_does_not_have_keys_fetched_each_time() -> None:
     lender = Lender()
     keeper, first = kept(lender)

@@ -67,7 +67,7 @@ class LentKeys:
         keys, now_s = lent.keys, self._clock()
         if keys is not None and now_s < lent.renew_at_s:
             return keys
-        is_good = keys is not None and (keys.expires_s is None or now_s < keys.expires_s)
+        is_good = not lent.is_refused and _lasts(keys, now_s)
         # whoever has good keys does not wait for those who fetch the next ones
         if not lent.fetching.acquire(blocking=not is_good):
             assert keys is not None
@@ -78,12 +78,15 @@ class LentKeys:
             lent.fetching.release()
 
     def forget(self, keys: Keys) -> None:
-        """Fetch anew where these were lent, if that was not just now."""
+        """Fetch anew where these were lent, if that was not just now.
+
+        Until that is done they are used on: what a store forbids looks like keys that it does not take.
+        """
         old_s = self._clock() - NEW_S
         with self._lock:
             for lent in self._lent.values():
                 if lent.keys == keys and lent.fetched_s <= old_s:
-                    lent.keys = None
+                    lent.is_refused, lent.renew_at_s = True, 0.0
 
     def _fetched(self, lender: Lender, lent: _Lent) -> Keys:
         keys, now_s = lent.keys, self._clock()
@@ -94,10 +97,12 @@ class LentKeys:
             lent.keys = fresh = lender.lend()
             lent.fetched_s = now_s
         except NoKeys:
-            if keys is None or keys.expires_s is None or keys.expires_s <= now_s:
+            if keys is None or not _lasts(keys, now_s):
                 raise
-            lent.renew_at_s = min(now_s + _PAUSE_S, keys.expires_s)
+            lent.renew_at_s = min(now_s + _PAUSE_S, keys.expires_s or float("inf"))
             return keys
+        finally:
+            lent.is_refused = False
         if fresh.expires_s is None:
             lent.renew_at_s = float("inf")
         else:
@@ -108,12 +113,17 @@ class LentKeys:
 class _Lent:
     """What one lender has lent."""
 
-    __slots__ = ("fetched_s", "fetching", "keys", "renew_at_s")
+    __slots__ = ("fetched_s", "fetching", "is_refused", "keys", "renew_at_s")
 
     def __init__(self) -> None:
         self.fetching = threading.Lock()
         self.keys: Keys | None = None
+        self.is_refused = False
         self.fetched_s = self.renew_at_s = 0.0
+
+
+def _lasts(keys: Keys | None, now_s: float) -> bool:
+    return keys is not None and (keys.expires_s is None or now_s < keys.expires_s)
 
 
 #: of this process
