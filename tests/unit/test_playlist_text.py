@@ -13,6 +13,7 @@ from stillframe.storage.addresses import is_plain
 from stillframe.storage.playlist_keys import is_playlist, key_of
 from stillframe.storage.playlist_text import (
     MOST_BYTES,
+    MOST_LINES,
     MOST_SEGMENTS,
     Entry,
     MediaPlaylist,
@@ -112,6 +113,8 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "too many segments": ("#EXTINF:1,\n1.ts\n" * (MOST_SEGMENTS + 1), "playlist", "more than 20,000"),
     "too many ranges": ("#EXT-X-BYTERANGE:1@1\n1.ts\n" * (MOST_SEGMENTS + 1), "playlist", "more than 20,000"),
     "too many variants": (f"{STREAM}1\nx\n" * 1001, "playlist", "more than 1,000"),
+    "too many addresses": (INF + "a\n" * MOST_LINES, "playlist", "more than 200,000 lines"),
+    "too many odd lines": (INF + "a\u2028" * MOST_LINES, "playlist", "more than 200,000 lines"),
     "variants without names": (f"{STREAM}1\n" * 10, "playlist", "names none"),
     "sound alone": (f'{STREAM}1,CODECS="mp4a.40.2"\nx\n', "audio-only", "none of its variants has video"),
     "a long line": ("#EXTINF:1," + "x" * 20_000 + "\n1.ts\n", "playlist", "a line of 20,010 characters"),

@@ -18,6 +18,10 @@ from stillframe.errors import MediaError
 
 MOST_BYTES: Final = 8 << 20
 MOST_SEGMENTS: Final = 20_000
+#: ten for a segment: what is no tag costs the library some time, too
+MOST_LINES: Final = 10 * MOST_SEGMENTS
+#: all that `str.splitlines` takes for the end of a line
+_LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 _MOST = {"#EXT-X-STREAM-INF": 1000}
 _LONGEST_LINE = 16 << 10
 _MOST_SEGMENT_S = 24 * 3600
@@ -113,6 +117,8 @@ def _text(data: bytes, name: str) -> str:
         raise _error(name, "is no text in UTF-8, as a playlist must be") from error
     if not text.lstrip().startswith("#EXTM3U"):
         raise _error(name, "is called a playlist, and does not begin with #EXTM3U as one does")
+    if sum(map(text.count, _LINE_ENDS)) - text.count("\r\n") > MOST_LINES:
+        raise _error(name, f"has more than {MOST_LINES:,} lines, which is the most allowed")
     return text
 
 
