@@ -269,6 +269,18 @@ def test_a_redirect_that_expires_is_asked_for_anew(server: WebServer, opened: Op
     assert paths == ["/movie.mp4", "/signed?1", "/signed?1", "/movie.mp4", "/signed?2", "/signed?2"]
 
 
+def test_a_redirect_to_a_server_that_goes_away_is_asked_for_anew(server: WebServer, opened: Open) -> None:
+    with web_server(DATA) as mirror:
+        server.answers.append(Answer(302, {"Location": f"{mirror.url}/b"}))
+        source = opened()
+        assert [path for path, _ in mirror.asked] == ["/b"]
+        mirror.answers.append(Answer(hangs_up=True))
+        assert source.read_at(100 * KIB, 10) == DATA[100 * KIB :][:10]
+        assert mirror.hung_up.wait(10)
+    assert source.read_at(300 * KIB, 10) == DATA[300 * KIB :][:10]
+    assert [path for path, _ in server.asked] == ["/movie.mp4", "/movie.mp4"]
+
+
 def test_a_password_is_sent_and_never_told(server: WebServer) -> None:
     server.answers.append(Answer(404))
     address = parse_web_address(f"{server.url.replace('//', '//me:secret@')}/x?token=secret")

@@ -89,7 +89,10 @@ class Asker:
                     self._found = answer.address
                     return result
         except NoAnswer as error:
-            raise Fault(str(error), transient=error.transient) from error
+            if began is not self._asked:
+                # where it has led to is away: the next try is led anew, maybe elsewhere
+                self._found = self._asked
+            raise Fault(str(error), transient=error.transient or began is not self._asked) from error
         self._found = self._asked
         return self._ask(headers, read, deadline)
 
