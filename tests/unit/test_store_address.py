@@ -81,3 +81,18 @@ def test_what_the_environment_adds(
 def test_no_address(text: str) -> None:
     with pytest.raises(ConfigError, match="Input is"):
         parse_store_address(text, "Input")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "s3://AK:hush@films",
+        "s3://AK:hush@films/x",
+        "s3://AK:hu/sh@films/x",
+        "oss://AK:hu/sh@films/x?region=r",
+    ],
+)
+def test_a_secret_in_an_address_is_not_repeated(text: str) -> None:
+    with pytest.raises(ConfigError, match="keys come from") as caught:
+        parse_store_address(text, "Input")
+    assert not any(part in str(caught.value) for part in ("hush", "hu/", "AK:hu"))

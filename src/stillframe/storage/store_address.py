@@ -22,6 +22,7 @@ _ADDRESS = re.compile(
     r"(?P<service>[a-z0-9]+)://(?P<bucket>[^/?#]*)/(?P<key>.+?)(?:\?(?P<options>[a-z_]+=[^?]*))?",
     re.IGNORECASE | re.DOTALL,
 )
+_FORM = "an address such as s3://bucket/movie.mp4"
 #: for each store and option the variables that may hold it, the first one first
 _VARIABLES: dict[str, dict[str, tuple[str, ...]]] = {
     "s3": {
@@ -55,9 +56,14 @@ class StoreAddress:
 
 def parse_store_address(text: str, path: str) -> StoreAddress:
     """Take an address apart. Raises ConfigError for the parameter `path` when it is none."""
+    shown = text.partition("?")[0]
+    scheme, _, rest = shown.partition("://")
+    if re.search("[:@]", rest.partition("/")[0]):
+        # a key and its secret, most often
+        raise ConfigError(path, f"{scheme}://...", f"{_FORM}; keys come from the environment or a profile")
     matched = _ADDRESS.fullmatch(text)
     if matched is None or matched["service"].lower() not in _VARIABLES:
-        raise ConfigError(path, text.partition("?")[0], "an address such as s3://bucket/movie.mp4")
+        raise ConfigError(path, shown, _FORM)
     service, options = matched["service"].lower(), matched["options"] or ""
     given = re.findall(r"(?:^|&)([a-z_]+)=", options)
     usual = {
