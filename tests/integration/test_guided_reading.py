@@ -270,3 +270,14 @@ def test_samples_give_the_pictures_that_libav_seeks_out(file: str, monkeypatch: 
     assert reader is None or isinstance(reader, GuidedReader)
     monkeypatch.setattr(reader_kinds, "_kind", lambda head: VideoReader)
     assert ours == [outcome(**parameters) for parameters in asked]
+
+
+@pytest.mark.parametrize("time", [(1 << 63) - 1, (1 << 64) - 1])
+def test_a_cluster_at_an_impossible_time_is_left_to_libav(tmp_path: Path, time: int) -> None:
+    data = videos.mkv_without_cues(tmp_path).path.read_bytes()
+    cluster = data.rindex(b"\x1f\x43\xb6\x75")
+    ticks = data.index(b"\xe7\x82", cluster)
+    # of unknown length
+    spoilt = data[: cluster + 4] + b"\x01" + b"\xff" * 7 + b"\xe7\x88" + time.to_bytes(8, "big")
+    config = SnapshotConfig(count=3, frame_type="normal")
+    assert shoot(MemorySource(spoilt + data[ticks + 4 :]), MemorySink("{Count}.png", config), config).ok

@@ -237,3 +237,15 @@ def test_a_tag_whose_length_does_not_come_back_is_odd(tmp_path: Path) -> None:
     data[later.position - 1] ^= 1
     with pytest.raises(Odd):
         Patch(layout, 0, bytes(data), len(data))
+
+
+@pytest.mark.parametrize("length", range(24, 40))
+def test_a_header_that_ends_anywhere_is_odd_or_enough(length: int) -> None:
+    """What a file holds before its pictures may be as long as what is read of its beginning."""
+    sets_up = b"\x17\0\0\0\0\1\x64\0\x1e\xff" + bytes(20)
+    head = b"FLV\1\5\0\0\0\x09" + bytes(4) + b"\x09\0\0" + bytes([len(sets_up)]) + bytes(7) + sets_up
+    try:
+        FlvLayout(head[:length], "h264")
+    except Odd:
+        return
+    assert length >= 13 + 11 + 10

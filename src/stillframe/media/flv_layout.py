@@ -31,7 +31,8 @@ class FlvLayout:
         self._length_bytes = 0
         self.first_position = int.from_bytes(head[5:9], "big") + 4
         at = self.first_position
-        while at + 16 <= len(head) and head[at] in _KINDS:
+        # as far as all that is looked at in a tag is there
+        while at + _TAG_BYTES + 10 <= len(head) and head[at] in _KINDS:
             length = int.from_bytes(head[at + 1 : at + 4], "big")
             body = at + _TAG_BYTES
             if head[at] == _VIDEO and head[body] & 0x0F == _AVC and head[body + 1] == _SEQUENCE_HEADER:

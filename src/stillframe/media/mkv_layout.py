@@ -33,6 +33,7 @@ _VIDEO = 1
 UNKNOWN = -1
 #: bytes of a block that tell whether it is a keyframe
 _MOST_HEAD = 64 << 10
+_MOST_TICKS = 1 << 62
 _CODECS = {
     "V_MPEG4/ISO/AVC": "h264",
     "V_MPEGH/ISO/HEVC": "hevc",
@@ -131,7 +132,7 @@ class MkvLayout:
                 cluster_ticks = None
                 following = element.content
             elif element.id == TIMESTAMP:
-                cluster_ticks = int.from_bytes(data[element.content : element.end], "big")
+                cluster_ticks = cluster_time(data[element.content : element.end])
             elif element.length == UNKNOWN:
                 raise Odd("an element of unknown size that is no cluster")
             elif element.id in (SIMPLE_BLOCK, GROUP):
@@ -163,6 +164,14 @@ class MkvLayout:
         if said is None and len(payload) < min(block.length, _MOST_HEAD):
             return None
         return block, bool(said)
+
+
+def cluster_time(content: bytes) -> int:
+    """The time of a cluster in ticks. Raises Odd for one that no file has: what is added to it must have 64 bits."""
+    ticks = int.from_bytes(content[:9], "big")
+    if len(content) > 8 or ticks > _MOST_TICKS:
+        raise Odd("a cluster at an impossible time")
+    return ticks
 
 
 def block_of(data: bytes, element: Element, cluster_ticks: int, track: int) -> Block | None:

@@ -21,6 +21,7 @@ from stillframe.media.mkv_layout import (
     MkvHeader,
     ReadAt,
     block_of,
+    cluster_time,
     element_at,
     is_key,
 )
@@ -48,7 +49,7 @@ def packets(
         if element.length == UNKNOWN:
             raise Odd("an element of unknown size that is no cluster")
         if element.id == TIMESTAMP:
-            ticks = int.from_bytes(read_at(element.content, min(element.length, 8)), "big")
+            ticks = cluster_time(read_at(element.content, min(element.length, 9)))
         elif element.id in (SIMPLE_BLOCK, GROUP) and element.length <= _MOST_BLOCK_BYTES:
             data = head
             if element.end - position > len(head):
