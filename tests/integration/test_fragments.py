@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,9 @@ from taking import Taken
 
 from stillframe import MemorySink, SnapshotConfig, shoot
 from stillframe.media import reader_kinds
-from stillframe.media.fragment_feed import FragmentFeed
+from stillframe.media.boxes import find_index
+from stillframe.media.fragment_feed import FragmentFeed, open_fragmented
+from stillframe.media.fragments import OddFragments
 from stillframe.media.probe import open_and_probe
 from stillframe.media.reader import VideoReader
 from stillframe.media.source import MemorySource
@@ -113,3 +116,63 @@ def _without_index(data: bytes) -> bytes:
         place = data.index(kind)
         data = data[:place] + b"free" + data[place + 4 :]
     return data
+
+
+def _behind_first_fragment(data: bytes, tail: list[bytes]) -> bytes:
+    """The first fragment, these pieces in place of the others, and a sidx that tells of each of them."""
+    sidx, moof = data.index(b"sidx") - 4, data.index(b"moof") - 4
+    end = data.index(b"moof", moof + 8) - 4
+    track, timescale = struct.unpack_from(">II", data, sidx + 12)
+    pieces = [end - moof, *map(len, tail)]
+    index = struct.pack(">IIIQQHH", 1 << 24, track, timescale, 0, 0, 0, len(pieces))
+    index += b"".join(struct.pack(">III", length, 6144, 0) for length in pieces)
+    index = struct.pack(">I4s", 8 + len(index), b"sidx") + index
+    return data[:sidx] + index + data[moof:end] + b"".join(tail)
+
+
+class _CountedReads(MemorySource):
+    reads = 0
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        self.reads += 1
+        return super().read_at(offset, length)
+
+
+@pytest.mark.parametrize("kind", [b"moof", b"mdat"])
+def test_fragments_without_pictures_are_passed_over_once(tmp_path: Path, kind: bytes) -> None:
+    empty = [struct.pack(">I4s", 8, kind)] * 400
+    source = _CountedReads(_behind_first_fragment(videos.fragmented(tmp_path).path.read_bytes(), empty))
+    feed = _feed(source)
+    source.reads = 0
+    with contextlib.suppress(OddFragments):
+        feed.end_pts()
+    assert feed.seek(1 << 40)
+    assert source.reads < 8 * len(empty)
+
+
+def _feed(source: MemorySource) -> FragmentFeed:
+    layout = find_index(source)
+    assert layout is not None
+    reader = open_fragmented(source, layout)
+    assert reader is not None
+    assert isinstance(reader.packet_feed, FragmentFeed)
+    return reader.packet_feed
+
+
+def _fragment(track: int, samples: int, time: int) -> bytes:
+    """One whose samples take no room in it."""
+    tfhd = struct.pack(">I4sIIIII", 28, b"tfhd", 0x20038, track, 512, 0, 0x1010000)
+    tfdt = struct.pack(">I4sIQ", 20, b"tfdt", 1 << 24, time)
+    trun = struct.pack(">I4sIIi", 20, b"trun", 1, samples, 100)
+    traf = struct.pack(">I4s", 8 + len(tfhd + tfdt + trun), b"traf") + tfhd + tfdt + trun
+    return struct.pack(">I4s", 8 + len(traf), b"moof") + traf + struct.pack(">I4s", 108, b"mdat") + bytes(100)
+
+
+@pytest.mark.parametrize(("samples", "time"), [(100_000, 6144), (1, (1 << 64) - 1)])
+def test_what_no_fragment_holds_is_not_believed(tmp_path: Path, samples: int, time: int) -> None:
+    data = _behind_first_fragment(
+        videos.fragmented(tmp_path).path.read_bytes(), [_fragment(1, samples, time)]
+    )
+    feed = _feed(MemorySource(data))
+    with pytest.raises(OddFragments):
+        feed.end_pts()

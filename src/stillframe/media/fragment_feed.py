@@ -46,7 +46,7 @@ class FragmentFeed:
 
     def next_packet(self) -> StoredSample | None:
         while self._fragment is not None and self._next >= len(self._fragment.samples):
-            self._fragment, self._next = self._fragment_from(self._fragment.end), 0
+            self._fragment, self._next = self._fragment_from(self._fragment.end, self._table.end), 0
         if self._fragment is None:
             return None
         sample = self._fragment.samples[self._next]
@@ -70,12 +70,13 @@ class FragmentFeed:
 
     def end_pts(self) -> int:
         """When the last picture ends. Moves the feed. Raises OddFragments, SourceError."""
-        table, ends = self._table, []
-        for start in reversed(table.offsets):
-            fragment = table.fragment_at(start)
-            while fragment is not None:
+        table = self._table
+        for place in range(len(table.offsets) - 1, -1, -1):
+            ends: list[int] = []
+            offset, end = table.offsets[place], table.end_of(place)
+            while offset < end and (fragment := table.fragment_at(offset)) is not None:
                 ends += [sample.pts + max(sample.duration, 1) for sample in fragment.samples]
-                fragment = table.fragment_at(fragment.end)
+                offset = fragment.end
             if ends:
                 return max(ends)
         raise OddFragments("there are no samples in the fragments")
@@ -109,15 +110,18 @@ class FragmentFeed:
         offset = table.offsets[place]
         return offset, min(head_bytes + sample_bytes, table.end_of(place) - offset)
 
-    def _fragment_from(self, offset: int) -> Fragment | None:
-        """The first fragment from a place on; those that are damaged are passed over, up to where the index goes on."""
+    def _fragment_from(self, offset: int, end: int) -> Fragment | None:
+        """The first fragment from a place on and before `end`.
+
+        Those that are damaged are passed over, up to where the index goes on.
+        """
         table = self._table
         while True:
             try:
                 return table.fragment_at(offset)
             except OddFragments:
                 following = bisect_right(table.offsets, offset)
-                if following == len(table.offsets):
+                if following == len(table.offsets) or table.offsets[following] >= end:
                     return None
                 offset = table.offsets[following]
 
@@ -127,7 +131,8 @@ class FragmentFeed:
         best: tuple[int, Fragment, int] | None = None
         # before the index's first entry there may be fragments, too
         offset = table.offsets[place] if place else table.first
-        while offset < table.end_of(place) and (fragment := self._fragment_from(offset)) is not None:
+        end = table.end_of(place)
+        while offset < end and (fragment := self._fragment_from(offset, end)) is not None:
             for index, sample in enumerate(fragment.samples):
                 if sample.is_keyframe and sample.pts <= pts and (best is None or sample.pts >= best[0]):
                     best = sample.pts, fragment, index

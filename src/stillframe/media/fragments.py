@@ -26,7 +26,9 @@ _MOST_SAMPLES = 100_000
 _MOST_MOOF_BYTES = 4 << 20
 _TAIL_BYTES = 64 << 10
 _MOST_MFRA_BYTES = 16 << 20
-_KEPT_FRAGMENTS = 256
+_KEPT_FRAGMENTS, _KEPT_SAMPLES = 256, 200_000
+#: what a file may count on from there, and still stay within 64 bits
+_MOST_TIME = 1 << 62
 
 _BASE_OFFSET, _DESCRIPTION, _DURATION, _SIZE, _FLAGS, _BASE_IS_MOOF = 0x1, 0x2, 0x8, 0x10, 0x20, 0x20000
 _RUN_OFFSET, _RUN_FIRST_FLAGS = 0x1, 0x4
@@ -76,13 +78,16 @@ class FragmentTable:
         earliest = dict(reversed([(offset, time) for time, offset in entries]))
         self.offsets = sorted(earliest)
         self.times = [earliest[offset] for offset in self.offsets]
-        if self.times != sorted(self.times) or not first <= self.offsets[0] <= self.offsets[-1] < end:
+        if self.times != sorted(self.times) or self.times[-1] > _MOST_TIME:
+            raise OddFragments("the index's times are not in order")
+        if not first <= self.offsets[0] <= self.offsets[-1] < end:
             raise OddFragments("the index is not in order")
         #: where the first fragment begins, and behind the last one
         self.first, self.end = first, end
         self._track = track
         self._lock = Lock()
         self._kept: OrderedDict[int, Fragment] = OrderedDict()
+        self._kept_samples = 0
 
     def place_of(self, time: int) -> int:
         """The number of the index's last entry that begins at or before a time; of the first for an earlier one."""
@@ -101,9 +106,11 @@ class FragmentTable:
         found = self._read(offset)
         if found is not None:
             with self._lock:
-                self._kept[offset] = found
-                while len(self._kept) > _KEPT_FRAGMENTS:
-                    self._kept.popitem(last=False)
+                if offset not in self._kept:
+                    self._kept[offset] = found
+                    self._kept_samples += len(found.samples)
+                while len(self._kept) > _KEPT_FRAGMENTS or self._kept_samples > _KEPT_SAMPLES:
+                    self._kept_samples -= len(self._kept.popitem(last=False)[1].samples)
         return found
 
     def _read(self, offset: int) -> Fragment | None:
@@ -130,14 +137,17 @@ class FragmentTable:
         if end > self.end:
             raise OddFragments("a fragment is longer than the file")
         try:
-            samples = tuple(self._samples(data, offset))
+            # a sample has a byte at least
+            samples = tuple(self._samples(data, offset, min(end - offset, _MOST_SAMPLES)))
         except (struct.error, ValueError, IndexError) as error:
             raise OddFragments(str(error)) from error
         if any(not offset < sample.offset <= end - sample.size for sample in samples):
             raise OddFragments("a sample lies outside of its fragment")
+        if sum(sample.size for sample in samples) > end - offset:
+            raise OddFragments("samples lie upon each other")
         return Fragment(offset, samples, moof.end - offset, end)
 
-    def _samples(self, moof: memoryview, offset: int) -> Iterator[FragmentSample]:
+    def _samples(self, moof: memoryview, offset: int, most_samples: int) -> Iterator[FragmentSample]:
         number = 0
         for position, box in enumerate(box for box in boxes_in(moof) if box.kind == b"traf"):
             traf = moof[box.start : box.end]
@@ -164,6 +174,8 @@ class FragmentTable:
                 raise OddFragments("a fragment does not say when it begins")
             (time,) = struct.unpack_from(">Q" if decoded[0][0] == 1 else ">I", decoded[0], 4)
             time += self._track.shift or 0
+            if abs(time) > _MOST_TIME:
+                raise OddFragments("a fragment begins at an impossible time")
             place = None
             for part in parts:
                 if part.kind == b"trun":
@@ -172,7 +184,7 @@ class FragmentTable:
                         yield sample
                         place, time = sample.offset + sample.size, sample.dts + sample.duration
                         number += 1
-                        if number > _MOST_SAMPLES:
+                        if number > most_samples:
                             raise OddFragments("a fragment has very many samples")
 
 
