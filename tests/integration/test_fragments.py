@@ -77,9 +77,11 @@ def _sidx_beyond_the_end(data: bytes) -> bytes:
 def test_a_fragment_that_is_damaged_costs_its_own_pictures(
     tmp_path: Path, spoil: Callable[[bytes], bytes]
 ) -> None:
-    """Pictures 24 to 35 were in it: the one before them is the last that is known of."""
+    """Pictures 24 to 35 were in it: the one before them may stand for the first of them, and says so."""
     taken = _take(spoil(videos.fragmented(tmp_path, mfra=False).path.read_bytes()))
-    assert taken.seen == [0, 6, 12, 18, 23, 23, 37, 43]
+    assert taken.seen == [0, 6, 12, 18, 23, 37, 43]
+    assert taken.statuses == ["taken"] * 4 + ["replaced", "missing"] + ["taken"] * 2
+    assert "damaged" in str(taken.report.shots[5].reason)
 
 
 @pytest.mark.parametrize("spoil", [_sidx_of_a_part, _sidx_beyond_the_end])

@@ -331,7 +331,7 @@ class TestMissing:
         playlist.with_name("a-002.ts").write_bytes(b"\x00nothing" * 5000)
         taken = take(opened(playlist), count=10, frame_type="normal", allow_missing=20)
         assert taken.statuses == ["taken"] * 4 + ["replaced", "missing"] + ["taken"] * 4
-        assert "segment of this moment is damaged" in str(taken.report.shots[5].reason)
+        assert "part of the video of this moment is damaged" in str(taken.report.shots[5].reason)
         assert taken.seen == [0, 25, 50, 75, 99, 150, 175, 200, 225]
 
     def test_a_damaged_first_one(self, playlist: Path) -> None:

@@ -65,6 +65,9 @@ class FragmentFeed:
             is_discard=False,
         )
 
+    def is_lost(self, moment: int, pts: int) -> bool:
+        return self._table.is_lost(moment, pts)
+
     def another(self) -> FragmentFeed:
         return FragmentFeed(self._table, self._first)
 
@@ -120,6 +123,7 @@ class FragmentFeed:
             try:
                 return table.fragment_at(offset)
             except OddFragments:
+                table.lose(offset)
                 following = bisect_right(table.offsets, offset)
                 if following == len(table.offsets) or table.offsets[following] >= end:
                     return None

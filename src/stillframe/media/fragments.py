@@ -88,6 +88,8 @@ class FragmentTable:
         self._lock = Lock()
         self._kept: OrderedDict[int, Fragment] = OrderedDict()
         self._kept_samples = 0
+        #: the index's entries that cannot be read, or not to their end
+        self._lost: set[int] = set()
 
     def place_of(self, time: int) -> int:
         """The number of the index's last entry that begins at or before a time; of the first for an earlier one."""
@@ -112,6 +114,17 @@ class FragmentTable:
                 while len(self._kept) > _KEPT_FRAGMENTS or self._kept_samples > _KEPT_SAMPLES:
                     self._kept_samples -= len(self._kept.popitem(last=False)[1].samples)
         return found
+
+    def lose(self, offset: int) -> None:
+        """Remember that the fragment at a place between boxes cannot be read."""
+        with self._lock:
+            self._lost.add(max(bisect_right(self.offsets, offset) - 1, 0))
+
+    def is_lost(self, moment: int, pts: int) -> bool:
+        """Whether an entry that cannot be read begins after a picture, and not after a moment."""
+        first, last = bisect_right(self.times, pts), bisect_right(self.times, moment)
+        with self._lock:
+            return any(first <= place < last for place in self._lost)
 
     def _read(self, offset: int) -> Fragment | None:
         for _ in range(_MOST_BOXES_BETWEEN):

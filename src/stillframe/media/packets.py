@@ -62,6 +62,9 @@ class PacketFeed(Protocol):
     def next_packet(self) -> StoredPacket | None:
         """The next packet; None at the end."""
 
+    def is_lost(self, moment: int, pts: int) -> bool:
+        """Whether pictures that cannot be read lie between one at `pts`, the last before a moment, and that moment."""
+
     def another(self) -> PacketFeed:
         """A feed of the same packets that moves by itself."""
 

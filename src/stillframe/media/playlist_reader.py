@@ -91,7 +91,7 @@ class PlaylistReader(VideoReader):
         return round(time_us * self._ticks_a_us)
 
     def is_lost(self, moment: int, pts: int) -> bool:
-        """Whether a damaged segment lies between a picture at `pts` and a moment: it is not what is shown then."""
+        """As `VideoReader`, of damaged segments."""
         first_us, last_us = self.time_us(pts), self.time_us(moment)
         return any(first_us < self._segments[index].start_us <= last_us for index in self._broken)
 

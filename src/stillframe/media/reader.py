@@ -127,6 +127,10 @@ class VideoReader:
             self.packets_read += 1
         return packet
 
+    def is_lost(self, moment: int, pts: int) -> bool:
+        """Whether something damaged lies between a picture at `pts` and a moment: it is not what is shown then."""
+        return self.packet_feed is not None and self.packet_feed.is_lost(moment, pts)
+
     def choose(self, stream_id: int) -> None:
         """Read the video stream with this id (a PID, a track), if there is one; before anything else was read."""
         for stream in self.container.streams.video:

@@ -23,7 +23,6 @@ from stillframe.media.decode import FrameTaker, Reach, Taken
 from stillframe.media.guide import Wish
 from stillframe.media.opening import Ahead
 from stillframe.media.plan import Aim, Stretch, coalesce, runs
-from stillframe.media.playlist_reader import PlaylistReader
 from stillframe.media.reader import VideoReader
 from stillframe.media.report import ShotReport, Stats
 from stillframe.media.sink import Output, Sink
@@ -40,7 +39,7 @@ OnShot = Callable[[ShotReport], None]
 #: how long a picture that is not black is looked for, and how far apart the frames are that are looked at
 _BLACK_SEARCH_MS = 5_000
 _BLACK_STEP_MS = 200
-_DAMAGED = "the playlist's segment of this moment is damaged"
+_DAMAGED = "the part of the video of this moment is damaged"
 #: frames that a thread takes, at most, before the darkroom is ready
 _MOST_UNDEVELOPED = 6
 
@@ -301,15 +300,12 @@ class _Worker:
             yield from self._exact(taker, run)
 
     def _exact(self, taker: FrameTaker, run: Sequence[Aim]) -> Iterator[Taken]:
-        """The frames of moments; where a playlist's segment is damaged, the picture before it is not the moment's."""
+        """The frames of moments; where a part of the video is damaged, the picture before it is not the moment's."""
         moments = {aim.shot: aim.moment for aim in run}
         for taken in taker.exact(run, self._reach):
-            moment, reader = moments[taken.shot], self._reader
-            if (
-                taken.pts is None
-                or not isinstance(reader, PlaylistReader)
-                or not reader.is_lost(moment, taken.pts)
-            ):
+            moment = moments[taken.shot]
+            assert self._reader is not None
+            if taken.pts is None or not self._reader.is_lost(moment, taken.pts):
                 yield taken
             elif moment - taken.pts <= self._reach.replacement:
                 yield taken._replace(

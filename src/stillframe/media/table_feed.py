@@ -101,6 +101,10 @@ class TableFeed:
             is_discard=table.is_discarded(sample),
         )
 
+    def is_lost(self, moment: int, pts: int) -> bool:
+        """Never: what the file does not hold any more is at its end, and known to be missing."""
+        return False
+
     def another(self) -> TableFeed:
         return TableFeed(self._source, self._table)
 
