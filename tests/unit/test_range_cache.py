@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from stillframe.errors import SourceError
 from stillframe.storage.range_cache import BLOCK_BYTES, MOST_AHEAD_BYTES, Bounds, RangeCache
 
+T = TypeVar("T")
 KIB, MIB = 1 << 10, 1 << 20
 CONTENT = random.Random(1).randbytes(9 * MIB + 123)
 
@@ -136,6 +139,18 @@ def test_hints_are_joined_over_gaps_and_cut(threads: ThreadPoolExecutor) -> None
     assert len(store.asked) == before
 
 
+class AtOnce(ThreadPoolExecutor):
+    """Does what it is given on the thread that gives it."""
+
+    submitted = 0
+
+    def submit(self, work: Callable[..., T], /, *given: Any, **named: Any) -> Future[T]:
+        self.submitted += 1
+        done: Future[T] = Future()
+        done.set_result(work(*given, **named))
+        return done
+
+
 def test_what_is_on_its_way_is_bounded_and_goes_on_as_it_is_read(threads: ThreadPoolExecutor) -> None:
     store = Store()
     cache = RangeCache(store.fetch, len(CONTENT), threads, Bounds(ahead_bytes=2 * MIB))
@@ -170,6 +185,18 @@ def test_what_was_hinted_at_for_nothing_holds_up_no_other_hints() -> None:
             assert cache.read_at(offset, 10) == CONTENT[offset : offset + 10]
     # each by its hint, or by its reader where the hints were behind
     assert len(cache._kept) * BLOCK_BYTES <= 2 * MIB
+
+
+def test_what_readers_leave_of_hints_takes_no_room_for_others() -> None:
+    """A keyframe is hinted at as long as nine of ten are: of most of them half is left."""
+    store = Store()
+    cache = RangeCache(store.fetch, len(CONTENT), (threads := AtOnce()), Bounds(ahead_bytes=512 * KIB))
+    wanted = [(offset, 32 * KIB) for offset in range(0, 8 * MIB, 128 * KIB)]
+    cache.prefetch(wanted)
+    for offset, _ in wanted:
+        assert cache.read_at(offset, 8 * KIB) == CONTENT[offset : offset + 8 * KIB]
+    assert threads.submitted == len(wanted)
+    assert store.asked == wanted
 
 
 def test_a_hint_that_fails_is_asked_again_by_its_reader(threads: ThreadPoolExecutor) -> None:

@@ -40,6 +40,8 @@ _LOOKED_AT_BLOCKS = 16
 _CERTAIN_MISSES = 3
 #: hints whose order may not be that of the reads
 _HINTS_IN_WORK = 64
+#: hints that are read at the same time, at the most
+_HINTS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ class RangeCache:
         #: asked for because of a hint, and not read yet, with the number of the hint; not dropped for what was read
         self._unread: dict[int, int] = {}
         self._hints = 0
+        #: the numbers of hints of which something was read
+        self._begun: set[int] = set()
         self._ahead = _ReadAhead()
         self._is_closed = False
 
@@ -173,7 +177,9 @@ class RangeCache:
                 continue
             if block in self._kept:
                 self._kept.move_to_end(block)
-                self._pass_over(self._unread.pop(block, 0) - _HINTS_IN_WORK)
+                if number := self._unread.pop(block, 0):
+                    self._begun.add(number)
+                    self._pass_over(number - _HINTS_IN_WORK)
                 found[block] = self._kept[block]
                 self._note(block, self._kept[block])
             elif self._index is not None and (known := self._index.get(block)) is not None:
@@ -191,6 +197,18 @@ class RangeCache:
         """Readers are far beyond the hints up to a number: what they have left of them is not wanted."""
         while self._unread and next(iter(self._unread.values())) < number:
             del self._unread[next(iter(self._unread))]
+
+    def _has_room(self) -> bool:
+        """Whether a hint may be asked for: what nobody has read yet is bounded.
+
+        What readers have left of hints takes no room for others, but of those that may be in work still.
+        """
+        most = self._bounds.ahead_bytes // BLOCK_BYTES
+        if len(self._unread) >= most and len(self._begun) > _HINTS_AT_ONCE:
+            left = set(sorted(self._begun)[:-_HINTS_AT_ONCE])
+            self._begun -= left
+            self._unread = {block: number for block, number in self._unread.items() if number not in left}
+        return len(self._unread) < most
 
     def _next_claim(self, wanted: Sequence[int], end: int) -> _Claim | None:
         """What is to be asked for now by who wants these blocks; None when others ask for all that is missing."""
@@ -269,7 +287,7 @@ class RangeCache:
             return
         while True:
             with self._lock:
-                if not self._hinted or len(self._unread) * BLOCK_BYTES >= self._bounds.ahead_bytes:
+                if not self._hinted or not self._has_room():
                     return
                 wanted = range(*self._hinted.popleft())
                 missing = [block for block in wanted if not self._has(block) and block not in self._coming]
