@@ -220,6 +220,15 @@ def test_cues_that_do_not_ascend_are_odd(cues: list[tuple[int, int]]) -> None:
         CueMap(REGULAR, 1_000_000, cues, 1000, 1)
 
 
+def test_a_keyframe_that_says_it_is_the_rest_of_a_large_file_is_not_read() -> None:
+    """A piece that is asked for lies in memory as a whole."""
+    made = film([(8, 100_000), (8, 3 << 30)], has_ends=True)
+    search = cue_map(made).before(made.last_pts)
+    _, length = next(search)
+    with pytest.raises(Odd):
+        search.send(bytes(length))
+
+
 class Hinted(MemorySource):
     """Notes what it is told will be read, and what is read of that."""
 

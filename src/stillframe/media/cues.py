@@ -18,6 +18,8 @@ from stillframe.media.search import HELD_PICTURES, MOST_WINDOWS, WINDOW_BYTES, F
 #: a cluster's head and the head of its first block
 _HEADS_BYTES = 256
 _MOST_LEARNT = 64
+#: a picture of 8K that is not compressed much; what says it is larger would be read as a whole before it is known
+_MOST_KEYFRAME_BYTES = 64 << 20
 #: of what pictures after a keyframe should take, by their share of the time
 _MARGIN = 1.15
 
@@ -54,6 +56,8 @@ class CueMap:
                 break
             if len(patch.data) > MOST_WINDOWS * WINDOW_BYTES:
                 raise Odd("a cluster without the keyframe that a cue tells of")
+            if found is not None and found.end - offset > _MOST_KEYFRAME_BYTES:
+                raise Odd("a keyframe that says it is very large")
             missing = found.end - patch.end if found is not None and until is None else WINDOW_BYTES
             patch.grow_right((yield patch.end, min(max(missing, 1), self._size - patch.end)))
         if found is None:
