@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
 
+from stillframe.storage import find_keys
+from stillframe.storage.find_keys import other_keys
 from stillframe.storage.keys import Keys, LentKeys, NoKeys
+from stillframe.storage.places import StorePlace
 
 
 @dataclass(eq=False)
@@ -19,6 +23,7 @@ class Lender:
     now_s: float = 1000.0
     lent: int = 0
     is_away: bool = False
+    is_transient: bool = True
     asked: threading.Event = field(default_factory=threading.Event)
     let_go: threading.Event = field(default_factory=threading.Event)
 
@@ -29,7 +34,7 @@ class Lender:
         self.asked.set()
         assert self.let_go.wait(10)
         if self.is_away:
-            raise NoKeys("away", transient=True)
+            raise NoKeys("away", transient=self.is_transient)
         self.lent += 1
         expires_s = None if self.lifetime_s is None else self.now_s + self.lifetime_s
         return Keys(f"STS.{self.lent}", "secret", "token", expires_s)
@@ -120,6 +125,27 @@ def test_refused_keys_are_used_on_while_there_are_no_others() -> None:
     lender.is_away = False
     lender.now_s += 21
     assert keeper.keys(lender) != first
+
+
+@pytest.mark.parametrize("is_transient", [True, False])
+def test_who_was_refused_while_the_lender_is_away_may_try_again_later(
+    is_transient: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lender = Lender()
+    keeper, first = kept(lender)
+    monkeypatch.setattr(find_keys, "LENT", keeper)
+    monkeypatch.setattr(find_keys, "keys_for", lambda place: keeper.keys(lender))
+    lender.now_s += 30
+    lender.is_away, lender.is_transient = True, is_transient
+    for _ in range(2):
+        with pytest.raises(NoKeys, match="away") if is_transient else contextlib.nullcontext():
+            assert other_keys(StorePlace("oss", "films"), refused=first) is None
+    # what others may do, they may still
+    assert keeper.keys(lender) == first
+    lender.is_away = False
+    found = other_keys(StorePlace("oss", "films"), refused=first)
+    assert found is not None
+    assert found.access_key_id == "STS.2"
 
 
 def test_who_was_refused_waits_for_other_keys() -> None:

@@ -32,4 +32,9 @@ def other_keys(place: StorePlace, *, refused: Keys) -> Keys | None:
             raise
         # that the store refuses is what is to be told
         return None
-    return found if found != refused else None
+    if found != refused:
+        return found
+    missed = LENT.missed(refused)
+    if missed is not None and missed.transient:
+        raise missed
+    return None

@@ -88,6 +88,11 @@ class LentKeys:
                 if lent.keys == keys and lent.fetched_s <= old_s:
                     lent.is_refused, lent.renew_at_s = True, 0.0
 
+    def missed(self, keys: Keys) -> NoKeys | None:
+        """Why there are no others yet, where these were lent and could not be fetched anew."""
+        with self._lock:
+            return next((lent.missed for lent in self._lent.values() if lent.keys == keys), None)
+
     def _fetched(self, lender: Lender, lent: _Lent) -> Keys:
         keys, now_s = lent.keys, self._clock()
         if keys is not None and now_s < lent.renew_at_s:
@@ -95,8 +100,9 @@ class LentKeys:
             return keys
         try:
             lent.keys = fresh = lender.lend()
-            lent.fetched_s = now_s
-        except NoKeys:
+            lent.fetched_s, lent.missed = now_s, None
+        except NoKeys as error:
+            lent.missed = error
             if keys is None or not _lasts(keys, now_s):
                 raise
             lent.renew_at_s = min(now_s + _PAUSE_S, keys.expires_s or float("inf"))
@@ -113,12 +119,13 @@ class LentKeys:
 class _Lent:
     """What one lender has lent."""
 
-    __slots__ = ("fetched_s", "fetching", "is_refused", "keys", "renew_at_s")
+    __slots__ = ("fetched_s", "fetching", "is_refused", "keys", "missed", "renew_at_s")
 
     def __init__(self) -> None:
         self.fetching = threading.Lock()
         self.keys: Keys | None = None
         self.is_refused = False
+        self.missed: NoKeys | None = None
         self.fetched_s = self.renew_at_s = 0.0
 
 
