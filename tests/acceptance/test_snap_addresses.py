@@ -135,9 +135,12 @@ def test_from_oss_to_oss(oss: OssServer, folder: Path, film: Clip) -> None:
     ("arguments", "words"),
     [
         ("s3://snap/none.mp4?{query} -o x.jpg", "s3://snap/none.mp4: does not exist"),
-        ("s3://nowhere/movie.mp4?{query} -o x.jpg", "s3://nowhere/movie.mp4: does not exist"),
+        (
+            "s3://nowhere/movie.mp4?{query} -o x.jpg",
+            "s3://nowhere/movie.mp4: the bucket does not exist: NoSuchBucket",
+        ),
         ("movie.mp4 -o s3://nowhere/x.jpg?{query}", "NoSuchBucket"),
-        ("s3://snap/movie.mp4?{query}&region=eu-west-7 -o x.jpg", "s3://snap/movie.mp4: "),
+        ("s3://snap/movie.mp4?{query}&region=eu-west-7 -o x.jpg", "the bucket lies in another region than"),
         ("movie.mp4 -o s3://snap/a//x.jpg?{query}", "Output is 'a//x.jpg', but must be a key without empty"),
     ],
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,9 +36,14 @@ def test_a_key_that_may_not_look_does_not_deny_what_was_written(
 
 def test_a_bucket_that_does_not_exist(place: str) -> None:
     bucket = open_bucket(parse_place(place.replace("://films", "://nowhere")), "films")
-    with pytest.raises(SinkError, match=r"oss://films.*the bucket does not exist: NoSuchBucket: ") as caught:
+    with pytest.raises(SinkError, match=r"oss://films: the bucket does not exist: NoSuchBucket: ") as caught:
         bucket.check()
     assert not caught.value.transient
+    with pytest.raises(
+        SourceError, match=r"oss://films/a\.mp4: the bucket does not exist: NoSuchBucket: "
+    ) as read:
+        bucket.stat("a.mp4")
+    assert not read.value.transient
 
 
 def test_a_wrong_region(place: str, kind: str) -> None:
@@ -50,6 +57,10 @@ def test_a_wrong_region(place: str, kind: str) -> None:
     with pytest.raises(SinkError, match=told) as caught:
         bucket.check()
     assert not caught.value.transient
+    # an answer to HEAD has no words
+    with pytest.raises(SourceError, match=told) as read:
+        bucket.stat("a.mp4")
+    assert not read.value.transient
 
 
 @pytest.mark.parametrize("signature", ["v1", "v4"])
@@ -80,6 +91,21 @@ def test_a_clock_that_is_wrong(
     finally:
         oss.set_clock(0)
     assert not caught.value.transient
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "told"),
+    [
+        ("http://127.0.0.1:1", r"Connection refused.*"),
+        ("http://nosuch.invalid", r"there is no server of its name: \w[^:]*"),
+    ],
+)
+def test_a_store_that_cannot_be_reached(place: str, endpoint: str, told: str) -> None:
+    bucket = open_bucket(replace(parse_place(place), endpoint=endpoint), "films")
+    with pytest.raises(SourceError) as caught:
+        bucket.stat("a.mp4")
+    assert re.fullmatch(rf"oss://films/a\.mp4: the store cannot be reached: {told}", str(caught.value))
+    assert caught.value.transient
 
 
 def test_a_wrong_key(place: str, profiles: Profiles, kind: str) -> None:

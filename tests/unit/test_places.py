@@ -167,6 +167,13 @@ def test_a_secret_in_a_place_is_refused_and_not_repeated(text: str) -> None:
     assert "hush" not in str(caught.value)
 
 
+def test_a_word_that_is_none_is_told_with_those_that_there_are() -> None:
+    with pytest.raises(
+        ConfigError, match=r"To is 'endpont=\.\.\.', but must be one of endpoint, region, style, "
+    ):
+        parse_place("s3://films?endpont=http://127.0.0.1:9000")
+
+
 @pytest.mark.parametrize(
     "endpoint", ["localhost:9000", "http://[::1", "http://h:99999", "ftp://h", "http://"]
 )

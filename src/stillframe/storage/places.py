@@ -170,8 +170,9 @@ def _store(text: str, path: str) -> StorePlace:
         )
     given = {name: value for name, value in parse_qsl(matched[4] or "", keep_blank_values=True) if value}
     if unknown := [name for name in given if name not in _WORDS]:
-        # a key, most often, which everybody would see who lists buckets
-        raise ConfigError(path, f"{unknown[0]}=...", f"{_FORMS}; {_WHERE_KEYS_ARE}")
+        # a key, perhaps, which everybody would see who lists buckets
+        words = f"one of {', '.join(_WORDS[:-1])} and {_WORDS[-1]}"
+        raise ConfigError(path, f"{unknown[0]}=...", f"{words}; {_WHERE_KEYS_ARE}")
     service = matched[1].lower()
     endpoint = _endpoint(given["endpoint"], path) if "endpoint" in given else None
     public = given.get("public_endpoint")

@@ -29,13 +29,13 @@ from stillframe.storage.cached_source import CachedSource
 from stillframe.storage.oss_links import oss_link
 from stillframe.storage.places import StorePlace
 from stillframe.storage.store import FIRST_PAUSE_S, Store
-from stillframe.storage.store_faults import FAULTS, fault
+from stillframe.storage.store_faults import FAULTS, fault, is_wordless
 
 #: above it an object is written in parts, each of which may be tried again by itself
 _PART_BYTES = 16 << 20
 #: between the looks at an object that was just written, and may not be seen at once
 _LOOK_AGAIN_S = (FIRST_PAUSE_S, 2 * FIRST_PAUSE_S, 4 * FIRST_PAUSE_S, 8 * FIRST_PAUSE_S)
-_CHECK_BYTES = 64
+_CHECK, _CHECK_BYTES = ".stillframe-check-", 64
 #: no store signs for longer
 _LONGEST_LINK_S = 7 * 24 * 3600
 
@@ -66,7 +66,7 @@ class RemoteBucket:
         try:
             return _facts(key, self._store.ask(lambda store: store.stat(key)))
         except FAULTS as error:
-            raise fault(SourceError, self._called(key), error) from error
+            raise fault(SourceError, self._called(key), self._in_words(key, error)) from error
 
     def open_source(self, key: str) -> RemoteSource:
         facts = self.stat(key)
@@ -164,7 +164,7 @@ class RemoteBucket:
             raise fault(SourceError, self._called(prefix), error) from error
 
     def check(self) -> None:
-        key, data = f".stillframe-check-{secrets.token_hex(8)}", secrets.token_bytes(_CHECK_BYTES)
+        key, data = f"{_CHECK}{secrets.token_hex(8)}", secrets.token_bytes(_CHECK_BYTES)
         self.write(key, data, "application/octet-stream")
         try:
             found = self.read(key)
@@ -189,8 +189,18 @@ class RemoteBucket:
                 time.sleep(pause_s * random.uniform(1, 2))
         raise SinkError(self._called(key), "it is not there after it was written", transient=True)
 
+    def _in_words(self, key: str, error: Exception) -> Exception:
+        """The same answer to another question, with what the store says to it."""
+        if is_wordless(error):
+            try:
+                self._store.ask(lambda store: store.read(key, offset=0, size=1), 1)
+            except FAULTS as worded:
+                return error if fault(SourceError, key, worded).transient else worded
+        return error
+
     def _called(self, key: str) -> str:
-        return f"{self._shown}/{key}"
+        # a check is of the bucket: nobody knows the object's name
+        return self._shown if key.startswith(_CHECK) else f"{self._shown}/{key}"
 
 
 async def _signed(signer: opendal.AsyncOperator, keys: Sequence[str], seconds: int) -> list[str]:

@@ -70,6 +70,14 @@ def fault(kind: type[_Error], name: str, error: Exception) -> _Error:
     return kind(name, told, transient=isinstance(error, _PASSING) and not permanent)
 
 
+def is_wordless(error: Exception) -> bool:
+    """Whether it is an answer to HEAD, a status without words, that may mean what GET would tell apart."""
+    if isinstance(error, exceptions.NotFound):
+        return True
+    status = _told(error)[1] if isinstance(error, exceptions.Unexpected) else None
+    return status is not None and _PERMANENT.fullmatch(status) is not None
+
+
 def may_be_the_keys(error: Exception) -> bool:
     """Whether the store may have refused for keys that are old; Amazon says so with 400, and to HEAD without a word."""
     if isinstance(error, exceptions.PermissionDenied):
@@ -89,6 +97,8 @@ def _told(error: Exception) -> tuple[str, str | None]:
     told = _PLAINLY.get(told, told)
     if cause := re.search(r"^Source:\n +(.+)", text, re.MULTILINE):
         told = ": ".join(filter(None, (told, cause[1])))
+    if unreached := _UNREACHED.search(told):
+        told = f"the store cannot be reached: {_NO_SUCH_HOST.sub('there is no server of its name: ', unreached[1])}"
     status = re.search(r"status: (\d{3})", text)
     return told, status[1] if status else None
 
@@ -109,6 +119,8 @@ _PLAINLY = {
     "reader got too little data": "the store sends less than it was asked for",
 }
 _FAULTY = re.compile("[345]..")
+_UNREACHED = re.compile(r"client error \(Connect\): (?:tcp connect error: )?(.+)")
+_NO_SUCH_HOST = re.compile(r"^dns error: (?:.+: )?")
 #: but for "request timeout", "conflict" and "too many requests"
 _PERMANENT = re.compile("[34]..(?<!408)(?<!409)(?<!429)")
 _PASSING = (exceptions.Unexpected, exceptions.Error, exceptions.RateLimited, exceptions.Conflict)
