@@ -1,7 +1,8 @@
 # Everything runs in .venv, which these targets make by themselves. `make help` lists them.
 PYTHON ?= python3
 BIN := .venv/bin
-TESTS ?= -n auto --dist worksteal
+# one more than there are processors: many tests wait for servers
+TESTS ?= -n $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)") --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all fuzz-api drill sdks players check format bench bench-service bench-far picture clean

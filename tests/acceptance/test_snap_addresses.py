@@ -165,7 +165,7 @@ def test_what_cannot_be_read_or_written(place: str, folder: Path, arguments: str
             "movie.mp4 -o s3://films/x.gif",
             "Output is 's3://films/x.gif', but must be a name that ends in .jpg",
         ),
-        ("movie.mp4 -o s3://me:secret@films/x.jpg", "Output is 's3://...@...'"),
+        ("movie.mp4 -o s3://me:secret@films/x.jpg", "Output is 's3://...'"),
         ("https://a.example/x.mp4 http://b.example/x.mp4?secret -o x.jpg", "would write the same files"),
     ],
 )
