@@ -48,7 +48,7 @@ bench: .venv/dev ## Measure speed and memory against the floor and the peers (ab
 bench-service: .venv/dev ## Measure the service: submits, jobs, and what it takes when idle (about 6 minutes)
 	$(BIN)/python benchmarks/service.py --markdown docs/performance.md
 
-bench-far: .venv/dev ## Measure bytes, requests and seconds of videos in a store 30 ms away (about 15 minutes, 6 GiB of disk)
+bench-far: .venv/dev ## Measure bytes, requests and seconds of videos in a store 30 ms away (about 8 minutes, 6 GiB of disk)
 	$(BIN)/python benchmarks/far.py --markdown docs/performance.md
 
 picture: .venv/base ## Make the README's picture anew
