@@ -356,6 +356,20 @@ def test_a_token_whose_time_is_up(
     assert len(lender.asked) > before
 
 
+@pytest.mark.parametrize("at", ["ranges", "writes"])
+def test_a_token_whose_lender_is_away_for_a_moment(
+    in_oss: Spoiled, lender: StsServer, expire: Callable[[FaultyProxy], None], expected: Pictures, at: str
+) -> None:
+    def expire_and_trouble(proxy: FaultyProxy) -> None:
+        expire(proxy)
+        lender.faults.extend([503, 503, 503])
+
+    done = in_oss.job(Day(**{at: ["pass", expire_and_trouble]}))
+    assert done.job["Status"] == "Success", done.job
+    assert (done.pictures, done.listed) == (expected, expected.keys())
+    assert not lender.faults
+
+
 @pytest.mark.parametrize(
     ("at", "code", "told"),
     [
