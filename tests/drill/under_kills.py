@@ -67,6 +67,7 @@ def _drill(
             server.start(point, wait=False)
             server.wait_until_dead()
             told.points.append(point)
+        submitted.points_are_done()
         server.start()
         for number in range(max(kills, postgres_kills)):
             if number < kills:
@@ -94,7 +95,10 @@ def _drill(
 
 
 class _Submitter:
-    """Submits jobs one by one, each until it is taken, while the server comes and goes."""
+    """Submits jobs one by one, each until it is taken, while the server comes and goes.
+
+    When all are taken, and a server still waits for the work that brings it to its point, it goes on slowly.
+    """
 
     def __init__(self, server: Server, kinds: list[Kind], jobs: int, chance: random.Random) -> None:
         #: what was asked for, by the id that a submit has returned, in order
@@ -104,7 +108,9 @@ class _Submitter:
         self._server = server
         self._kinds = kinds
         self._jobs = jobs
+        self._taken = 0
         self._chance = random.Random(chance.random())
+        self._points_done = threading.Event()
         self._thread = threading.Thread(target=self._submit, daemon=True)
         self._fault: BaseException | None = None
 
@@ -112,19 +118,25 @@ class _Submitter:
         """Begin to submit."""
         self._thread.start()
 
+    def points_are_done(self) -> None:
+        """No server waits for work any more."""
+        self._points_done.set()
+
     def join(self) -> None:
         """Wait until all are taken."""
         self._thread.join()
         if self._fault is not None:
             raise self._fault
-        assert len(self.ids) == self._jobs, "two submits have returned the same id"
+        assert len(self.ids) == self._taken, "two submits have returned the same id"
 
     def _submit(self) -> None:
         try:
-            for number in range(self._jobs):
-                self._submit_one(number)
+            while self._taken < self._jobs:
+                self._submit_one(self._taken)
                 # spread over the time that the server is up
                 time.sleep(self._chance.uniform(0, 0.15))
+            while not self._points_done.wait(0.5):
+                self._submit_one(self._taken)
         except BaseException as error:
             self._fault = error
 
@@ -144,6 +156,7 @@ class _Submitter:
             "SubmitMediaInfoJob", Input={"Type": "OSS", "Media": f"oss://local/{kind.media}"}
         )
         self.probes[look["MediaInfoJob"]["JobId"]] = kind
+        self._taken += 1
 
 
 def _pause(chance: random.Random, most_s: float) -> None:
