@@ -36,26 +36,33 @@ _MOST_ANSWER_BYTES, _CHUNK_BYTES = 256 << 10, 16 << 10
 
 
 @dataclass(frozen=True, slots=True)
-class AlibabaRole:
-    """AssumeRole: what a RAM role may do, for whoever has the keys `source`."""
+class _Role:
+    """What a role may do, for whoever has the keys `source`; both clouds ask by the same names."""
 
     source: Keys | Lender
     role_arn: str
     session: str | None = None
     external_id: str | None = None
     lifetime_s: int = 3600
-    region: str | None = None
 
-    def lend(self) -> Keys:
+    def _asked(self) -> dict[str, str]:
         asked = {
             "Action": "AssumeRole",
             "RoleArn": self.role_arn,
             "RoleSessionName": self.session or _SESSION,
             "DurationSeconds": str(self.lifetime_s),
         }
-        if self.external_id:
-            asked["ExternalId"] = self.external_id
-        keys = at_hand(self.source)
+        return asked | ({"ExternalId": self.external_id} if self.external_id else {})
+
+
+@dataclass(frozen=True, slots=True)
+class AlibabaRole(_Role):
+    """AssumeRole: a RAM role."""
+
+    region: str | None = None
+
+    def lend(self) -> Keys:
+        asked, keys = self._asked(), at_hand(self.source)
         return _of_alibaba(lambda: _signed_rpc(asked, keys), self.region)
 
 
@@ -81,26 +88,13 @@ class AlibabaOidc:
 
 
 @dataclass(frozen=True, slots=True)
-class AwsRole:
-    """AssumeRole: what an IAM role may do, for whoever has the keys `source`."""
+class AwsRole(_Role):
+    """AssumeRole: an IAM role."""
 
-    source: Keys | Lender
-    role_arn: str
-    session: str | None = None
-    external_id: str | None = None
-    lifetime_s: int = 3600
     region: str = "us-east-1"
 
     def lend(self) -> Keys:
-        asked = {
-            "Action": "AssumeRole",
-            "RoleArn": self.role_arn,
-            "RoleSessionName": self.session or _SESSION,
-            "DurationSeconds": str(self.lifetime_s),
-        }
-        if self.external_id:
-            asked["ExternalId"] = self.external_id
-        keys = at_hand(self.source)
+        asked, keys = self._asked(), at_hand(self.source)
         return _of_aws(
             asked,
             self.region,
