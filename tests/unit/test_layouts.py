@@ -11,7 +11,7 @@ import pytest
 
 from stillframe.media.flv_layout import FlvLayout
 from stillframe.media.landmarks import Layout, Odd
-from stillframe.media.mkv_layout import MkvLayout, has_cues, read_header
+from stillframe.media.mkv_layout import MkvLayout, cues_at, read_header
 from stillframe.media.patch import Patch
 from stillframe.media.ts_layout import PACKET_BYTES, TsLayout
 from stillframe.testing import Clip, videos
@@ -92,9 +92,12 @@ def test_a_piece_may_grow_to_both_sides_from_anywhere(clip: Clip, start: float) 
         assert patch.piece(picture)[:1] == data[picture.position : picture.position + 1]
 
 
-def test_a_header_says_whether_there_are_cues(tmp_path: Path) -> None:
-    assert has_cues(videos.make(tmp_path / "a.mkv").path.read_bytes()[:4096])
-    assert not has_cues(videos.make(tmp_path / "b.mkv", seekable=False).path.read_bytes()[:4096])
+def test_a_header_says_where_the_cues_are(tmp_path: Path) -> None:
+    data = videos.make(tmp_path / "a.mkv").path.read_bytes()
+    cues = cues_at(data[:4096])
+    assert cues is not None
+    assert data[cues : cues + 4] == b"\x1c\x53\xbb\x6b"
+    assert cues_at(videos.make(tmp_path / "b.mkv", seekable=False).path.read_bytes()[:4096]) is None
 
 
 def packets(data: bytes) -> list[bytearray]:

@@ -73,9 +73,9 @@ def lead(search: Search, size: int) -> tuple[Found | None, list[tuple[int, int]]
     try:
         wanted = next(search)
         while True:
-            offset, length = wanted
+            offset, length, _ = wanted
             assert 0 <= offset < offset + length <= size
-            read.append(wanted)
+            read.append(wanted[:2])
             wanted = search.send(bytes(length))
     except StopIteration as end:
         return end.value, read
@@ -161,8 +161,8 @@ def test_a_keyframe_that_is_too_far_is_not_looked_for_for_ever() -> None:
         with pytest.raises(Odd):
             wanted = next(search)
             while True:
-                read.append(wanted)
-                wanted = search.send(bytes(wanted[1]))
+                read.append(wanted[:2])
+                wanted = search.send(bytes(wanted.length))
         assert sum(length for _, length in read) <= 2 * MOST_WINDOWS * WINDOW_BYTES
 
 
@@ -174,8 +174,8 @@ def test_a_file_of_which_nothing_is_understood_is_odd_soon() -> None:
     with pytest.raises(Odd):
         wanted = next(search)
         while True:
-            read += wanted[1]
-            wanted = search.send(bytes(wanted[1]))
+            read += wanted.length
+            wanted = search.send(bytes(wanted.length))
     assert read <= 4 << 20
 
 
@@ -224,7 +224,7 @@ def test_a_keyframe_that_says_it_is_the_rest_of_a_large_file_is_not_read() -> No
     """A piece that is asked for lies in memory as a whole."""
     made = film([(8, 100_000), (8, 3 << 30)], has_ends=True)
     search = cue_map(made).before(made.last_pts)
-    _, length = next(search)
+    _, length, _ = next(search)
     with pytest.raises(Odd):
         search.send(bytes(length))
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from stillframe.media.landmarks import Layout, Odd, Picture
 from stillframe.media.patch import Patch
-from stillframe.media.search import HELD_PICTURES, MOST_WINDOWS, WINDOW_BYTES, Found, Search
+from stillframe.media.search import HELD_PICTURES, MOST_WINDOWS, WINDOW_BYTES, Found, Search, Wanted
 
 #: a cluster's head and the head of its first block
 _HEADS_BYTES = 256
@@ -50,7 +50,7 @@ class CueMap:
         """The last keyframe with a cue at or before a time, or else the first; with what is shown up to `until`."""
         number = max(bisect_right(self._times, pts) - 1, 0)
         offset, guess = self._extent(number, until)
-        patch = Patch(self.layout, offset, (yield offset, guess), self._size)
+        patch = Patch(self.layout, offset, (yield Wanted(offset, guess)), self._size)
         while (found := self._keyframe(patch, number)) is None or not _is_enough(patch, found, until):
             if patch.ends:
                 break
@@ -59,7 +59,7 @@ class CueMap:
             if found is not None and found.end - offset > _MOST_KEYFRAME_BYTES:
                 raise Odd("a keyframe that says it is very large")
             missing = found.end - patch.end if found is not None and until is None else WINDOW_BYTES
-            patch.grow_right((yield patch.end, min(max(missing, 1), self._size - patch.end)))
+            patch.grow_right((yield Wanted(patch.end, min(max(missing, 1), self._size - patch.end))))
         if found is None:
             raise Odd("a cluster without the keyframe that a cue tells of")
         self.learn(found.end - offset)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from stillframe.media.landmarks import Odd
-from stillframe.media.search import Found, Search
+from stillframe.media.search import Found, Search, Wanted
 from stillframe.media.source import ByteSource
 
 _AT_A_TIME = 16
@@ -55,7 +55,7 @@ class _Errand:
     """A search on its way."""
 
     search: Search
-    wanted: tuple[int, int]
+    wanted: Wanted
     result: Future[Found | None]
 
 
@@ -121,8 +121,9 @@ class Guide:
         data: bytes | None = None
         try:
             while True:
-                offset, length = search.send(data) if data is not None else next(search)
-                data = self._source.read_at(offset, length)
+                wanted = search.send(data) if data is not None else next(search)
+                self._hint(wanted.soon)
+                data = self._source.read_at(wanted.offset, wanted.length)
         except StopIteration as end:
             found: Found | None = end.value
             return found
@@ -142,7 +143,7 @@ class Guide:
                     raise self._odd
                 if expected != self._expected:
                     raise Odd("nobody expects it any more")
-                self._go_on(errand, self._source.read_at(*errand.wanted))
+                self._go_on(errand, self._source.read_at(errand.wanted.offset, errand.wanted.length))
                 errands.append(errand)
 
     def _begin(self, errands: deque[_Errand], expected: int) -> bool:
@@ -160,7 +161,7 @@ class Guide:
                     break
                 wish, result = self._waiting.popleft()
             with self._told(result, expected):
-                errand = _Errand(self._search(wish), (0, 0), result)
+                errand = _Errand(self._search(wish), Wanted(0, 0), result)
                 self._go_on(errand, None)
                 errands.append(errand)
         return bool(errands)
@@ -168,10 +169,13 @@ class Guide:
     def _go_on(self, errand: _Errand, data: bytes | None) -> None:
         """One step of a search: say what it wants next. Raises StopIteration when it is over."""
         errand.wanted = errand.search.send(data) if data is not None else next(errand.search)
-        offset, length = errand.wanted
-        half = length // 2
+        self._hint([errand.wanted[:2], *errand.wanted.soon])
+
+    def _hint(self, extents: Sequence[tuple[int, int]]) -> None:
         # in halves: a range that is hinted at alone is taken for an index, and kept for others
-        self._source.prefetch([(offset, half), (offset + half, length - half)])
+        for offset, length in extents:
+            half = length // 2
+            self._source.prefetch([(offset, half), (offset + half, length - half)])
 
     @contextlib.contextmanager
     def _told(self, result: Future[Found | None], expected: int) -> Iterator[None]:

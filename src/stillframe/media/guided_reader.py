@@ -7,6 +7,8 @@ read as libav reads it.
 
 from __future__ import annotations
 
+import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -20,7 +22,7 @@ from stillframe.media.cues import CueMap
 from stillframe.media.flv_layout import FlvLayout
 from stillframe.media.guide import Ground, Guide, Wish
 from stillframe.media.landmarks import Layout, Odd, Picture
-from stillframe.media.mkv_layout import MkvHeader, MkvLayout, read_header
+from stillframe.media.mkv_layout import MkvHeader, MkvLayout, cues_at, read_header
 from stillframe.media.packets import time_of
 from stillframe.media.patch import Patch
 from stillframe.media.reader import VideoReader
@@ -35,9 +37,16 @@ _MOST_HEAD_BYTES = 1 << 20
 #: what is read from the last cue on to see where the video ends
 _MOST_TAIL_BYTES = 4 << 20
 _CLUSTER_HEAD_BYTES = 4 << 10
+#: much of a first keyframe, most likely
+_BEGINNING_BYTES = 128 << 10
+#: of the end, where nothing says more
+_END_BYTES = 2 * WINDOW_BYTES
+_CUES_BYTES = 64 << 10
+#: where libav looks for how long an MPEG-TS lasts
+_TS_END_BYTES = 250_000
 
 
-class GuidedReader(VideoReader):
+class GuidedReader(VideoReader, ABC):
     """A reader that goes to bytes, where a guide has found the keyframe."""
 
     @property
@@ -52,6 +61,9 @@ class GuidedReader(VideoReader):
         #: for moments without a keyframe near them: what their exact frames need
         self._misses: dict[int, Found | None] = {}
         self._tail: Picture | None = None
+        # libav would come to it bit by bit, and to the end only after all of the beginning
+        source.prefetch([(_HEAD_BYTES, _BEGINNING_BYTES - _HEAD_BYTES)])
+        source.prefetch([self._soon(source)])
         super().__init__(source, stream_index)
 
     def guide(self) -> Guide | None:
@@ -165,8 +177,14 @@ class GuidedReader(VideoReader):
         self._tail = tail.pictures[0]
         return Terrain(layout, self.source.size, first_pts, max(picture.pts for picture in tail.pictures))
 
+    def _soon(self, source: ByteSource) -> tuple[int, int]:
+        """What is wanted of a source as soon as its beginning is read."""
+        end = max(source.size - _END_BYTES, 0) // WINDOW_BYTES * WINDOW_BYTES
+        return end, source.size - end
+
+    @abstractmethod
     def _layout(self, head: bytes) -> Layout:
-        raise NotImplementedError
+        """How the file is laid out, by its first bytes. Raises Odd."""
 
     def _new_file(self) -> SourceFile:
         return PieceFile(self.source)
@@ -174,6 +192,10 @@ class GuidedReader(VideoReader):
 
 class TsReader(GuidedReader):
     """MPEG-TS."""
+
+    def _soon(self, source: ByteSource) -> tuple[int, int]:
+        end = max(source.size - _TS_END_BYTES, 0)
+        return end, source.size - end
 
     def _layout(self, head: bytes) -> Layout:
         return TsLayout(head, self.stream.id, self.codec_name)
@@ -277,6 +299,13 @@ class CuedReader(MkvReader):
             self._cues.learn(keyframe.end - position)
         return True
 
+    def _soon(self, source: ByteSource) -> tuple[int, int]:
+        with contextlib.suppress(Odd):
+            cues = cues_at(source.read_at(0, _HEAD_BYTES))
+            if cues is not None and cues < source.size:
+                return cues, min(_CUES_BYTES, source.size - cues)
+        return super()._soon(source)
+
     def _layout(self, head: bytes) -> Layout:
         return self._mkv_layout(head)
 
@@ -298,6 +327,14 @@ class CuedReader(MkvReader):
             self._tail = Picture(cues[-1][1], cues[-1][0], keyframe=True)
         self._cues = CueMap(layout, size, cues, first.end - first.position, self._header.picture_ticks)
         return self._cues
+
+
+def promises_cues(head: bytes) -> bool:
+    """Whether the first bytes of a Matroska file say that it has cues, or may have them."""
+    try:
+        return cues_at(head) is not None
+    except Odd:
+        return True
 
 
 class PieceFile(SourceFile):

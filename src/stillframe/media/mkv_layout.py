@@ -15,7 +15,7 @@ from stillframe.media.landmarks import Look, Odd, Picture
 from stillframe.media.nal_units import is_keyframe_in_lengths
 
 _EBML, _SEGMENT, CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
-_SEEK_HEAD, _SEEK, _SEEK_ID, _CUES = 0x114D9B74, 0x4DBB, 0x53AB, 0x1C53BB6B
+_SEEK_HEAD, _SEEK_ID, _SEEK_POSITION, _CUES = 0x114D9B74, 0x53AB, 0x53AC, 0x1C53BB6B
 _INFO, _TIMESTAMP_SCALE, _DEFAULT_SCALE_NS = 0x1549A966, 0x2AD7B1, 1_000_000
 _TRACKS, _TRACK = 0x1654AE6B, 0xAE
 _NUMBER, _TYPE, _CODEC_ID, _PRIVATE, _DEFAULT_DURATION = 0xD7, 0x83, 0x86, 0x63A2, 0x23E383
@@ -82,12 +82,18 @@ class MkvHeader:
     picture_ticks: int = 0
 
 
-def has_cues(head: bytes) -> bool:
-    """Whether the first bytes of a file promise an index."""
-    return any(
-        element.id == _CUES or (element.id == _SEEK_HEAD and _names_cues(head, element))
-        for element in _level_one(head)
-    )
+def cues_at(head: bytes) -> int | None:
+    """Where the file's index begins, as its first bytes say; None when they promise none. Raises Odd."""
+    segment = _segment(head)
+    for element in _level_one(head):
+        if element.id == _CUES:
+            return element.start
+        if element.id == _SEEK_HEAD:
+            for part in _children(head, element):
+                facts = {named.id: head[named.content : named.end] for named in _children(head, part)}
+                if facts.get(_SEEK_ID) == _CUES.to_bytes(4, "big"):
+                    return segment.content + int.from_bytes(facts.get(_SEEK_POSITION, b""), "big")
+    return None
 
 
 def read_header(head: bytes) -> MkvHeader:
@@ -273,29 +279,26 @@ def _is_cluster(data: bytes, at: int) -> bool:
     return False
 
 
-def _level_one(head: bytes) -> list[Element]:
-    """The elements of the segment, as far as the first cluster, or as `head` goes."""
-    found: list[Element] = []
+def _segment(head: bytes) -> Element:
     ebml = _element(head, 0)
     if ebml is None or ebml.id != _EBML or ebml.length == UNKNOWN:
         raise Odd("it does not begin with EBML")
     segment = _element(head, ebml.end)
     if segment is None or segment.id != _SEGMENT:
         raise Odd("no segment follows its first element")
-    at = segment.content
+    return segment
+
+
+def _level_one(head: bytes) -> list[Element]:
+    """The elements of the segment, as far as the first cluster, or as `head` goes."""
+    found: list[Element] = []
+    at = _segment(head).content
     while (element := _element(head, at)) is not None:
         found.append(element)
         if element.id == CLUSTER or element.length == UNKNOWN:
             break
         at = element.end
     return found
-
-
-def _names_cues(head: bytes, seek_head: Element) -> bool:
-    wanted = _CUES.to_bytes(4, "big")
-    return any(
-        part.id == _SEEK and wanted in head[part.content : part.end] for part in _children(head, seek_head)
-    )
 
 
 def _read_tracks(head: bytes, tracks: Element) -> MkvHeader:

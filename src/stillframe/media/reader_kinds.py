@@ -5,9 +5,7 @@ from __future__ import annotations
 from stillframe.media.avi_reader import AviReader
 from stillframe.media.boxes import find_index
 from stillframe.media.fragment_feed import open_fragmented
-from stillframe.media.guided_reader import CuedReader, FlvReader, MkvReader, TsReader
-from stillframe.media.landmarks import Odd
-from stillframe.media.mkv_layout import has_cues
+from stillframe.media.guided_reader import CuedReader, FlvReader, MkvReader, TsReader, promises_cues
 from stillframe.media.playlist import playlist_of
 from stillframe.media.playlist_reader import PlaylistReader
 from stillframe.media.reader import VideoReader
@@ -42,16 +40,9 @@ def _kind(head: bytes) -> type[VideoReader]:
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return AviReader
     if head[:4] == _EBML:
-        return CuedReader if _promises_cues(head) else MkvReader
+        return CuedReader if promises_cues(head) else MkvReader
     return VideoReader
 
 
 #: MPEG-TS: where the first packet begins, and how far the next one is from it
 _GRIDS = ((0, 188), (4, 192))
-
-
-def _promises_cues(head: bytes) -> bool:
-    try:
-        return has_cues(head)
-    except Odd:
-        return True

@@ -1,14 +1,15 @@
 """Looking for a keyframe in a file without an index: which pieces to read, as a conversation.
 
-A search is a generator: it yields (offset, length), is sent the bytes, and returns what it has found. Whoever leads
+A search is a generator: it yields what is `Wanted`, is sent the bytes, and returns what it has found. Whoever leads
 it may read for many searches at once; the pieces come in no order that matters. Bounded, whatever the file holds.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from stillframe.media.landmarks import Layout, Odd, Picture, Points
 from stillframe.media.patch import Patch, last_keyframe
@@ -44,8 +45,16 @@ class Found:
     is_near: bool = True
 
 
-Search = Generator[tuple[int, int], bytes, Found | None]
-_Step = Generator[tuple[int, int], bytes, None]
+class Wanted(NamedTuple):
+    """A piece that a search goes on with, and (offset, length) of others that it most likely wants then."""
+
+    offset: int
+    length: int
+    soon: Sequence[tuple[int, int]] = ()
+
+
+Search = Generator[Wanted, bytes, Found | None]
+_Step = Generator[Wanted, bytes, None]
 
 
 class Terrain:
@@ -85,10 +94,10 @@ class Terrain:
         """
         patch = yield from _around(self, pts)
         while True:
-            side = _open_side(patch, pts, reach)
-            if side is None:
+            sides = _open_sides(patch, pts, reach)
+            if not sides:
                 break
-            yield from (_grow_left if side == "left" else _grow_right)(self, patch)
+            yield from _GROW[sides[0]](self, patch, soon=[_BESIDE[side](self, patch) for side in sides[1:]])
         best = min(patch.keyframes(), key=lambda key: (abs(key.pts - pts), key.pts), default=None)
         if best is None or (reach is not None and abs(best.pts - pts) > reach):
             found = (yield from self._before(patch, pts, until)) if until is not None else None
@@ -113,9 +122,7 @@ class Terrain:
         return Found(found, patch.piece(found, after))
 
 
-def _complete(
-    terrain: Terrain, patch: Patch, picture: Picture
-) -> Generator[tuple[int, int], bytes, int | None]:
+def _complete(terrain: Terrain, patch: Patch, picture: Picture) -> Generator[Wanted, bytes, int | None]:
     """Read on until all of a picture is there; where it is over, None for the piece's end."""
     while picture.end and patch.end < picture.end and not patch.ends:
         yield from _grow_right(terrain, patch)
@@ -128,8 +135,8 @@ def _complete(
     return patch.pictures[number].position + _HEAD_BYTES if number < len(patch.pictures) else None
 
 
-def _open_side(patch: Patch, pts: int, reach: int | None) -> str | None:
-    """Where a nearer keyframe might still lie, and the nearer one of two such sides; None: nowhere."""
+def _open_sides(patch: Patch, pts: int, reach: int | None) -> list[str]:
+    """Where a nearer keyframe might still lie: "left", "right", both, the nearer one first, or nowhere."""
     keyframes = patch.keyframes()
     distances = [abs(keyframe.pts - pts) for keyframe in keyframes]
     within = min(distances, default=None)
@@ -145,9 +152,8 @@ def _open_side(patch: Patch, pts: int, reach: int | None) -> str | None:
     right_open = not (
         patch.ends or (keyframes and keyframes[-1].pts > pts) or (within is not None and right >= within)
     )
-    if left_open and right_open:
-        return "left" if left <= right else "right"
-    return "left" if left_open else "right" if right_open else None
+    sides = [("left", left)] * left_open + [("right", right)] * right_open
+    return [side for side, _ in sorted(sides, key=lambda side: side[1])]
 
 
 def _reordered(patch: Patch) -> int:
@@ -160,7 +166,7 @@ def _reordered(patch: Patch) -> int:
     return min(most + 1, _MOST_REORDERED)
 
 
-def _around(terrain: Terrain, pts: int) -> Generator[tuple[int, int], bytes, Patch]:
+def _around(terrain: Terrain, pts: int) -> Generator[Wanted, bytes, Patch]:
     """A piece in which pictures lie on both sides of a time, but for a time at an end of the file."""
     read = 0
     patch: Patch | None = None
@@ -168,7 +174,7 @@ def _around(terrain: Terrain, pts: int) -> Generator[tuple[int, int], bytes, Pat
         place = terrain.guess(pts)
         if patch is None or not _is_near(patch, place):
             offset, length = _window(terrain, place)
-            patch = Patch(terrain.layout, offset, (yield offset, length), terrain.size)
+            patch = Patch(terrain.layout, offset, (yield Wanted(offset, length)), terrain.size)
             read += 1
         while True:
             if patch.pictures:
@@ -208,14 +214,25 @@ def _window(terrain: Terrain, place: int) -> tuple[int, int]:
     return offset, min(WINDOW_BYTES, terrain.size - offset)
 
 
-def _grow_left(terrain: Terrain, patch: Patch) -> _Step:
+def _before(terrain: Terrain, patch: Patch) -> tuple[int, int]:
     offset = max(patch.base - _growth(patch), 0)
-    patch.grow_left((yield offset, patch.base - offset))
+    return offset, patch.base - offset
 
 
-def _grow_right(terrain: Terrain, patch: Patch) -> _Step:
-    length = min(_growth(patch), terrain.size - patch.end)
-    patch.grow_right((yield patch.end, length))
+def _after(terrain: Terrain, patch: Patch) -> tuple[int, int]:
+    return patch.end, min(_growth(patch), terrain.size - patch.end)
+
+
+def _grow_left(terrain: Terrain, patch: Patch, soon: Sequence[tuple[int, int]] = ()) -> _Step:
+    patch.grow_left((yield Wanted(*_before(terrain, patch), soon)))
+
+
+def _grow_right(terrain: Terrain, patch: Patch, soon: Sequence[tuple[int, int]] = ()) -> _Step:
+    patch.grow_right((yield Wanted(*_after(terrain, patch), soon)))
+
+
+_BESIDE = {"left": _before, "right": _after}
+_GROW = {"left": _grow_left, "right": _grow_right}
 
 
 def _growth(patch: Patch) -> int:
