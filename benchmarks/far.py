@@ -177,8 +177,7 @@ def _keeps_counts(row: Row, ours: Result, options: argparse.Namespace) -> bool:
 def _as_markdown(measured: list[tuple[Row, dict[str, Result]]], options: argparse.Namespace) -> str:
     lines = [
         f"Measured on {time.strftime('%Y-%m-%d')}: {machine()}; load average {os.getloadavg()[0]:.1f} at the end.",
-        f"A store on loopback that answers {DELAY_MS} ms late, and {DELAY_MS} more on each new connection. Medians of "
-        f"{options.rounds} runs, each a new",
+        f"A store on loopback that answers {DELAY_MS} ms late. Medians of {options.rounds} runs, each a new",
         "process with cold connections, from its first request to its last file; bytes and requests are the most of "
         "all runs.",
         '"From the disk" is the same work on the same file in the page cache; the others ran once. Busy: the share of',
@@ -190,15 +189,18 @@ def _as_markdown(measured: list[tuple[Row, dict[str, Result]]], options: argpars
     for row, results in measured:
         ours, size = results[OURS], row.film.path(options.cache).stat().st_size
         kept = _keeps_counts(row, ours, options) and max(ours.peaks_mib) <= MEMORY_MIB
-        in_time = median(ours.seconds) <= row.bounds.seconds
-        verdict = "met" if kept and in_time else "**not met**" if not kept else "**seconds not met**"
+        seconds, near = median(ours.seconds), median(results[NEAR].seconds)
+        verdict = "met" if kept else "**not met**"
+        if kept and seconds > row.bounds.seconds:
+            beside = ", nor from the disk" if near > row.bounds.seconds else ""
+            verdict = f"**seconds not met**{beside}"
         columns = (
             row.title,
             row.bounds.in_words(),
             f"{max(ours.sent) / MIB:.2f} MiB ({max(ours.sent) / size:.2%})",
             f"{max(ours.requests)}",
-            f"{median(ours.seconds):.2f}",
-            f"{median(results[NEAR].seconds):.2f}",
+            f"{seconds:.2f}",
+            f"{near:.2f}",
             f"{max(ours.peaks_mib):.0f}",
             verdict,
             f"{median(ours.others):.0%}",

@@ -70,7 +70,7 @@ class RangeServer:
                     continue
                 if is_first:
                     self._counts.connections += 1
-                await asyncio.sleep(self._wire.delay_s * (2 if is_first else 1))
+                await asyncio.sleep(self._wire.delay_s)
                 is_first = False
                 await self._answer(method, path, fields, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
