@@ -196,7 +196,7 @@ def service(url: URL, folder: Path, **settings: Any) -> Iterator[Service]:
     try:
         first = assembly.first_run()
         assert first is not None
-        assembly.start_working()
+        assembly.start()
         account_id = assembly.accounts.find("default")
         assert account_id is not None
         with over_http(assembly.app()) as port:

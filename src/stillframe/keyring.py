@@ -48,9 +48,9 @@ class Keyring:
         self._keys = tuple(keys)
 
     @classmethod
-    def of(cls, data_dir: Path) -> Keyring:
-        """A data folder's, as `open` has it."""
-        return cls.open(data_dir / FILE_NAME)
+    def of(cls, data_dir: Path, file: Path | None = None) -> Keyring:
+        """A data folder's, or what an operator has named; as `open` has it."""
+        return cls.open(file or data_dir / FILE_NAME)
 
     @classmethod
     def open(cls, path: Path) -> Keyring:

@@ -102,6 +102,11 @@ class Settings(BaseModel):
         description="A PostgreSQL server of your own: postgresql://user:password@host/name. Without it a private "
         "one runs inside the data folder.",
     )
+    keyring_file: Path | None = Field(
+        None,
+        description="The file with the keys that secrets are encrypted with; by default `keyring` in the data folder. "
+        "Servers and workers that share a database need the same one.",
+    )
     region: str = Field(
         "cn-shanghai",
         pattern=f"^{REGION}$",

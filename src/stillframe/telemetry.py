@@ -139,6 +139,12 @@ class Metrics:
             ["pipeline"],
             registry=self.registry,
         )
+        self.nodes = Gauge(
+            "stillframe_nodes",
+            "Servers and workers on the database that were heard of in the last half minute.",
+            ["role"],
+            registry=self.registry,
+        )
         self.stage = Histogram(
             "stillframe_stage_seconds",
             "Time that a task took, by stage.",

@@ -53,7 +53,7 @@ class Server:
         self.seen: set[Process] = set()
         self._folder = folder
         self._options = options
-        self._environment = {
+        self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("STILLFRAME_")},
             **{f"STILLFRAME_{name.upper()}": str(value) for name, value in settings.items()},
         }
@@ -66,7 +66,7 @@ class Server:
         mark = self._folder / f"died-{self.starts}"
         command = [point, str(mark), "serve", "--data-dir", str(self.data_dir), "--port", str(self.port)]
         out = self._folder / f"out-{self.starts}"
-        self._process = begin([*command, *self._options], out, self.log, self._environment)
+        self._process = begin([*command, *self._options], out, self.log, self.environment)
         if wait:
             self._demand(lambda: self.has_ended or self.is_ready(), "the server is ready")
             assert not self.has_ended, self._said("the server has ended before it was ready")

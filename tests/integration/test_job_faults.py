@@ -13,6 +13,7 @@ from jobs_by_hand import JobsByHand, TaskRow, handlers, jobs_by_hand
 from service_client import DEADLINE_S, wait_for
 from stillframe.errors import ChildKilled
 from stillframe.jobs import repair
+from stillframe.jobs.nodes import Node
 from stillframe.jobs.queue import Worker
 from stillframe.media import plan
 from stillframe.sandbox.unlocked import Unlocked
@@ -235,7 +236,9 @@ def test_the_depth_and_the_age_of_the_queue(jobs: JobsByHand, monkeypatch: pytes
     ((pipeline,),) = jobs.sql("SELECT pipeline_id FROM pipelines")
     made = jobs.assembly
     worker = Worker("postgresql://nobody@localhost/none", handlers(), slots=1)
-    keeper = repair.Keeper(made.database, made.queue, worker, made.metrics)
+    keeper = repair.Keeper(
+        made.database, made.queue, worker, Node(made.database, serves=True, slots=1), made.metrics
+    )
 
     def depth() -> float | None:
         return jobs.metric("queue_depth_tasks", pipeline=pipeline)

@@ -127,17 +127,20 @@ def _add_the_rest(app: typer.Typer) -> None:
         key,
         lint,
         media,
+        node,
         pipeline,
         policy,
         probe,
         serve,
         sts,
         user,
+        worker,
     )
 
     app.command(name="probe", epilog=probe.EXAMPLES, no_args_is_help=True)(probe.probe)
     app.command(name="lint", epilog=lint.EXAMPLES, no_args_is_help=True)(lint.lint)
     app.command(name="serve", epilog=serve.EXAMPLES)(serve.serve)
+    app.command(name="worker", epilog=worker.EXAMPLES)(worker.worker)
     app.command(name="doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
     app.command(name="api", epilog=api.EXAMPLES, no_args_is_help=True)(api.api)
     for name, group in (
@@ -150,6 +153,7 @@ def _add_the_rest(app: typer.Typer) -> None:
         ("sts", sts.app),
         ("bucket", bucket.app),
         ("pipeline", pipeline.app),
+        ("node", node.app),
         ("db", db.app),
         ("config", config.app),
     ):

@@ -9,6 +9,7 @@ import typer
 
 from stillframe.cli.messages import say
 from stillframe.cli.settings import ConfigFile, DataDir, load
+from stillframe.errors import SettingsError
 
 if TYPE_CHECKING:
     from stillframe.server.assembly import Assembly, FirstRun
@@ -30,12 +31,19 @@ def serve(
     sandbox: Annotated[
         str | None, typer.Option(help="required, or off: decode in this very process, at your own risk.")
     ] = None,
+    no_worker: Annotated[
+        bool, typer.Option("--no-worker", help="Only take jobs, and leave them to `stillframe worker`.")
+    ] = False,
 ) -> int:
     """Serve the API, work on jobs, and look after a private PostgreSQL, all in one process."""
     from stillframe.server.serve import serve as run
 
     settings = load(config, data_dir=data_dir, host=host, port=port, slots=slots, sandbox=sandbox)
-    run(settings, _welcome)
+    if no_worker and settings.database_url is None:
+        raise SettingsError(
+            "--no-worker", "option", "needs database_url: nobody else can work on a private database"
+        )
+    run(settings, _welcome, works=not no_worker)
     return 0
 
 

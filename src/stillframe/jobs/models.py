@@ -142,6 +142,22 @@ class JobOutput(Base):
     sha256: Mapped[str] = mapped_column(String(64))
 
 
+class NodeRow(Base):
+    """A process that serves or works, for as long as it is heard of."""
+
+    __tablename__ = "nodes"
+
+    node_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    serves: Mapped[bool]
+    #: slices that it works on at the same time; 0 for one that only serves
+    slots: Mapped[int]
+    host: Mapped[str]
+    pid: Mapped[int]
+    version: Mapped[str]
+    started_at: Mapped[datetime] = mapped_column(_WHEN, server_default=func.clock_timestamp())
+    seen_at: Mapped[datetime] = mapped_column(_WHEN, server_default=func.clock_timestamp())
+
+
 class ProbeJob(Base):
     """A look at one source: what is in it. `attempt` numbers the tasks that were made for it: only the last one counts.
 

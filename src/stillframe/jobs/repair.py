@@ -6,6 +6,7 @@ One process at a time does it, whoever gets the advisory lock.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 import structlog
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from stillframe.database.engine import Database
 from stillframe.jobs import lifecycle, pipelines, probe_jobs, registering
+from stillframe.jobs.nodes import Node, nodes
 from stillframe.jobs.queue import Queue, Worker
 from stillframe.telemetry import Metrics
 
@@ -69,16 +71,18 @@ class Keeper:
         self,
         database: Database,
         queue: Queue,
-        worker: Worker,
+        worker: Worker | None,
+        node: Node,
         metrics: Metrics,
         also: Callable[[], None] | None = None,
     ) -> None:
         self._database = database
         self._queue = queue
         self._worker = worker
+        self._node = node
         self._metrics = metrics
         self._also = also
-        #: pipelines that each metric of the queue tells of
+        #: what each metric tells of: pipelines, roles
         self._shown: dict[Gauge, set[str]] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stillframe-keeper", daemon=True)
@@ -95,6 +99,7 @@ class Keeper:
     def _run(self) -> None:
         while not self._stopping.wait(_EVERY_S):
             try:
+                self._node.beat()
                 repair(self._database, self._queue, self._worker)
                 with self._database.transaction() as session:
                     self._measure(session)
@@ -109,11 +114,12 @@ class Keeper:
         self._show(self._metrics.queue_tasks, {pipeline_id: tasks for pipeline_id, tasks, _ in depth})
         self._show(self._metrics.queue_age, {pipeline_id: age_s for pipeline_id, _, age_s in depth})
         self._show(self._metrics.parked_jobs, pipelines.parked_jobs(session))
+        self._show(self._metrics.nodes, Counter(node.role for node in nodes(session) if node.is_alive))
 
     def _show(self, gauge: Gauge, values: Mapping[str, float]) -> None:
-        for pipeline_id, value in values.items():
-            gauge.labels(pipeline=pipeline_id).set(value)
+        for label, value in values.items():
+            gauge.labels(label).set(value)
         # those that are left are not taken away in between: somebody may read them at this very moment
-        for pipeline_id in self._shown.get(gauge, set()) - values.keys():
-            gauge.remove(pipeline_id)
+        for label in self._shown.get(gauge, set()) - values.keys():
+            gauge.remove(label)
         self._shown[gauge] = {*values}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import anyio.to_thread
 import structlog
@@ -26,20 +27,21 @@ from stillframe.catalog.pipelines import Pipelines
 from stillframe.catalog.templates import Templates
 from stillframe.database.engine import Database, is_transient, make_engine
 from stillframe.database.migrations import history
-from stillframe.errors import StillframeError, Unavailable
+from stillframe.errors import KeyringError, StillframeError, Unavailable
 from stillframe.events.callbacks import Callbacks
 from stillframe.events.delivery import Deliverer
 from stillframe.events.outbox import Outbox
 from stillframe.ims.action import Services
 from stillframe.ims.endpoint import Endpoint
 from stillframe.ims.permission import RamCheck
+from stillframe.jobs.nodes import Node
 from stillframe.jobs.probe_step import ProbeStep
 from stillframe.jobs.queue import Handlers, Queue, Worker
 from stillframe.jobs.registering import Registering
 from stillframe.jobs.repair import Keeper, repair
 from stillframe.jobs.running import Running
 from stillframe.jobs.steps import Steps
-from stillframe.keyring import Keyring
+from stillframe.keyring import FILE_NAME, Keyring
 from stillframe.media.config import Caps
 from stillframe.sandbox.decoder import Decoder
 from stillframe.sandbox.layers import available_layers, require
@@ -87,10 +89,19 @@ class FirstRun:
 
 
 class Assembly:
-    """Everything that a server needs, made from its settings and the address of its database."""
+    """Everything that a server or a worker needs, made from its settings and the address of its database.
+
+    Raises KeyringError when the secrets in a shared database were encrypted with another keyring.
+    """
 
     def __init__(
-        self, settings: Settings, url: URL, *, owns_database: bool, metrics: Metrics | None = None
+        self,
+        settings: Settings,
+        url: URL,
+        *,
+        owns_database: bool,
+        metrics: Metrics | None = None,
+        serves: bool = True,
     ) -> None:
         self.settings = settings
         self.metrics = metrics or Metrics()
@@ -99,9 +110,13 @@ class Assembly:
         # with a database of the operator's own nobody else has made it
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         fetch_by(Fetching(settings.range_requests, settings.range_piece_bytes, settings.range_gap_bytes))
-        self.keyring = Keyring.of(settings.data_dir)
+        keyring_path = settings.keyring_file or settings.data_dir / FILE_NAME
+        had_keyring = keyring_path.exists()
+        self.keyring = Keyring.open(keyring_path)
         self.accounts = Accounts(self.database)
         self.keys = AccessKeys(self.database, self.keyring)
+        if not owns_database:
+            self._demand_that_keyring_fits(keyring_path, made_now=not had_keyring)
         self.sts = StsTokens(self.database, self.keyring)
         self.nonces = UsedNonces(self.database)
         self.buckets = Buckets(self.database)
@@ -158,6 +173,8 @@ class Assembly:
         self._deliverer: Deliverer | None = None
         self._url = url
         self._owns_database = owns_database
+        self._serves = serves
+        self._node: Node | None = None
         self._decoder: Decoder | None = None
         #: of calls that wait for their answer: no work of the queue's is between, not even in its threads
         self._reserved_decoder: Decoder | None = None
@@ -185,24 +202,16 @@ class Assembly:
             self.buckets.choose_storage(account_id, bucket, "", within=session)
         return FirstRun(key, bucket.name, bucket.place)
 
-    def start_working(self) -> None:
-        """Begin to work on jobs. Raises SandboxUnavailable where the decoder cannot be locked in."""
+    def start(self, *, works: bool = True) -> None:
+        """Begin to do what is not an answer to a request; `works`: jobs, too.
+
+        Raises SandboxUnavailable where the decoder cannot be locked in.
+        """
         settings = self.settings
-        self._decoder = self._make_decoder()
-        if self._owns_database:
-            repair(self.database, self.queue, all_workers_are_dead=True)
-        steps = Steps(
-            self.database,
-            self.queue,
-            self.outbox,
-            self.buckets,
-            self._decoder,
-            self.running,
-            self.metrics,
-            slots=settings.slots,
-            attempts=settings.slice_attempts,
-            max_read_bytes=settings.max_read_bytes,
-        )
+        self._node = Node(self.database, serves=self._serves, slots=settings.slots if works else 0)
+        if works:
+            self._decoder = self._make_decoder()
+            self._start_worker(self._decoder)
         self._deliverer = Deliverer(
             self.outbox,
             self._callbacks,
@@ -211,26 +220,46 @@ class Assembly:
             retry_s=settings.callback_retry_seconds,
         )
         self._deliverer.start()
+        self._node.appear()
+        self._keeper = Keeper(
+            self.database, self.queue, self._worker, self._node, self.metrics, self._forget_expired
+        )
+        self._keeper.start()
+        self._cleaner = Cleaner(self.buckets)
+        self._cleaner.start()
+        self._ready.set()
+
+    def _start_worker(self, decoder: Decoder) -> None:
+        settings = self.settings
+        if self._owns_database:
+            repair(self.database, self.queue, all_workers_are_dead=True)
+        steps = Steps(
+            self.database,
+            self.queue,
+            self.outbox,
+            self.buckets,
+            decoder,
+            self.running,
+            self.metrics,
+            slots=settings.slots,
+            attempts=settings.slice_attempts,
+            max_read_bytes=settings.max_read_bytes,
+        )
         registering = Registering(
             self.database,
             self.queue,
             self.outbox,
             self.buckets,
-            self._decoder,
+            decoder,
             self.running,
             self.metrics,
             attempts=settings.slice_attempts,
             max_read_bytes=settings.max_read_bytes,
         )
-        probing = self._probe_step(self._decoder)
+        probing = self._probe_step(decoder)
         handlers = Handlers(steps.survey, steps.render, steps.finish, registering.register, probing.probe)
         self._worker = Worker(self._url, handlers, settings.slots, owns_database=self._owns_database)
         self._worker.start()
-        self._keeper = Keeper(self.database, self.queue, self._worker, self.metrics, self._forget_expired)
-        self._keeper.start()
-        self._cleaner = Cleaner(self.buckets)
-        self._cleaner.start()
-        self._ready.set()
 
     def _make_decoder(self) -> Decoder:
         settings = self.settings
@@ -287,6 +316,12 @@ class Assembly:
         for decoder in (self._decoder, self._reserved_decoder):
             if decoder is not None:
                 decoder.close()
+        if self._node is not None:
+            try:
+                self._node.leave()
+            except Exception as error:
+                # it will be taken for dead
+                log.info("could not say that it ends", error=str(error))
         self.database.close()
 
     def app(self) -> ASGIApp:
@@ -315,9 +350,7 @@ class Assembly:
         )
         others = Starlette(
             routes=[
-                Route("/healthz", _alive),
-                Route("/readyz", self._ready_answer),
-                Route("/metrics", self._metrics_answer),
+                *self._health_routes(),
                 document_route(lambda: self.public_url),
                 *file_routes(self._find_bucket, self.keyring.hmac_keys(_FILES)),
                 *track_routes(self._show_track, self.keyring.hmac_keys(_FILES)),
@@ -332,6 +365,29 @@ class Assembly:
 
         proxies = self.settings.trusted_proxies
         return BehindProxies(app, networks=proxies) if proxies else app
+
+    def health_app(self) -> ASGIApp:
+        """What a process that only works answers: how it is."""
+        return Starlette(routes=self._health_routes())
+
+    def _health_routes(self) -> list[Route]:
+        return [
+            Route("/healthz", _alive),
+            Route("/readyz", self._ready_answer),
+            Route("/metrics", self._metrics_answer),
+        ]
+
+    def _demand_that_keyring_fits(self, path: Path, *, made_now: bool) -> None:
+        for key in self.keys.all()[:1]:
+            try:
+                self.keys.secret_of(key.access_key_id)
+            except KeyringError as error:
+                if made_now:
+                    path.unlink(missing_ok=True)
+                raise KeyringError(
+                    f"{path}: is not the keyring of this database: all servers and workers on a database need the "
+                    "same one; copy it from the first server's data folder, or name it with keyring_file"
+                ) from error
 
     def _forget_expired(self) -> None:
         self.nonces.forget_expired()

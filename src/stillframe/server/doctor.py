@@ -138,7 +138,7 @@ def sessions_finding(url: URL) -> Finding:
 
 
 def _keyring(settings: Settings) -> Iterator[Finding]:
-    path = settings.data_dir / FILE_NAME
+    path = settings.keyring_file or settings.data_dir / FILE_NAME
     if not path.exists():
         remedy = "restore it from a copy; without one: delete all keys and make new ones with stillframe key"
         yield Finding("keyring", "wrong", f"{path} is not there: no access key can be decrypted", remedy)

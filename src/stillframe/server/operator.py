@@ -81,7 +81,7 @@ def operate(settings: Settings) -> Iterator[Operator]:
     """The data folder as it is now. Raises DatabaseError unless its database is at our revision."""
     with opened(settings) as database:
         migrations.check(database.engine)
-        keyring = Keyring.of(settings.data_dir)
+        keyring = Keyring.of(settings.data_dir, settings.keyring_file)
         yield Operator(
             settings=settings,
             database=database,

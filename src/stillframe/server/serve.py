@@ -14,6 +14,7 @@ from types import FrameType
 import structlog
 import uvicorn
 from sqlalchemy import URL
+from starlette.types import ASGIApp
 
 from stillframe.database.embedded import EmbeddedPostgres
 from stillframe.database.engine import with_driver
@@ -35,11 +36,14 @@ log = structlog.get_logger(__name__)
 OnReady = Callable[[Assembly, FirstRun | None], None]
 
 
-def serve(settings: Settings, on_ready: OnReady) -> None:
-    """Serve until a signal ends it; then drain. Raises StillframeError when it cannot be started."""
+def serve(settings: Settings, on_ready: OnReady, *, works: bool = True) -> None:
+    """Serve until a signal ends it; then drain. Raises StillframeError when it cannot be started.
+
+    Without `works` jobs are taken, and left to workers.
+    """
     configure_logging(format=settings.log_format, level=settings.log_level)
     try:
-        listener = _listen(settings)
+        listener = listen(settings)
     except SettingsError:
         if settings.database_url is None and (running := address_of(settings.data_dir)) is not None:
             # another port would not help
@@ -53,12 +57,11 @@ def serve(settings: Settings, on_ready: OnReady) -> None:
             local_url = f"http://{_bracketed(host)}:{port}"
             if settings.public_url is None:
                 assembly.public_url = local_url
-            assembly.start_working()
+            assembly.start(works=works)
             # last: a key that was made is shown
             first = assembly.first_run()
             with announced(settings.data_dir, local_url):
-                on_ready(assembly, first)
-                _run(assembly, listener)
+                run(assembly, assembly.app(), listener, lambda: on_ready(assembly, first))
         finally:
             assembly.stop()
             log.info("stopped")
@@ -77,7 +80,8 @@ def _database(settings: Settings, on_restart: Callable[[], None]) -> Iterator[tu
         yield postgres.url, True
 
 
-def _listen(settings: Settings) -> socket.socket:
+def listen(settings: Settings) -> socket.socket:
+    """A socket on the settings' host and port. Raises SettingsError."""
     try:
         family, _, _, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -101,10 +105,13 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def _run(assembly: Assembly, listener: socket.socket) -> None:
+def run(
+    assembly: Assembly, app: ASGIApp, listener: socket.socket | None, on_ready: Callable[[], None]
+) -> None:
+    """Answer requests until a signal comes; without a listener just wait for it."""
     server = _Server(
         uvicorn.Config(
-            assembly.app(),
+            app,
             log_config=None,
             # it would write the tokens of signed links; requests are logged by the API itself
             access_log=False,
@@ -117,8 +124,8 @@ def _run(assembly: Assembly, listener: socket.socket) -> None:
             timeout_keep_alive=_KEEP_ALIVE_S,
         )
     )
+    stopping = threading.Event()
     if threading.current_thread() is threading.main_thread():
-        stopping = threading.Event()
 
         def stop(number: int, frame: FrameType | None) -> None:
             if stopping.is_set() and number == signal.SIGINT:
@@ -131,7 +138,12 @@ def _run(assembly: Assembly, listener: socket.socket) -> None:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
-    server.run(sockets=[listener])
+    # from now on, a signal ends it in order
+    on_ready()
+    if listener is not None:
+        server.run(sockets=[listener])
+    else:
+        stopping.wait()
     # a second Ctrl-C gives back at once what is in work
     log.info("draining", tasks=assembly.running.number, most_seconds=assembly.settings.drain_seconds)
 
@@ -146,7 +158,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to `_run`."""
+        """Leave the signals to `run`."""
         yield
 
     async def main_loop(self) -> None:

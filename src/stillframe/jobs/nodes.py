@@ -1,0 +1,109 @@
+"""The processes that share a database: each says every few seconds that it lives, and all can see who is there.
+
+node = Node(database, serves=False, slots=4)
+node.appear()
+node.beat()        # every few seconds
+node.leave()
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from stillframe import __version__
+from stillframe.database.engine import Database
+from stillframe.jobs.models import NodeRow
+
+#: not heard of for so long, a process is taken for dead
+DEAD_AFTER_S = 30
+#: and is shown no more
+_FORGOTTEN_AFTER_S = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """One process, as the others see it."""
+
+    node_id: str
+    serves: bool
+    slots: int
+    host: str
+    pid: int
+    version: str
+    started_at: datetime
+    seen_at: datetime
+    is_alive: bool
+
+    @property
+    def role(self) -> str:
+        """What it does: `server`, `worker`, or both in one."""
+        return " and ".join(["server"] * self.serves + ["worker"] * (self.slots > 0))
+
+
+class Node:
+    """This process among those that share its database."""
+
+    def __init__(self, database: Database, *, serves: bool, slots: int) -> None:
+        self.node_id = secrets.token_hex(16)
+        self._database = database
+        self._values = {
+            "node_id": self.node_id,
+            "serves": serves,
+            "slots": slots,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "version": __version__,
+        }
+
+    def appear(self) -> None:
+        """Say that it is there."""
+        with self._database.transaction() as session:
+            session.execute(insert(NodeRow).values(self._values).on_conflict_do_nothing())
+
+    def beat(self) -> None:
+        """Say that it still lives, and forget those who have not done so for long."""
+        with self._database.transaction() as session:
+            now = func.clock_timestamp()
+            found = session.execute(
+                update(NodeRow)
+                .where(NodeRow.node_id == self.node_id)
+                .values(seen_at=now)
+                .returning(NodeRow.pid)
+            )
+            if found.first() is None:
+                session.execute(insert(NodeRow).values(self._values).on_conflict_do_nothing())
+            forgotten = now - func.make_interval(0, 0, 0, 0, 0, 0, _FORGOTTEN_AFTER_S)
+            session.execute(delete(NodeRow).where(NodeRow.seen_at < forgotten))
+
+    def leave(self) -> None:
+        """Say that it ends."""
+        with self._database.transaction() as session:
+            session.execute(delete(NodeRow).where(NodeRow.node_id == self.node_id))
+
+
+def nodes(session: Session) -> list[NodeFacts]:
+    """All processes that were heard of lately, the oldest first."""
+    alive = NodeRow.seen_at > func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, DEAD_AFTER_S)
+    found = session.execute(select(NodeRow, alive).order_by(NodeRow.started_at, NodeRow.node_id))
+    return [
+        NodeFacts(
+            row.node_id,
+            row.serves,
+            row.slots,
+            row.host,
+            row.pid,
+            row.version,
+            row.started_at,
+            row.seen_at,
+            bool(is_alive),
+        )
+        for row, is_alive in found
+    ]

@@ -1,0 +1,129 @@
+"""One database, and servers and workers in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL
+from the_command import demand_one_line, run
+
+from drill.lives import Life, begin
+from drill.server import DEADLINE_S, Server, demand
+from drill.work import TEMPLATE
+from stillframe.testing import videos
+
+pytestmark = pytest.mark.usefixtures("sandbox_holds")
+
+
+@pytest.fixture
+def server(tmp_path: Path, database_url: URL) -> Iterator[Server]:
+    """One that takes jobs and works on none."""
+    shared = database_url.set(drivername="postgresql").render_as_string(hide_password=False)
+    server = Server(tmp_path, "--no-worker", database_url=shared)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@contextmanager
+def worker(server: Server, name: str, *options: str, data_dir: Path | None = None) -> Iterator[Life]:
+    """A worker on the server's database; killed at the end where it still lives."""
+    folder = server.data_dir.parent
+    command = ["", "", "worker", "--data-dir", str(data_dir or server.data_dir), "--slots", "1", *options]
+    life = begin(command, folder / f"out-{name}", folder / f"log-{name}", server.environment)
+    try:
+        yield life
+    finally:
+        if life.poll() is None:
+            life.kill()
+            life.wait(DEADLINE_S)
+
+
+def submit(server: Server, name: str, count: int) -> str:
+    answer = server.insist(
+        "SubmitSnapshotJob",
+        Input={"Type": "OSS", "Media": "oss://local/long.mp4"},
+        Output={"Type": "OSS", "Media": f"oss://local/{name}/{{Count}}.png"},
+        TemplateConfig={
+            "TemplateId": TEMPLATE,
+            "OverwriteParams": {"Type": "Normal", "FrameType": "normal", "Count": count},
+        },
+    )
+    return str(answer["JobId"])
+
+
+def status(server: Server, job_id: str) -> str:
+    return str(server.insist("GetSnapshotJob", JobId=job_id)["SnapshotJob"]["Status"])
+
+
+def there(server: Server) -> list[tuple[str, str, int]]:
+    """Role, status and slots of all nodes, as the command lists them."""
+    done = run(
+        ["node", "list", "--json", "--data-dir", str(server.data_dir)],
+        server.data_dir.parent,
+        env={name: value for name, value in server.environment.items() if name.startswith("STILLFRAME_")},
+    )
+    assert done.code == 0, done.err
+    return sorted((node["Role"], node["Status"], node["Slots"]) for node in json.loads(done.out))
+
+
+def test_jobs_wait_for_a_worker(server: Server) -> None:
+    videos.make(server.bucket / "long.mp4", frames=400, bframes=2)
+    job = submit(server, "out", 10)
+    assert there(server) == [("server", "Alive", 0)]
+    assert status(server, job) == "Init"
+    with worker(server, "only", "--nice", "5") as only:
+        demand(lambda: status(server, job) == "Success", "the job is done")
+        assert there(server) == [("server", "Alive", 0), ("worker", "Alive", 1)]
+        only.send_signal(signal.SIGTERM)
+        assert only.wait(DEADLINE_S) == 0
+    assert there(server) == [("server", "Alive", 0)]
+
+
+@pytest.mark.full
+def test_a_job_outlives_its_worker(server: Server) -> None:
+    """Half a minute long, in which the killed one might still be heard of."""
+    videos.make(server.bucket / "long.mp4", frames=400, bframes=2)
+    first = submit(server, "first", 120)
+    with worker(server, "killed") as killed:
+        demand((server.bucket / "first").exists, "something is in work")
+        killed.kill()
+        assert killed.wait(DEADLINE_S) == -signal.SIGKILL
+    assert status(server, first) == "Init"
+    # it may still live, for all that the others know
+    assert there(server) == [("server", "Alive", 0), ("worker", "Alive", 1)]
+    with worker(server, "other") as other:
+        second = submit(server, "second", 1)
+        demand(lambda: status(server, second) == "Success", "the job is done by the other")
+        # what the killed one had begun is given back when it was not heard of for long enough
+        demand(lambda: status(server, first) == "Success", "the job of the killed one is done, too", 90)
+        assert len([*(server.bucket / "first").glob("*.png")]) == 120
+        other.send_signal(signal.SIGTERM)
+        assert other.wait(DEADLINE_S) == 0
+    assert there(server) == [("server", "Alive", 0), ("worker", "Lost", 1)]
+
+
+def test_a_worker_needs_the_keyring_of_its_servers(server: Server, tmp_path: Path) -> None:
+    with worker(server, "stranger", data_dir=tmp_path / "elsewhere") as stranger:
+        assert stranger.wait(DEADLINE_S) == 1
+    assert "is not the keyring of this database" in (tmp_path / "log-stranger").read_text()
+    assert not (tmp_path / "elsewhere" / "keyring").exists()
+    keyring = str(server.data_dir / "keyring")
+    environment = {**server.environment, "STILLFRAME_KEYRING_FILE": keyring}
+    command = ["", "", "worker", "--data-dir", str(tmp_path / "elsewhere"), "--slots", "1"]
+    life = begin(command, tmp_path / "out-friend", tmp_path / "log-friend", environment)
+    demand(lambda: "Stillframe works" in (tmp_path / "out-friend").read_text(), "it works")
+    life.send_signal(signal.SIGTERM)
+    assert life.wait(DEADLINE_S) == 0
+
+
+def test_what_only_many_can_do_says_so(tmp_path: Path) -> None:
+    demand_one_line(run("serve --no-worker --data-dir data", tmp_path), "needs database_url")
+    demand_one_line(run("worker --data-dir data", tmp_path), "needs the database of its servers")
