@@ -31,6 +31,7 @@ from stillframe.events.callbacks import Callbacks
 from stillframe.events.outbox import Outbox
 from stillframe.ims.action import Services
 from stillframe.ims.endpoint import Endpoint, Served
+from stillframe.jobs.everywhere import Everywhere
 from stillframe.jobs.probe_step import ProbeStep
 from stillframe.jobs.queue import Queue
 from stillframe.jobs.running import Running
@@ -104,7 +105,9 @@ class ImsServer:
             Outbox(nowhere),
             buckets,
             Assets(nowhere),
-            AssetRemoval(nowhere, Outbox(nowhere), buckets, self.jobs, Running()),
+            AssetRemoval(
+                nowhere, Outbox(nowhere), buckets, self.jobs, Everywhere(nowhere, Queue(), Running(), list)
+            ),
             FileLinks(lambda: "", b"a signing key for nothing"),
         )
         callbacks = EventCallbacks(Callbacks(nowhere, Keyring([Fernet.generate_key().decode()])), allowed=())

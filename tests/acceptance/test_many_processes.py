@@ -87,6 +87,21 @@ def test_jobs_wait_for_a_worker(server: Server) -> None:
     assert there(server) == [("server", "Alive", 0)]
 
 
+def test_a_cancel_ends_the_work_of_another_process(server: Server) -> None:
+    videos.make(server.bucket / "long.mp4", frames=400, bframes=2)
+    with worker(server, "only") as only:
+        job = submit(server, "out", 400)
+        demand((server.bucket / "out").exists, "something is in work")
+        server.call("CancelSnapshotJob", JobId=job)
+        written = sorted((server.bucket / "out").iterdir())
+        assert 0 < len(written) < 400
+        assert server.call("GetSnapshotJob", JobId=job)["SnapshotJob"]["Code"] == "OperationCanceled"
+        # it has nothing left to do, and does it no more
+        only.send_signal(signal.SIGTERM)
+        assert only.wait(DEADLINE_S) == 0
+    assert sorted((server.bucket / "out").iterdir()) == written
+
+
 @pytest.mark.full
 def test_a_job_outlives_its_worker(server: Server) -> None:
     """Half a minute long, in which the killed one might still be heard of."""
@@ -119,9 +134,13 @@ def test_a_worker_needs_the_keyring_of_its_servers(server: Server, tmp_path: Pat
     environment = {**server.environment, "STILLFRAME_KEYRING_FILE": keyring}
     command = ["", "", "worker", "--data-dir", str(tmp_path / "elsewhere"), "--slots", "1"]
     life = begin(command, tmp_path / "out-friend", tmp_path / "log-friend", environment)
-    demand(lambda: "Stillframe works" in (tmp_path / "out-friend").read_text(), "it works")
-    life.send_signal(signal.SIGTERM)
-    assert life.wait(DEADLINE_S) == 0
+    try:
+        out = tmp_path / "out-friend"
+        demand(lambda: out.exists() and "Stillframe works" in out.read_text(), "it works")
+        life.send_signal(signal.SIGTERM)
+        assert life.wait(DEADLINE_S) == 0
+    finally:
+        life.kill()
 
 
 def test_what_only_many_can_do_says_so(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def test_every_metric_has_its_unit_and_a_description() -> None:
     assert len(families) >= 8
     for family in families:
         name = family.name + ("_total" if family.type == "counter" else "")
-        assert name.endswith(("_seconds", "_bytes", "_tasks", "_jobs", "_events", "_total")), name
+        assert name.endswith(("_seconds", "_bytes", "_tasks", "_jobs", "_events", "_nodes", "_total")), name
         assert family.documentation
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -206,6 +206,19 @@ class Queue:
             {"seconds": older_than_s},
         )
         return [(row.job_id, row.attempt) for row in found]
+
+    def others_are_at(self, session: Session, id: str, mine: Sequence[int]) -> bool:
+        """Whether another living worker than `mine` has a task of a job, or a media asset, in work."""
+        found = session.scalar(
+            text(
+                "SELECT EXISTS (SELECT FROM procrastinate_jobs AS task JOIN procrastinate_workers AS worker "
+                "ON worker.id = task.worker_id WHERE task.status = 'doing' "
+                "AND :id IN (task.args->>'job_id', task.args->>'media_id') AND worker.id <> ALL(:mine) "
+                "AND worker.last_heartbeat > now() - make_interval(secs => :seconds))"
+            ),
+            {"id": id, "mine": [*mine], "seconds": DEAD_AFTER_S},
+        )
+        return bool(found)
 
     def depth(self, session: Session) -> list[tuple[str, int, float]]:
         """(pipeline id, tasks that wait, age of the oldest in seconds) of each pipeline that has any."""

@@ -34,6 +34,7 @@ from stillframe.events.outbox import Outbox
 from stillframe.ims.action import Services
 from stillframe.ims.endpoint import Endpoint
 from stillframe.ims.permission import RamCheck
+from stillframe.jobs.everywhere import Everywhere, Recall
 from stillframe.jobs.nodes import Node
 from stillframe.jobs.probe_step import ProbeStep
 from stillframe.jobs.queue import Handlers, Queue, Worker
@@ -127,6 +128,7 @@ class Assembly:
         self.outbox = Outbox(self.database)
         self._callbacks = Callbacks(self.database, self.keyring)
         self.running = Running()
+        everywhere = Everywhere(self.database, self.queue, self.running, self._own_workers)
         #: where clients find the server; known for sure once it listens
         self.public_url = settings.public_url or f"http://{settings.host}:{settings.port}"
         self._links = FileLinks(
@@ -144,7 +146,7 @@ class Assembly:
             self.buckets,
             self.templates,
             media,
-            self.running,
+            everywhere,
             links=self._links,
             backlog=backlog,
             max_shots=settings.max_shots,
@@ -157,7 +159,7 @@ class Assembly:
             self.outbox,
             self.buckets,
             self.assets,
-            AssetRemoval(self.database, self.outbox, self.buckets, self.jobs, self.running),
+            AssetRemoval(self.database, self.outbox, self.buckets, self.jobs, everywhere),
             self._links,
         )
         self.probes = ProbeJobs(
@@ -181,6 +183,7 @@ class Assembly:
         self._reserving = threading.Lock()
         self._is_stopping = False
         self._worker: Worker | None = None
+        self._recall: Recall | None = None
         self._keeper: Keeper | None = None
         self._cleaner: Cleaner | None = None
         self._ready = threading.Event()
@@ -260,6 +263,12 @@ class Assembly:
         handlers = Handlers(steps.survey, steps.render, steps.finish, registering.register, probing.probe)
         self._worker = Worker(self._url, handlers, settings.slots, owns_database=self._owns_database)
         self._worker.start()
+        if not self._owns_database:
+            self._recall = Recall(self._url, self.running)
+            self._recall.start()
+
+    def _own_workers(self) -> list[int]:
+        return self._worker.ids() if self._worker is not None else []
 
     def _make_decoder(self) -> Decoder:
         settings = self.settings
@@ -308,6 +317,8 @@ class Assembly:
                 log.info("giving back what is in work", tasks=self.running.number)
                 self.running.cancel(None, _GIVE_BACK_S)
                 self._worker.join(_GIVE_BACK_S)
+        if self._recall is not None:
+            self._recall.stop()
         if self._deliverer is not None:
             # last: what has ended just now is told
             self._deliverer.stop()

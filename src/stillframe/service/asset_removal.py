@@ -16,8 +16,8 @@ from stillframe.errors import ConfigError, NotFound, StillAtWork
 from stillframe.events.outbox import Outbox
 from stillframe.jobs import outputs
 from stillframe.jobs.asset_events import announce_deleted
+from stillframe.jobs.everywhere import Everywhere
 from stillframe.jobs.models import Job, JobOutput
-from stillframe.jobs.running import Running
 from stillframe.service.ports import SnapshotJobs
 
 #: what is at work on an asset ends within this time, or the asset is not removed
@@ -34,7 +34,7 @@ class AssetRemoval:
     """Removes assets one by one; of the files only on demand."""
 
     def __init__(
-        self, database: Database, outbox: Outbox, buckets: Buckets, jobs: SnapshotJobs, running: Running
+        self, database: Database, outbox: Outbox, buckets: Buckets, jobs: SnapshotJobs, running: Everywhere
     ) -> None:
         self._database = database
         self._outbox = outbox

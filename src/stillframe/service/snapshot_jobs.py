@@ -28,9 +28,9 @@ from stillframe.errors import (
 )
 from stillframe.events.outbox import Outbox
 from stillframe.jobs import lifecycle, outputs, pipelines
+from stillframe.jobs.everywhere import Everywhere
 from stillframe.jobs.models import Job, JobOutput, JobStatus, Slice
 from stillframe.jobs.queue import Queue
-from stillframe.jobs.running import Running
 from stillframe.media import config_json
 from stillframe.media.config import MAX_SHOTS, SnapshotConfig
 from stillframe.media.sink import Names, demand_placeholder, names_for
@@ -68,7 +68,7 @@ class SnapshotJobs:
         buckets: Buckets,
         templates: Templates,
         media: MediaAddresses,
-        running: Running,
+        running: Everywhere,
         *,
         links: FileLinks,
         backlog: Backlog,

@@ -1,0 +1,101 @@
+"""What is in work in all processes that share a database: to end it, wherever it is.
+
+A process that wants work ended says so on a channel of the database; each worker has a `Recall` that listens there.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import psycopg
+import structlog
+from sqlalchemy import URL, text
+
+from stillframe.database.engine import Database, psycopg_dsn
+from stillframe.jobs.queue import Queue
+from stillframe.jobs.running import Running
+
+_CHANNEL = "stillframe_recall"
+_LOOK_AGAIN_S = 0.05
+#: a listener looks up so often whether it is to end
+_LOOK_UP_S = 1.0
+_RECONNECT_S, _LONGEST_RECONNECT_S = 0.5, 10.0
+log = structlog.get_logger(__name__)
+
+
+class Everywhere:
+    """As `Running`, of all processes. `mine` are the numbers by which the queue knows this process's own worker."""
+
+    def __init__(
+        self, database: Database, queue: Queue, running: Running, mine: Callable[[], Sequence[int]]
+    ) -> None:
+        self._database = database
+        self._queue = queue
+        self._running = running
+        self._mine = mine
+
+    def shots_done(self, job_id: str) -> int:
+        """As `Running.shots_done`, of this process alone."""
+        return self._running.shots_done(job_id)
+
+    def cancel(self, job_id: str, timeout_s: float) -> bool:
+        """Stop the tasks of a job, or of a media asset, and wait until they have ended; False when that takes longer.
+
+        A worker that was killed counts as at work until it was not heard of for long enough.
+        """
+        deadline = time.monotonic() + timeout_s
+        if not self._running.cancel(job_id, timeout_s):
+            return False
+        is_told = False
+        while True:
+            with self._database.transaction() as session:
+                if not self._queue.others_are_at(session, job_id, self._mine()):
+                    return True
+                if not is_told:
+                    session.execute(
+                        text("SELECT pg_notify(:channel, :id)"), {"channel": _CHANNEL, "id": job_id}
+                    )
+                    is_told = True
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_LOOK_AGAIN_S)
+
+
+class Recall:
+    """Ends what this process has in work when another one says so; on a thread and a connection of its own."""
+
+    def __init__(self, url: URL, running: Running) -> None:
+        self._dsn = psycopg_dsn(url)
+        self._running = running
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="stillframe-recall", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End within about a second."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        pause_s = _RECONNECT_S
+        while not self._stopping.is_set():
+            try:
+                with psycopg.connect(self._dsn, autocommit=True, connect_timeout=5) as connection:
+                    connection.execute(f"LISTEN {_CHANNEL}")
+                    pause_s = _RECONNECT_S
+                    self._listen(connection)
+            except psycopg.Error as error:
+                log.warning("recalls do not arrive, trying again", error=str(error))
+                self._stopping.wait(pause_s * random.uniform(1, 2))
+                pause_s = min(2 * pause_s, _LONGEST_RECONNECT_S)
+
+    def _listen(self, connection: psycopg.Connection) -> None:
+        while not self._stopping.is_set():
+            for told in connection.notifies(timeout=_LOOK_UP_S):
+                self._running.cancel(told.payload, 0)
