@@ -11,7 +11,6 @@ object that is replaced meanwhile is an error and not a mixture. What may pass i
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import random
 import secrets
@@ -145,7 +144,7 @@ class RemoteBucket:
             if place.is_own_domain:
                 now = datetime.now(UTC)
                 return [oss_link(place, key, signing, seconds, now) for key in keys]
-            return asyncio.run(_signed(Store(place).signer(signing), keys, seconds))
+            return Store(place).sign(lambda signer: _signed(signer, keys, seconds), signing)
         except FAULTS as error:
             raise fault(SourceError, self._shown, error) from error
 

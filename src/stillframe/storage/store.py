@@ -11,11 +11,13 @@ done on a loop of this process, where it can be ended, and who asks waits for it
 from __future__ import annotations
 
 import asyncio
+import atexit
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from functools import cache, lru_cache
-from typing import TypeVar
+from typing import TypeVar, TypeVarTuple
 
 import opendal
 from opendal import layers
@@ -26,6 +28,7 @@ from stillframe.storage.places import StorePlace
 from stillframe.storage.store_faults import TookTooLong, may_be_the_keys
 
 Result = TypeVar("Result")
+_Values = TypeVarTuple("_Values")
 
 FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 _TRIES = 4
@@ -35,6 +38,9 @@ _LOOK_S, _TRANSFER_S = 15.0, 15.0
 _LARGE_BYTES, _LARGE_TRANSFER_S = 2 << 20, 150.0
 #: for all of it, new tries included, and so much more for what is to be sent
 _LONGEST_S, _SLOWEST_BYTES_PER_S = 40.0, 128 << 10
+
+#: at the end of the process, for what takes microseconds
+_LEAVE_S = 1.0
 
 
 class Store:
@@ -61,9 +67,9 @@ class Store:
         keys = keys_for(self.place)
         return None if keys.expires_s is not None and keys.expires_s < time.time() + seconds else keys
 
-    def signer(self, keys: Keys) -> opendal.AsyncOperator:
-        """OpenDAL with these keys, for what asks the store nothing."""
-        return _operator(self.place, keys)
+    def sign(self, work: Callable[[opendal.AsyncOperator], Awaitable[Result]], keys: Keys) -> Result:
+        """Do something with these keys that asks the store nothing."""
+        return _done(work, _operator(self.place, keys), _LONGEST_S)
 
     def operator(self) -> opendal.Operator:
         """OpenDAL with the keys of now, to be asked directly. Raises NoKeys."""
@@ -91,9 +97,40 @@ def _done(
 
 @cache
 def _loop() -> asyncio.AbstractEventLoop:
-    loop = asyncio.new_event_loop()
+    loop = _Loop()
     threading.Thread(target=loop.run_forever, name="stillframe-stores", daemon=True).start()
+    atexit.register(loop.let_others_out)
     return loop
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """A loop that knows of the threads in it that are not Python's.
+
+    OpenDAL's hand a result over here, and may still be on their way out when whoever waited for it has ended the
+    program: a thread that comes back to an interpreter which is being taken apart aborts the process.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._inside = 0
+        self._changed = threading.Condition()
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[*_Values], object], *args: *_Values, context: Context | None = None
+    ) -> asyncio.Handle:
+        with self._changed:
+            self._inside += 1
+        try:
+            return super().call_soon_threadsafe(callback, *args, context=context)
+        finally:
+            with self._changed:
+                self._inside -= 1
+                self._changed.notify_all()
+
+    def let_others_out(self) -> None:
+        """Wait until nobody is inside."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._inside, _LEAVE_S)
 
 
 @lru_cache(64)
