@@ -5,7 +5,7 @@ BIN := .venv/bin
 TESTS ?= -n $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)") --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all fuzz-api drill sdks players check format bench bench-service bench-far picture clean
+.PHONY: help demo test test-all fuzz-api drill sdks moto players check format bench bench-service bench-far picture clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -13,10 +13,10 @@ help: ## Say what there is
 demo: .venv/base ## Draw a short film and make a sprite sheet and a WebVTT track of it
 	$(BIN)/python scripts/demo.py demo-output
 
-test: .venv/dev sdks ## Run the tests (the full tables have a fixed sample here)
+test: .venv/dev sdks moto ## Run the tests (the full tables have a fixed sample here)
 	$(BIN)/python -m pytest $(TESTS)
 
-test-all: .venv/dev sdks ## Run the tests with the full tables of media and faults
+test-all: .venv/dev sdks moto ## Run the tests with the full tables of media and faults
 	$(BIN)/python -m pytest $(TESTS) -m "not players"
 
 fuzz-api: .venv/dev ## Call the API 2,000 times as Schemathesis makes it up, each time otherwise (about a minute)
@@ -27,6 +27,9 @@ drill: .venv/dev ## Kill the server and its database again and again under 200 j
 
 sdks: .venv/dev ## Install the official SDKs that the tests call the API with, apart from everything else
 	$(BIN)/python scripts/install_sdks.py
+
+moto: .venv/dev ## Install moto, which the tests take for Amazon, apart from everything else
+	$(BIN)/python scripts/install_sdks.py moto
 
 players: .venv/dev ## Read our tracks with the parsers of real players (needs node and npm), and in Chromium where it is
 	cd tests/players && npm ci --no-audit --no-fund --silent
@@ -55,7 +58,7 @@ picture: .venv/base ## Make the README's picture anew
 	$(BIN)/python scripts/demo.py demo-output --picture docs/images/sheet.jpg
 
 clean: ## Remove what the other targets have made
-	rm -rf .venv .sdks demo-output benchmarks/.cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .sdks .moto demo-output benchmarks/.cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 .venv/base: pyproject.toml requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Stillframe needs Python 3.11 or newer; run: make PYTHON=python3.12 ...")'

@@ -1,11 +1,16 @@
-"""Install the official SDKs that the tests use, each into a folder of its own, since they exclude each other.
+"""Install what tests use and the rest does not go with, each into a folder of its own: the official SDKs, and moto.
 
 python scripts/install_sdks.py          all of tests/acceptance/sdks/*.txt into .sdks/
+python scripts/install_sdks.py moto     tests/moto.txt into .moto/
+
+Where moto cannot be installed the tests that need it are left out, and say so; with CI_OBJECT_STORE=required that is an
+error.
 """
 
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import subprocess
 import sys
@@ -14,19 +19,35 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PINS = ROOT / "tests" / "acceptance" / "sdks"
 FOLDER = ROOT / ".sdks"
+MOTO_PINS = ROOT / "tests" / "moto.txt"
+MOTO = ROOT / ".moto" / "packages"
 
 
 def install(name: str) -> Path:
     """The folder of an SDK, for PYTHONPATH. What is there already, and as pinned, is left as it is."""
-    pins = PINS / f"{name}.txt"
-    target = FOLDER / name
-    stamp = target / "installed.txt"
-    wanted = f"{sys.version}\n{pins.read_text(encoding='utf-8')}"
-    FOLDER.mkdir(exist_ok=True)
-    with (FOLDER / f"{name}.lock").open("w") as lock:
+    return _install_apart(PINS / f"{name}.txt", FOLDER / name)
+
+
+def moto() -> Path | None:
+    """The folder of moto, where it was installed."""
+    return MOTO if _is_installed(MOTO_PINS, MOTO) else None
+
+
+def install_moto() -> None:
+    try:
+        _install_apart(MOTO_PINS, MOTO)
+    except subprocess.CalledProcessError:
+        if os.environ.get("CI_OBJECT_STORE") == "required":
+            raise
+        print("moto was not installed: the tests that need it will be left out", file=sys.stderr)
+
+
+def _install_apart(pins: Path, target: Path) -> Path:
+    target.parent.mkdir(exist_ok=True)
+    with target.with_name(f"{target.name}.lock").open("w") as lock:
         # several processes may want the same one at once
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
+        if not _is_installed(pins, target):
             shutil.rmtree(target, ignore_errors=True)
             pip = [
                 sys.executable,
@@ -38,10 +59,25 @@ def install(name: str) -> Path:
                 "--no-compile",
             ]
             subprocess.run([*pip, "--target", str(target), "--requirement", str(pins)], check=True)
-            stamp.write_text(wanted, encoding="utf-8")
+            (target / _STAMP).write_text(_wanted(pins), encoding="utf-8")
     return target
 
 
+def _is_installed(pins: Path, target: Path) -> bool:
+    stamp = target / _STAMP
+    return stamp.exists() and stamp.read_text(encoding="utf-8") == _wanted(pins)
+
+
+def _wanted(pins: Path) -> str:
+    """What is pinned, and for which Python."""
+    return f"{sys.version}\n{pins.read_text(encoding='utf-8')}"
+
+
+_STAMP = "installed.txt"
+
 if __name__ == "__main__":
-    for path in sorted(PINS.glob("*.txt")):
-        install(path.stem)
+    if sys.argv[1:] == ["moto"]:
+        install_moto()
+    else:
+        for path in sorted(PINS.glob("*.txt")):
+            install(path.stem)

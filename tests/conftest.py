@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from clips import made_clip
+from moto_server import moto
 from needs_sandbox import sandbox_holds
 from object_store import object_store, running_store
 from oss_server import oss, running_oss
@@ -32,6 +33,7 @@ __all__ = [
     "empty_database_url",
     "made_clip",
     "module_database_url",
+    "moto",
     "object_store",
     "oss",
     "running_oss",

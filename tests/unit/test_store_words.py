@@ -65,6 +65,14 @@ CONTEXT = "\n\nContext:\n   response: Parts { status: %s, version: HTTP/1.1 }\n 
             "the store answers 403 Forbidden",
             False,
         ),
+        (
+            exceptions.PermissionDenied(
+                "PermissionDenied (permanent) at read => "
+                'S3Error { code: "InvalidObjectState", message: "It must be restored." }' + CONTEXT % 403
+            ),
+            "the object lies in an archive, restore it first: InvalidObjectState: It must be restored.",
+            False,
+        ),
     ],
 )
 def test_what_is_told_of_a_fault(error: Exception, told: str, is_transient: bool) -> None:

@@ -60,6 +60,8 @@ def fault(kind: type[_Error], name: str, error: Exception) -> _Error:
         return kind(name, f"{reason}: {told}" if reason else "does not exist")
     if isinstance(error, exceptions.ConfigInvalid):
         return kind(name, f"{reason or _UNUSABLE}: {told}")
+    if isinstance(error, exceptions.PermissionDenied) and _ARCHIVED in told:
+        return kind(name, f"the object lies in an archive, restore it first: {told}")
     if isinstance(error, exceptions.PermissionDenied):
         return kind(name, f"the store refuses the key, or what it may do: {reason or _NO_REASON}: {told}")
     permanent = reason is not None or (status is not None and _PERMANENT.fullmatch(status) is not None)
@@ -124,6 +126,8 @@ _NO_SUCH_HOST = re.compile(r"^dns error: (?:.+: )?")
 #: but for "request timeout", "conflict" and "too many requests"
 _PERMANENT = re.compile("[34]..(?<!408)(?<!409)(?<!429)")
 _PASSING = (exceptions.Unexpected, exceptions.Error, exceptions.RateLimited, exceptions.Conflict)
+#: at Amazon and at Alibaba Cloud, with the status of what a key may not do
+_ARCHIVED = "InvalidObjectState"
 _UNUSABLE = "the bucket's place cannot be used"
 _NO_REASON = "it may lack a right, be wrong, or have ended"
 _REASONS = tuple(
