@@ -48,7 +48,7 @@ from stillframe.service.probe_jobs import ProbeJobs
 from stillframe.service.reserved_slot import ReservedSlot
 from stillframe.service.templates import TemplateKeeper
 
-DEADLINE_S = 20
+DEADLINE_S = 60
 GOOD = Acs3("testAK", "testSecret")
 
 KEYS = {

@@ -66,7 +66,7 @@ class WebSite:
 
     def asked_until(self, number: int) -> list[dict[str, str]]:
         """What was asked when there are so many questions. nginx writes of each after its answer was given."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while len(asked := self.asked()) < number:
             assert time.monotonic() < deadline, f"{len(asked)} of {number} questions"
             time.sleep(0.01)

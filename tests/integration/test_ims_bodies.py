@@ -15,12 +15,17 @@ from ims_signer import RpcV1
 PLACE = '{"Type":"OSS","Media":"oss://local/movie.mp4"}'
 SUBMIT = {"Input": PLACE, "Output": PLACE, "TemplateConfig": '{"TemplateId":"S00000002-000012"}'}
 LIMIT = 4 << 20
-BODY_DEADLINE_S = 0.3
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ImsServer]:
-    with serving(body_deadline_s=BODY_DEADLINE_S) as running:
+    with serving(body_deadline_s=DEADLINE_S) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def impatient() -> Iterator[ImsServer]:
+    with serving(body_deadline_s=0.3) as running:
         yield running
 
 
@@ -85,12 +90,13 @@ def test_a_body_without_a_length_is_cut_off_at_the_limit(server: ImsServer, wire
 
 
 @pytest.mark.parametrize("announced", ["Content-Length: 10", "Transfer-Encoding: chunked"])
-def test_a_slow_client_has_its_deadline(server: ImsServer, wire: socket.socket, announced: str) -> None:
-    wire.sendall(head(announced))
-    status, code, message = answer(wire)
+def test_a_slow_client_has_its_deadline(impatient: ImsServer, announced: str) -> None:
+    with socket.create_connection(("127.0.0.1", impatient.port), timeout=DEADLINE_S) as wire:
+        wire.sendall(head(announced))
+        status, code, message = answer(wire)
     assert (status, code) == (408, "RequestTimeout")
     assert message == "The request was not complete after 0.3 seconds."
-    assert still_serves(server)
+    assert still_serves(impatient)
 
 
 def test_a_client_that_goes_away_is_not_answered(server: ImsServer, wire: socket.socket) -> None:

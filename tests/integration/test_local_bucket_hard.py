@@ -171,21 +171,29 @@ def test_a_file_that_becomes_a_link(tmp_path: Path) -> None:
 def test_one_of_two_writers_wins_whole(tmp_path: Path) -> None:
     bucket = LocalBucket(tmp_path)
     contents = [bytes([number]) * 300_000 for number in range(4)]
-    writers = [
-        threading.Thread(target=lambda data=data: [bucket.write("a/x", data) for _ in range(15)])
-        for data in contents
-    ]
+    enough = threading.Event()
+
+    def write(data: bytes) -> None:
+        while not enough.is_set():
+            bucket.write("a/x", data)
+
+    writers = [threading.Thread(target=write, args=(data,)) for data in contents]
     bucket.write("a/x", contents[0])
     for writer in writers:
         writer.start()
-    reads = 0
-    while any(writer.is_alive() for writer in writers):
-        assert bucket.read("a/x") in contents
-        assert [facts.size for facts in bucket.list()] == [300_000]
-        reads += 1
-    for writer in writers:
-        writer.join()
-    assert reads > 0
+    try:
+        seen = set[bytes]()
+
+        def look() -> None:
+            seen.add(bucket.read("a/x"))
+            assert [facts.size for facts in bucket.list()] == [300_000]
+
+        until(lambda: len(seen) == len(contents), look)
+    finally:
+        enough.set()
+        for writer in writers:
+            writer.join()
+    assert seen == {*contents}
     assert bucket.read("a/x") in contents
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["x"]
 

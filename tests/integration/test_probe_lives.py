@@ -312,13 +312,14 @@ def test_one_that_is_waited_for_is_tried_again_as_long_as_there_is_time(jobs: Jo
     demand_success(jobs, waited_for(jobs).job_id)
     assert jobs.metric("retries_total", stage="probe") == 1
     jobs.decoder = Failing(error)
-    job = waited_for(jobs, seconds=0.5)
+    # the next pause would be longer
+    job = waited_for(jobs, seconds=0.9)
     assert (job.status, job.code, job.message) == ("Fail", "ResourceNotFound", "long.mp4: the disk is away")
     jobs.decoder = dying = Failing(ChildKilled("crash", "it died"))
-    job = waited_for(jobs, seconds=0.5)
+    job = waited_for(jobs, seconds=0.9)
     assert (job.status, job.code) == ("Fail", TOO_LONG)
-    assert "within 0.5 s" in (job.message or "")
-    assert [0 < (work.total_s or 0) <= 0.5 for work in dying.asked] == [True]
+    assert "within 0.9 s" in (job.message or "")
+    assert [0 < (work.total_s or 0) <= 0.9 for work in dying.asked] == [True]
 
 
 @pytest.mark.usefixtures("sandbox_holds")

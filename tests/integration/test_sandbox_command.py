@@ -19,7 +19,7 @@ from stillframe.testing import Clip, videos
 pytestmark = pytest.mark.usefixtures("sandbox_holds")
 
 COMMAND = [sys.executable, "-m", "stillframe", "snap"]
-DEADLINE_S = 20
+DEADLINE_S = 60
 
 
 @pytest.fixture(scope="module")

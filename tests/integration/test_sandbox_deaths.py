@@ -38,7 +38,7 @@ from stillframe.testing import Clip, videos
 pytestmark = pytest.mark.usefixtures("sandbox_holds")
 
 HERE = Path(__file__).parent
-DEADLINE_S = 20
+DEADLINE_S = 60
 CONFIG = SnapshotConfig(count=4, frame_type="normal", width=64)
 TEMPLATE = "x-{Count}.jpg"
 

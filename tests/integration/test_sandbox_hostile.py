@@ -38,7 +38,7 @@ pytestmark = pytest.mark.usefixtures("sandbox_holds")
 TEMPLATE = "x-{Count}.jpg"
 #: what the parent may take more than it has, whatever a child does
 MOST_MEMORY = 224 << 20
-DEADLINE_S = 10
+DEADLINE_S = 60
 #: a busy machine must not be taken for a child that hangs
 PATIENT = Limits(no_progress_s=30, total_s=60, read_bytes=1 << 20)
 LARGE = MemorySource(bytes(32 << 20))

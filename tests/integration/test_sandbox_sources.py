@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("sandbox_holds")
 
 CONFIG = SnapshotConfig(count=4, frame_type="normal", width=64)
 TEMPLATE = "x-{Count}.jpg"
-DEADLINE_S = 20
+DEADLINE_S = 60
 
 
 @pytest.fixture(scope="module", params=[Sandbox, Unlocked])

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from sqlalchemy import URL
 
-from service_client import Client, Service, service, wait_for
+from service_client import DEADLINE_S, Client, Service, service, wait_for
 from stillframe.jobs import lifecycle, pipelines
 from stillframe.jobs.models import Job
 from stillframe.media import plan
+from stillframe.sandbox.unlocked import Unlocked
 from stillframe.testing import Clip, barcode, videos
 
 
@@ -39,6 +43,20 @@ def running(
 @pytest.fixture
 def client(running: Service) -> Client:
     return running.client
+
+
+@pytest.fixture
+def go_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """The worker does one slice, and stands before the next one until this is set: a job is met in its middle."""
+    told, begun, render = threading.Event(), itertools.count(), Unlocked.render
+
+    def standing(*arguments: Any) -> Any:
+        assert next(begun) == 0 or told.wait(DEADLINE_S)
+        return render(*arguments)
+
+    monkeypatch.setattr(Unlocked, "render", standing)
+    yield told
+    told.set()
 
 
 def numbers(folder: Path) -> list[int]:
@@ -73,12 +91,13 @@ def test_a_short_job_does_not_wait_for_a_long_one(client: Client, running: Servi
     assert numbers(running.folder / "long") == written
 
 
-def test_a_pause_in_the_middle(client: Client, running: Service, film: Clip) -> None:
+def test_a_pause_in_the_middle(client: Client, running: Service, film: Clip, go_on: threading.Event) -> None:
     job_id = client.submit("oss://local/movie.mp4", "oss://local/paused/{Count}.jpg", Count=25)
     client.in_work(job_id)
     pipeline = running.assembly.pipelines.of_account(running.account_id, None).pipeline_id
     with running.assembly.database.transaction() as session:
         pipelines.pause(session, pipeline)
+    go_on.set()
 
     def parked() -> bool:
         with running.assembly.database.transaction() as session:
@@ -95,28 +114,32 @@ def test_a_pause_in_the_middle(client: Client, running: Service, film: Clip) -> 
     assert numbers(running.folder / "paused") == [film.number_at(int(moment)) for moment in moments]
 
 
-def test_outputs_that_vanish_before_the_end_are_made_again(client: Client, running: Service) -> None:
+def test_outputs_that_vanish_before_the_end_are_made_again(
+    client: Client, running: Service, go_on: threading.Event
+) -> None:
     job_id = client.submit("oss://local/movie.mp4", "oss://local/robbed/{Count}.jpg", Count=20)
     client.in_work(job_id)
-    first = running.folder / "robbed" / "00001.jpg"
-    wait_for(first.exists)
-    first.unlink()
+    (running.folder / "robbed" / "00001.jpg").unlink()
+    go_on.set()
     assert client.succeeded(job_id)["Count"] == 20
     assert len(numbers(running.folder / "robbed")) == 20
 
 
-def test_count_is_of_moments_and_not_of_files(client: Client, running: Service) -> None:
+def test_count_is_of_moments_and_not_of_files(
+    client: Client, running: Service, go_on: threading.Event
+) -> None:
     """In a success as in a failure, and for sheets as for stills: `Total` of the URLs counts the files."""
     sprite = {"Type": "Sprite", "Width": 32, "SpriteSnapshotConfig": {"Columns": 2, "Lines": 2}}
-    whole = client.submit("oss://local/movie.mp4", "oss://local/counted/{TileCount}.jpg", Count=10, **sprite)
-    assert client.succeeded(whole)["Count"] == 10
-    assert client.urls(whole)["Total"] == 3
     part = client.submit("oss://local/movie.mp4", "oss://local/part/{TileCount}.jpg", Count=120, **sprite)
     client.in_work(part)
+    go_on.set()
     client.call("CancelSnapshotJob", JobId=part)
     sheets = len(list((running.folder / "part").iterdir()))
     assert 0 < sheets < 30
     assert (client.get(part)["Count"], client.urls(part)["Total"]) == (4 * sheets, sheets)
+    whole = client.submit("oss://local/movie.mp4", "oss://local/counted/{TileCount}.jpg", Count=10, **sprite)
+    assert client.succeeded(whole)["Count"] == 10
+    assert client.urls(whole)["Total"] == 3
 
 
 def test_the_last_sheet_counts_what_is_on_it(client: Client, running: Service) -> None:

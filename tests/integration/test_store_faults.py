@@ -199,12 +199,16 @@ def test_a_store_that_sends_a_drop_now_and_then(
     bucket: Bucket, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is not waited for until the last one, and what it has is read when it has recovered."""
-    monkeypatch.setattr(store, "_LONGEST_S", 0.5)
-    monkeypatch.setattr(store, "_SLOWEST_BYTES_PER_S", 10 * MIB)
     with behind_a_proxy(bucket, place) as (proxy, spoiled, data):
         source = spoiled.open_source("film.mp4")
         proxy.faults.append("drip")
-        with pytest.raises(SourceError, match=r"the store has taken longer than \d s for it") as caught:
+        # for this one question: whatever else is asked has its time on a busy machine, too
+        with (
+            monkeypatch.context() as patch,
+            pytest.raises(SourceError, match=r"the store has taken longer than \d s for it") as caught,
+        ):
+            patch.setattr(store, "_LONGEST_S", 0.5)
+            patch.setattr(store, "_SLOWEST_BYTES_PER_S", 10 * MIB)
             source.read_at(MIB, 100)
         assert caught.value.transient
         assert source.read_at(MIB, 100) == data[MIB : MIB + 100]

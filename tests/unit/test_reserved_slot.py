@@ -10,7 +10,7 @@ import pytest
 from stillframe.errors import Throttled
 from stillframe.service.reserved_slot import ReservedSlot
 
-DEADLINE_S = 20
+DEADLINE_S = 60
 
 
 class Work(threading.Thread):

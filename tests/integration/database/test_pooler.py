@@ -18,7 +18,7 @@ from stillframe.server.doctor import sessions_finding
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 #: it refuses to run as root: there it is nobody in a namespace of its own, and still may read what is root's
 AS_NOBODY = ["unshare", "--user", "--map-user=65534", "--map-group=65534"] if os.geteuid() == 0 else []
-DEADLINE_S = 15
+DEADLINE_S = 60
 
 
 @contextmanager
