@@ -23,12 +23,13 @@ def clip(request: pytest.FixtureRequest, made_clip: MadeClip) -> Clip:
     return made_clip(request.param)
 
 
-def test_every_moment_gives_its_frame(clip: Clip) -> None:
-    """Forty shots spread over the whole clip, on two threads."""
-    config = SnapshotConfig(count=40, frame_type="normal")
+@pytest.mark.parametrize("shots", [17, pytest.param(40, marks=pytest.mark.full)])
+def test_every_moment_gives_its_frame(clip: Clip, shots: int) -> None:
+    """Shots spread over the whole clip, on two threads."""
+    config = SnapshotConfig(count=shots, frame_type="normal")
     report, pictures = _shoot(clip, config, threads=2)
     assert report.ok, report.message
-    assert [shot.status for shot in report.shots] == ["taken"] * 40
+    assert [shot.status for shot in report.shots] == ["taken"] * shots
     for shot, picture in zip(report.shots, pictures, strict=True):
         _expect(clip, clip.number_at(shot.requested_ms), picture, f"at {shot.requested_ms} ms")
 
