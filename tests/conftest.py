@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -58,10 +59,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long tests begin first, in random order, so that no worker has to wait for another's last one."""
     folders = [TESTS / name for name in LONGEST_FIRST]
 
-    def place(item: pytest.Item) -> int:
-        return next((at for at, folder in enumerate(folders) if folder in item.path.parents), len(folders))
+    @cache
+    def place(path: Path) -> int:
+        return next((at for at, folder in enumerate(folders) if folder in path.parents), len(folders))
 
-    items.sort(key=place)
+    items.sort(key=lambda item: place(item.path))
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -26,8 +27,6 @@ from stillframe.accounts.policy_store import Policies
 from stillframe.accounts.sts import IssuedToken, StsTokens
 from stillframe.accounts.users import Users
 from stillframe.errors import ConfigError, NotFound
-from stillframe.ims import openapi
-from stillframe.ims.registry import ACTIONS
 from stillframe.server.assembly import Assembly
 from stillframe.service.accounts import open_account
 from stillframe.settings import Settings
@@ -40,7 +39,8 @@ SUBMIT = {
 }
 LISTS = "ListSnapshotJobs"
 BOTH = pytest.mark.parametrize("scheme", [Acs3, RpcV1], ids=["acs3", "v1"])
-ERROR = openapi.document(ACTIONS)["components"]["schemas"]["Error"]["properties"]
+OPENAPI = Path(__file__).parents[2] / "docs" / "openapi.json"
+ERROR = json.loads(OPENAPI.read_text(encoding="utf-8"))["components"]["schemas"]["Error"]["properties"]
 Scheme = type[Acs3] | type[RpcV1]
 
 
