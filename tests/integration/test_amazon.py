@@ -52,8 +52,9 @@ class Amazon:
         return place
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def amazon(moto: MotoServer) -> Amazon:
+    """Made once for each server: a user cannot be made twice, and tests of other modules may come in between."""
     return Amazon(
         moto,
         moto.make_bucket("films"),
