@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,14 +46,28 @@ class Told:
     processes: int = 0
 
 
-def drill(folder: Path, *, jobs: int, kills: int, postgres_kills: int, seed: int) -> Told:
+def drill(
+    folder: Path,
+    *,
+    jobs: int,
+    kills: int,
+    postgres_kills: int,
+    seed: int,
+    points: Sequence[str] = tuple(POINTS),
+) -> Told:
     """Do it all in a folder. Raises AssertionError for the first thing that is not as it must be."""
     with receiving() as receiver:
-        return _drill(folder, receiver, jobs, kills, postgres_kills, random.Random(seed))
+        return _drill(folder, receiver, jobs, kills, postgres_kills, random.Random(seed), points)
 
 
 def _drill(
-    folder: Path, receiver: Receiver, jobs: int, kills: int, postgres_kills: int, chance: random.Random
+    folder: Path,
+    receiver: Receiver,
+    jobs: int,
+    kills: int,
+    postgres_kills: int,
+    chance: random.Random,
+    points: Sequence[str],
 ) -> Told:
     began = time.monotonic()
     told = Told()
@@ -63,7 +78,7 @@ def _drill(
         submitted = _Submitter(server, kinds(server.bucket), jobs, chance)
         server.kill()
         submitted.start()
-        for point in POINTS:
+        for point in points:
             server.start(point, wait=False)
             server.wait_until_dead()
             told.points.append(point)
