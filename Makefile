@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # one more than there are processors: many tests wait for servers
 TESTS ?= -n $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)") --dist worksteal
+# the tests start Python some hundred times: what is compiled once is kept, where the environment says otherwise, too
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all fuzz-api drill sdks moto players check format bench bench-service bench-far picture clean
