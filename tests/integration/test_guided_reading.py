@@ -13,12 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from PIL import Image
 from sample_references import MEDIA
 
+from padded_film import Sizes, film_in, segment_of
 from stillframe import MemorySink, Report, SnapshotConfig, shoot
 from stillframe.media import reader_kinds
 from stillframe.media.guided_reader import GuidedReader
@@ -29,25 +29,8 @@ from stillframe.testing import barcode, videos
 
 FPS, GOP, GOPS = 25, 50, 100
 SEGMENT = 5 * GOP
-KEYFRAME_BYTES, PICTURE_BYTES = 130_000, 8_500
+SIZES = Sizes(keyframe=130_000, picture=8_500)
 MIB = 1 << 20
-
-
-class Pipe(io.RawIOBase):
-    """Something that can only be written to from one end to the other: no cues are written then."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-
-    def writable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return False
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]
-        self.data += data
-        return len(data)
 
 
 class CountedSource:
@@ -81,49 +64,16 @@ class CountedSource:
         return sum(length for _, length in self.asked)
 
 
-def padded(data: bytes, length: int) -> bytes:
-    """A picture's data with filler up to a length; decoders pass over it."""
-    filler = b"\x0c" + b"\xff" * max(length - len(data) - 6, 1) + b"\x80"
-    return data + len(filler).to_bytes(4, "big") + filler
-
-
-def write_film(segment: Path, form: str, target: io.IOBase) -> None:
-    with av.open(str(segment)) as source, av.open(target, "w", format=form) as output:
-        video = source.streams.video[0]
-        copy = output.add_stream_from_template(video, opaque=form != "mpegts")
-        packets = [packet for packet in source.demux(video) if packet.size]
-        ticks = round(Fraction(1, FPS) / video.time_base)
-        for turn in range(GOPS * GOP // SEGMENT):
-            for packet in packets:
-                length = KEYFRAME_BYTES if packet.is_keyframe else PICTURE_BYTES
-                written = av.Packet(padded(bytes(packet), length))
-                written.pts = packet.pts + turn * SEGMENT * ticks
-                written.dts = packet.dts + turn * SEGMENT * ticks
-                written.time_base = video.time_base
-                written.is_keyframe = packet.is_keyframe
-                written.stream = copy
-                output.mux(written)
-
-
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bytes]:
     """The film in a container, made when it is first asked for."""
     made: dict[str, bytes] = {}
     folder = tmp_path_factory.mktemp("film")
-    # MP4 says when each picture is decoded
-    segment = videos.make(folder / "segment.mp4", frames=SEGMENT, fps=FPS, gop=GOP, bframes=2).path
+    segment = segment_of(folder, frames=SEGMENT, fps=FPS, gop=GOP)
 
     def of(container: str) -> bytes:
         if container not in made:
-            form = {"ts": "mpegts", "flv": "flv"}.get(container, "matroska")
-            if container == "mkv without cues":
-                pipe = Pipe()
-                write_film(segment, form, pipe)
-                made[container] = bytes(pipe.data)
-            else:
-                memory = io.BytesIO()
-                write_film(segment, form, memory)
-                made[container] = memory.getvalue()
+            made[container] = film_in(container, segment, fps=FPS, turns=GOPS * GOP // SEGMENT, sizes=SIZES)
         return made[container]
 
     return of
@@ -220,7 +170,10 @@ def test_keyframes_that_are_to_be_skipped_are_looked_for_by_the_survey(source: C
     assert source.bytes_asked <= source.size * 1.6
 
 
-def test_a_jump_in_the_middle_ends_the_search_and_not_the_job(film: Callable[[str], bytes]) -> None:
+@pytest.mark.parametrize("count", [10, 130])
+def test_a_jump_in_the_middle_ends_the_search_and_not_the_job(
+    film: Callable[[str], bytes], count: int
+) -> None:
     """Somewhere a packet says that times jump, though they do not: libav reads on, and so do we."""
     data = bytearray(film("ts"))
     begins = [
@@ -230,8 +183,8 @@ def test_a_jump_in_the_middle_ends_the_search_and_not_the_job(film: Callable[[st
     ]
     for at in begins[:60]:
         data[at + 5] |= 0x80
-    report, numbers = pictures(MemorySource(bytes(data)), count=10, frame_type="normal")
-    assert [shot.status for shot in report.shots] == ["taken"] * 10
+    report, numbers = pictures(MemorySource(bytes(data)), count=count, frame_type="normal")
+    assert [shot.status for shot in report.shots] == ["taken"] * count
     assert numbers == [frame_at(shot.requested_ms) for shot in report.shots]
 
 

@@ -23,11 +23,12 @@ from stillframe.media.flv_layout import FlvLayout
 from stillframe.media.guide import Ground, Guide, Wish
 from stillframe.media.landmarks import Layout, Odd, Picture
 from stillframe.media.mkv_layout import MkvHeader, MkvLayout, cues_at, read_header
-from stillframe.media.packets import time_of
+from stillframe.media.packets import VideoPacket, time_of
 from stillframe.media.patch import Patch
 from stillframe.media.reader import VideoReader
 from stillframe.media.search import MOST_WINDOWS, WINDOW_BYTES, Found, Terrain
 from stillframe.media.source import ByteSource, SourceFile
+from stillframe.media.trail import Trail
 from stillframe.media.ts_layout import TsLayout
 
 #: pictures at the end among which the last one is
@@ -44,6 +45,8 @@ _END_BYTES = 2 * WINDOW_BYTES
 _CUES_BYTES = 64 << 10
 #: where libav looks for how long an MPEG-TS lasts
 _TS_END_BYTES = 250_000
+#: from front to back, so much is asked for at once, and so far ahead
+_PIECE_BYTES, _AHEAD_BYTES = 1 << 20, 4 << 20
 
 
 class GuidedReader(VideoReader, ABC):
@@ -61,6 +64,9 @@ class GuidedReader(VideoReader, ABC):
         #: for moments without a keyframe near them: what their exact frames need
         self._misses: dict[int, Found | None] = {}
         self._tail: Picture | None = None
+        #: while the file is read from front to back, and as far as what comes next is hinted at
+        self._trail: Trail | None = None
+        self._ahead_to = 0
         # libav would come to it bit by bit, and to the end only after all of the beginning
         source.prefetch([(_HEAD_BYTES, _BEGINNING_BYTES - _HEAD_BYTES)])
         source.prefetch([self._soon(source)])
@@ -83,7 +89,27 @@ class GuidedReader(VideoReader, ABC):
         except Odd:
             self._is_odd = True
 
+    def read_through(self, until: int | None) -> None:
+        """From where it is sent next, read on from shot to shot, up to about a time; None: seek each, as before."""
+        self._trail = Trail(super().next_packet) if until is not None else None
+        self._ahead_to = self._place_of(until) if until is not None else 0
+        assert isinstance(self._file, PieceFile)
+        self._file.ahead_to = self._ahead_to
+
+    def next_packet(self) -> VideoPacket | None:
+        return self._trail.next_packet() if self._trail is not None else super().next_packet()
+
+    def rewind(self) -> None:
+        if self._trail is not None:
+            self._trail.forget()
+        super().rewind()
+
     def seek(self, pts: int) -> bool:
+        if self._trail is not None:
+            if self._trail.seek(pts):
+                self.flush()
+                return True
+            self._trail.forget()
         found, self._found = self._found, None
         try:
             if found is None or found.picture.pts != pts:
@@ -100,6 +126,8 @@ class GuidedReader(VideoReader, ABC):
         return True
 
     def nearest_keyframe(self, pts: int, reach: int | None) -> int | None:
+        if self._trail is not None:
+            raise Odd("it is found by reading on")
         try:
             found = self._find(Wish(pts, is_nearest=True, reach=reach))
         except Odd:
@@ -121,6 +149,13 @@ class GuidedReader(VideoReader, ABC):
             self._give_up()
             return False
         return True
+
+    def _place_of(self, pts: int) -> int:
+        """Where the keyframe of a time lies; 0 where that is not known."""
+        with contextlib.suppress(Odd):
+            found = self._find(Wish(pts))
+            return found.picture.position if found is not None else 0
+        return 0
 
     def _find(self, wish: Wish) -> Found | None:
         guide = self.guide()
@@ -187,7 +222,7 @@ class GuidedReader(VideoReader, ABC):
         """How the file is laid out, by its first bytes. Raises Odd."""
 
     def _new_file(self) -> SourceFile:
-        return PieceFile(self.source)
+        return PieceFile(self.source, self._ahead_to)
 
 
 class TsReader(GuidedReader):
@@ -340,26 +375,45 @@ def promises_cues(head: bytes) -> bool:
 class PieceFile(SourceFile):
     """A source's face towards libav, with a piece of it at hand: a read that begins there gets no more than that."""
 
-    def __init__(self, source: ByteSource) -> None:
+    def __init__(self, source: ByteSource, ahead_to: int = 0) -> None:
         super().__init__(source)
         self._start = 0
         self._piece = b""
+        #: as far as it is read from front to back, what comes next is hinted at
+        self.ahead_to = ahead_to
+        self._hinted = (0, 0)
 
     def put(self, start: int, piece: bytes) -> None:
         """Have this piece at hand instead of the one before."""
         self._start, self._piece = start, piece
 
     def read(self, length: int) -> bytes:
+        self._look_ahead(self._position)
         data = self._at_hand(self._position, length)
         self._position += len(data)
         return data or super().read(length)
 
     def read_from(self, offset: int, length: int) -> bytes:
         """As the source's own `read_at`."""
+        self._look_ahead(offset)
         data = self._at_hand(offset, length)
         if len(data) < length:
             data += self._source.read_at(offset + len(data), length - len(data))
         return data
+
+    def _look_ahead(self, offset: int) -> None:
+        """Hint at what is read next, a large piece at a time."""
+        first, end = self._hinted
+        if not first <= offset <= end:
+            first = end = offset
+        most = min((offset + _AHEAD_BYTES) // _PIECE_BYTES * _PIECE_BYTES, self.ahead_to)
+        while end < most:
+            piece_end = min(end // _PIECE_BYTES * _PIECE_BYTES + _PIECE_BYTES, most)
+            half = (piece_end - end) // 2
+            # in halves: a range that is hinted at alone is taken for an index, and kept for others
+            self._source.prefetch([(end, half), (end + half, piece_end - end - half)])
+            end = piece_end
+            self._hinted = first, end
 
     def _at_hand(self, offset: int, length: int) -> bytes:
         if not self._start <= offset < self._start + len(self._piece):

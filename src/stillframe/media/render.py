@@ -12,13 +12,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from itertools import islice, takewhile
+from itertools import islice, pairwise, takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 import av.error
 
 from stillframe.errors import SourceError
-from stillframe.media.choose_reader import Readers
+from stillframe.media.choose_reader import Readers, is_dense
 from stillframe.media.decode import FrameTaker, Reach, Taken
 from stillframe.media.guide import Wish
 from stillframe.media.opening import Ahead
@@ -68,17 +68,25 @@ def render(
     shots = [shot for shot in survey.shots[stretch.first : stretch.last + 1] if shot.position is not None]
     work = _Work(survey, shots, on_shot)
     aims = [shot.aim for shot in shots if shot.fate == "planned"]
-    waiting = list(runs(aims, survey.probe.time_base[1] / survey.probe.time_base[0]))
     extents = [shot.extent for shot in shots if shot.extent is not None]
     if extents:
         # a source far away joins them over gaps as its operator has set it
         source.prefetch(coalesce(extents, gap=0))
     shared = Readers(source, survey.probe)
-    shared.expect(_wishes(survey, waiting))
-    left = _Waiting(waiting, source, {shot.index: shot.extent for shot in shots if shot.extent is not None})
+    ticks_a_second = survey.probe.time_base[1] / survey.probe.time_base[0]
+    if not extents and _reads_through(survey, aims):
+        shares = [
+            _Share(_Waiting(list(runs(part, ticks_a_second)), source, {}), until)
+            for part, until in _parts(aims, threads)
+        ]
+    else:
+        waiting = list(runs(aims, ticks_a_second))
+        shared.expect(_wishes(survey, waiting))
+        known = {shot.index: shot.extent for shot in shots if shot.extent is not None}
+        shares = [_Share(_Waiting(waiting, source, known))] * min(threads, len(waiting))
     workers = [
-        _Worker(work, shared, left, readers[k] if k < len(readers) else None)
-        for k in range(min(threads, len(waiting)))
+        _Worker(work, shared, share, readers[k] if k < len(readers) else None)
+        for k, share in enumerate(shares)
     ]
     try:
         _run_all(workers, lambda: work.set_up_darkroom(sink))
@@ -89,6 +97,28 @@ def render(
     reports = tuple(sorted(work.reports, key=lambda report: report.index))
     outputs = tuple(sorted(work.darkroom.result().outputs, key=lambda output: (output.kind, output.index)))
     return Rendered(reports, outputs, work.stats)
+
+
+def _reads_through(survey: Survey, aims: Sequence[Aim]) -> bool:
+    """Whether shots without an index lie so close that what is between them is read, too."""
+    probe = survey.probe
+    if len(aims) < 2 or probe.keyframes_pts or probe.packets_from != "container":
+        return False
+    span = aims[-1].moment - aims[0].moment
+    part_bytes = probe.size_bytes * span // max(probe.end_pts - probe.first_pts, 1)
+    keyframes = {aim.keyframe for aim in aims if aim.keyframe is not None}
+    moments = sum(aim.keyframe is None for aim in aims)
+    return is_dense(len(keyframes), moments, part_bytes, probe.ms_of(probe.first_pts + span) / 1000)
+
+
+def _parts(aims: Sequence[Aim], threads: int) -> list[tuple[Sequence[Aim], int]]:
+    """The shots cut for threads that read from front to back, and up to which time each of them reads."""
+    places = [len(aims) * part // threads for part in range(threads + 1)]
+    return [
+        (aims[first:end], aims[min(end, len(aims) - 1)].moment)
+        for first, end in pairwise(places)
+        if first < end
+    ]
 
 
 def _wishes(survey: Survey, waiting: Iterable[tuple[Aim, ...]]) -> list[Wish]:
@@ -113,6 +143,13 @@ def _looks_for_keyframes(survey: Survey) -> bool:
 def _keyframe_reach(survey: Survey) -> int | None:
     reach_ms = keyframe_reach_ms(survey.config, survey.step_ms)
     return None if reach_ms is None else survey.probe.span_ticks(reach_ms)
+
+
+class _Share(NamedTuple):
+    """What a thread takes its runs from: that of all, or its own part, read from front to back up to a time."""
+
+    waiting: _Waiting
+    until: int | None = None
 
 
 class _Waiting:
@@ -200,7 +237,7 @@ class _Worker:
         self,
         work: _Work,
         readers: Readers,
-        waiting: _Waiting,
+        share: _Share,
         given: VideoReader | Ahead[VideoReader] | None,
     ) -> None:
         self.stats = Stats()
@@ -208,7 +245,7 @@ class _Worker:
         self.ended = threading.Event()
         self._work = work
         self._readers = readers
-        self._waiting = waiting
+        self._share = share
         self._given = given
         self._reader: VideoReader | None = None
         #: frames that wait for the darkroom
@@ -224,7 +261,7 @@ class _Worker:
         """Take runs until none is left, or another thread has failed."""
         try:
             while not self._work.failed.is_set():
-                run = self._waiting.next()
+                run = self._share.waiting.next()
                 if run is None:
                     break
                 self._take(run)
@@ -284,14 +321,17 @@ class _Worker:
 
     def _frames(self, taker: FrameTaker, run: tuple[Aim, ...]) -> Iterator[Taken]:
         if _looks_for_keyframes(self._work.survey) and run[0].keyframe is None:
-            without = []
+            without: list[Aim] = []
             for aim in run:
                 keyframe = taker.find_keyframe(aim.moment, self._reach.keyframe)
                 if keyframe is None:
                     without.append(aim)
-                else:
-                    # at once, while what was read to find it is at hand
-                    yield from taker.keyframe([aim._replace(keyframe=keyframe)], self._reach)
+                    continue
+                # at once, while what was read to find it is at hand; as is what lies before it
+                yield from taker.keyframe([aim._replace(keyframe=keyframe)], self._reach)
+                if without:
+                    yield from self._exact(taker, without)
+                    without = []
             if without:
                 yield from self._exact(taker, without)
         elif run[0].keyframe is not None:
@@ -355,9 +395,9 @@ class _Worker:
             with self.stats.stage("open"):
                 if self._given is not None:
                     given = self._given.get() if isinstance(self._given, Ahead) else self._given
-                    self._reader = self._readers.prepared(given)
+                    self._reader = self._readers.prepared(given, self._share.until)
                 else:
-                    self._reader = self._readers.open()
+                    self._reader = self._readers.open(self._share.until)
                     self.stats.add(counters(self._reader))
         return self._reader
 
