@@ -388,25 +388,30 @@ class PieceFile(SourceFile):
         self._start, self._piece = start, piece
 
     def read(self, length: int) -> bytes:
-        self._look_ahead(self._position)
+        self._look_ahead(self._position, length)
         data = self._at_hand(self._position, length)
         self._position += len(data)
         return data or super().read(length)
 
     def read_from(self, offset: int, length: int) -> bytes:
         """As the source's own `read_at`."""
-        self._look_ahead(offset)
+        self._look_ahead(offset, length)
         data = self._at_hand(offset, length)
         if len(data) < length:
             data += self._source.read_at(offset + len(data), length - len(data))
         return data
 
-    def _look_ahead(self, offset: int) -> None:
-        """Hint at what is read next, a large piece at a time."""
+    def _look_ahead(self, offset: int, length: int) -> None:
+        """Hint at what is read next: large pieces, and small ones where the end is near or was passed."""
+        if not self.ahead_to:
+            return
         first, end = self._hinted
         if not first <= offset <= end:
             first = end = offset
         most = min((offset + _AHEAD_BYTES) // _PIECE_BYTES * _PIECE_BYTES, self.ahead_to)
+        if offset + length + WINDOW_BYTES > self.ahead_to:
+            # else the cache would read on by itself, and by as much as it has before
+            most = (offset + length + 2 * WINDOW_BYTES) // WINDOW_BYTES * WINDOW_BYTES
         while end < most:
             piece_end = min(end // _PIECE_BYTES * _PIECE_BYTES + _PIECE_BYTES, most)
             half = (piece_end - end) // 2
