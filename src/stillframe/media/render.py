@@ -10,24 +10,23 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from itertools import islice, pairwise, takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 import av.error
 
 from stillframe.errors import SourceError
-from stillframe.media.choose_reader import Readers, is_dense
+from stillframe.media.choose_reader import Readers
 from stillframe.media.decode import FrameTaker, Reach, Taken
-from stillframe.media.guide import Wish
 from stillframe.media.opening import Ahead
-from stillframe.media.plan import Aim, Stretch, coalesce, runs
+from stillframe.media.plan import Aim, Stretch
 from stillframe.media.reader import VideoReader
 from stillframe.media.report import ShotReport, Stats
+from stillframe.media.shares import Share, keyframe_reach, looks_for_keyframes, shares_of
 from stillframe.media.sink import Output, Sink
-from stillframe.media.source import MOST_AWAITED, ByteSource, first_there
-from stillframe.media.survey import Shot, Survey, keyframe_reach_ms, replacement_reach_ms
+from stillframe.media.source import ByteSource
+from stillframe.media.survey import Shot, Survey, replacement_reach_ms
 
 if TYPE_CHECKING:
     from stillframe.media.darkroom import Darkroom
@@ -67,23 +66,8 @@ def render(
         raise SourceError(source.name, "the file has changed since it was surveyed")
     shots = [shot for shot in survey.shots[stretch.first : stretch.last + 1] if shot.position is not None]
     work = _Work(survey, shots, on_shot)
-    aims = [shot.aim for shot in shots if shot.fate == "planned"]
-    extents = [shot.extent for shot in shots if shot.extent is not None]
-    if extents:
-        # a source far away joins them over gaps as its operator has set it
-        source.prefetch(coalesce(extents, gap=0))
     shared = Readers(source, survey.probe)
-    ticks_a_second = survey.probe.time_base[1] / survey.probe.time_base[0]
-    if not extents and _reads_through(survey, aims):
-        shares = [
-            _Share(_Waiting(list(runs(part, ticks_a_second)), source, {}), until)
-            for part, until in _parts(aims, threads)
-        ]
-    else:
-        waiting = list(runs(aims, ticks_a_second))
-        shared.expect(_wishes(survey, waiting))
-        known = {shot.index: shot.extent for shot in shots if shot.extent is not None}
-        shares = [_Share(_Waiting(waiting, source, known))] * min(threads, len(waiting))
+    shares = shares_of(survey, shots, source, shared, threads)
     workers = [
         _Worker(work, shared, share, readers[k] if k < len(readers) else None)
         for k, share in enumerate(shares)
@@ -97,91 +81,6 @@ def render(
     reports = tuple(sorted(work.reports, key=lambda report: report.index))
     outputs = tuple(sorted(work.darkroom.result().outputs, key=lambda output: (output.kind, output.index)))
     return Rendered(reports, outputs, work.stats)
-
-
-def _reads_through(survey: Survey, aims: Sequence[Aim]) -> bool:
-    """Whether shots without an index lie so close that what is between them is read, too."""
-    probe = survey.probe
-    if len(aims) < 2 or probe.keyframes_pts or probe.packets_from != "container":
-        return False
-    span = aims[-1].moment - aims[0].moment
-    part_bytes = probe.size_bytes * span // max(probe.end_pts - probe.first_pts, 1)
-    keyframes = {aim.keyframe for aim in aims if aim.keyframe is not None}
-    moments = sum(aim.keyframe is None for aim in aims)
-    return is_dense(len(keyframes), moments, part_bytes, probe.ms_of(probe.first_pts + span) / 1000)
-
-
-def _parts(aims: Sequence[Aim], threads: int) -> list[tuple[Sequence[Aim], int]]:
-    """The shots cut for threads that read from front to back, and up to which time each of them reads."""
-    places = [len(aims) * part // threads for part in range(threads + 1)]
-    return [
-        (aims[first:end], aims[min(end, len(aims) - 1)].moment)
-        for first, end in pairwise(places)
-        if first < end
-    ]
-
-
-def _wishes(survey: Survey, waiting: Iterable[tuple[Aim, ...]]) -> list[Wish]:
-    """The keyframes that the runs will ask for, where a guide looks for them."""
-    reach = _keyframe_reach(survey)
-    wishes = []
-    for run in waiting:
-        start = run[0].anchor if run[0].anchor is not None else run[0].moment
-        if run[0].keyframe is not None:
-            wishes.append(Wish(run[0].keyframe))
-        elif _looks_for_keyframes(survey):
-            wishes += [Wish(aim.moment, is_nearest=True, reach=reach, until=aim.moment) for aim in run]
-        else:
-            wishes.append(Wish(min(start, run[0].moment), until=run[-1].moment))
-    return wishes
-
-
-def _looks_for_keyframes(survey: Survey) -> bool:
-    return survey.config.frame_type == "intra" and not survey.probe.keyframes_pts
-
-
-def _keyframe_reach(survey: Survey) -> int | None:
-    reach_ms = keyframe_reach_ms(survey.config, survey.step_ms)
-    return None if reach_ms is None else survey.probe.span_ticks(reach_ms)
-
-
-class _Share(NamedTuple):
-    """What a thread takes its runs from: that of all, or its own part, read from front to back up to a time."""
-
-    waiting: _Waiting
-    until: int | None = None
-
-
-class _Waiting:
-    """The runs that nobody has taken yet: first those whose bytes have arrived."""
-
-    def __init__(
-        self, waiting: Sequence[tuple[Aim, ...]], source: ByteSource, extents: Mapping[int, tuple[int, int]]
-    ) -> None:
-        self._waiting = deque(waiting)
-        self._source = source
-        self._extents = extents
-        self._lock = threading.Lock()
-
-    def next(self) -> tuple[Aim, ...] | None:
-        """The run to take now; None when none is left."""
-        with self._lock:
-            if not self._waiting:
-                return None
-            known = [self._extent(run) for run in islice(self._waiting, MOST_AWAITED)]
-            awaited = [extent for extent in takewhile(bool, known) if extent is not None]
-            number = first_there(self._source, awaited) if len(awaited) > 1 else 0
-            run = self._waiting[number]
-            del self._waiting[number]
-            return run
-
-    def _extent(self, run: tuple[Aim, ...]) -> tuple[int, int] | None:
-        """From where to where in the source the frames of a run lie, as far as that is known."""
-        extents = [self._extents[aim.shot] for aim in run if aim.shot in self._extents]
-        if len(extents) < len(run):
-            return None
-        start, end = min(offset for offset, _ in extents), max(map(sum, extents))
-        return start, end - start
 
 
 class _Work:
@@ -237,7 +136,7 @@ class _Worker:
         self,
         work: _Work,
         readers: Readers,
-        share: _Share,
+        share: Share,
         given: VideoReader | Ahead[VideoReader] | None,
     ) -> None:
         self.stats = Stats()
@@ -254,7 +153,7 @@ class _Worker:
         self._developer: Developer | None = None
         self._reach = Reach(
             replacement=self._ticks(replacement_reach_ms(survey.step_ms)),
-            keyframe=_keyframe_reach(survey),
+            keyframe=keyframe_reach(survey),
         )
 
     def run(self) -> None:
@@ -320,7 +219,7 @@ class _Worker:
             return None, Taken(taken.shot, "missing", None, reason=reason)
 
     def _frames(self, taker: FrameTaker, run: tuple[Aim, ...]) -> Iterator[Taken]:
-        if _looks_for_keyframes(self._work.survey) and run[0].keyframe is None:
+        if looks_for_keyframes(self._work.survey) and run[0].keyframe is None:
             without: list[Aim] = []
             for aim in run:
                 keyframe = taker.find_keyframe(aim.moment, self._reach.keyframe)
