@@ -106,7 +106,7 @@ class ImsServer:
             buckets,
             Assets(nowhere),
             AssetRemoval(
-                nowhere, Outbox(nowhere), buckets, self.jobs, Everywhere(nowhere, Queue(), Running(), list)
+                nowhere, Outbox(nowhere), buckets, self.jobs, Everywhere(nowhere, Queue(), Running(), None)
             ),
             FileLinks(lambda: "", b"a signing key for nothing"),
         )

@@ -49,7 +49,11 @@ class Keyring:
 
     @classmethod
     def of(cls, data_dir: Path, file: Path | None = None) -> Keyring:
-        """A data folder's, or what an operator has named; as `open` has it."""
+        """A data folder's, as `open` has it, or what an operator has named: that is never made."""
+        if file is not None and not file.exists():
+            raise KeyringError(
+                f"{file}: is not there: keyring_file names a copy of what the first server makes in its data folder"
+            )
         return cls.open(file or data_dir / FILE_NAME)
 
     @classmethod

@@ -105,7 +105,7 @@ class Settings(BaseModel):
     keyring_file: Path | None = Field(
         None,
         description="The file with the keys that secrets are encrypted with; by default `keyring` in the data folder. "
-        "Servers and workers that share a database need the same one.",
+        "Servers and workers that share a database need the same one. A file that is named here is never made.",
     )
     region: str = Field(
         "cn-shanghai",

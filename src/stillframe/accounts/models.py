@@ -67,6 +67,16 @@ class AccessKey(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 
+class KeyringProof(Base):
+    """One row: something that just the keyring can decrypt which all secrets here are encrypted with."""
+
+    __tablename__ = "keyring_proof"
+    __table_args__ = (CheckConstraint("number = 1", name="one"),)
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    encrypted: Mapped[str]
+
+
 class StsToken(Base):
     """A temporary key of a user or of a role, and the digest of the token that it counts with."""
 

@@ -9,9 +9,11 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import psycopg
 import structlog
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, text
 
 from stillframe.database.engine import Database, psycopg_dsn
@@ -19,18 +21,33 @@ from stillframe.jobs.queue import Queue
 from stillframe.jobs.running import Running
 
 _CHANNEL = "stillframe_recall"
-_LOOK_AGAIN_S = 0.05
+_LOOK_AGAIN_S, _LONGEST_LOOK_AGAIN_S = 0.05, 0.5
 #: a listener looks up so often whether it is to end
 _LOOK_UP_S = 1.0
 _RECONNECT_S, _LONGEST_RECONNECT_S = 0.5, 10.0
+#: nothing is ever sent on this connection, so the system asks whether the other end is there
+_NOTICES_A_DEAD_NETWORK: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
 log = structlog.get_logger(__name__)
 
 
 class Everywhere:
-    """As `Running`, of all processes. `mine` are the numbers by which the queue knows this process's own worker."""
+    """As `Running`, of all processes. `mine` are the numbers by which the queue knows this process's own worker.
+
+    Without `mine` there are no other processes.
+    """
 
     def __init__(
-        self, database: Database, queue: Queue, running: Running, mine: Callable[[], Sequence[int]]
+        self,
+        database: Database,
+        queue: Queue,
+        running: Running,
+        mine: Callable[[], Sequence[int]] | None,
     ) -> None:
         self._database = database
         self._queue = queue
@@ -41,6 +58,10 @@ class Everywhere:
         """As `Running.shots_done`, of this process alone."""
         return self._running.shots_done(job_id)
 
+    def is_at(self, job_id: str) -> bool:
+        """Whether anybody has a task of a job, or of a media asset, in work."""
+        return self._running.is_at(job_id) or self._others_are_at(job_id, is_told=False)
+
     def cancel(self, job_id: str, timeout_s: float) -> bool:
         """Stop the tasks of a job, or of a media asset, and wait until they have ended; False when that takes longer.
 
@@ -49,26 +70,31 @@ class Everywhere:
         deadline = time.monotonic() + timeout_s
         if not self._running.cancel(job_id, timeout_s):
             return False
-        is_told = False
-        while True:
-            with self._database.transaction() as session:
-                if not self._queue.others_are_at(session, job_id, self._mine()):
-                    return True
-                if not is_told:
-                    session.execute(
-                        text("SELECT pg_notify(:channel, :id)"), {"channel": _CHANNEL, "id": job_id}
-                    )
-                    is_told = True
+        pause_s = _LOOK_AGAIN_S
+        # said again each time: who is only about to begin, or has lost the database, does not hear it
+        while self._others_are_at(job_id, is_told=True):
             if time.monotonic() > deadline:
                 return False
-            time.sleep(_LOOK_AGAIN_S)
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_LOOK_AGAIN_S)
+        return True
+
+    def _others_are_at(self, job_id: str, *, is_told: bool) -> bool:
+        if self._mine is None:
+            return False
+        with self._database.transaction() as session:
+            if not self._queue.others_are_at(session, job_id, self._mine()):
+                return False
+            if is_told:
+                session.execute(text("SELECT pg_notify(:channel, :id)"), {"channel": _CHANNEL, "id": job_id})
+        return True
 
 
 class Recall:
     """Ends what this process has in work when another one says so; on a thread and a connection of its own."""
 
     def __init__(self, url: URL, running: Running) -> None:
-        self._dsn = psycopg_dsn(url)
+        self._dsn = make_conninfo(psycopg_dsn(url), **_NOTICES_A_DEAD_NETWORK)
         self._running = running
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stillframe-recall", daemon=True)
@@ -78,7 +104,7 @@ class Recall:
         self._thread.start()
 
     def stop(self) -> None:
-        """End within about a second."""
+        """End within about a second, or when a try to connect has ended."""
         self._stopping.set()
         self._thread.join()
 
@@ -86,7 +112,7 @@ class Recall:
         pause_s = _RECONNECT_S
         while not self._stopping.is_set():
             try:
-                with psycopg.connect(self._dsn, autocommit=True, connect_timeout=5) as connection:
+                with psycopg.connect(self._dsn, autocommit=True) as connection:
                     connection.execute(f"LISTEN {_CHANNEL}")
                     pause_s = _RECONNECT_S
                     self._listen(connection)

@@ -144,6 +144,13 @@ class Queue:
         )
         return len(found.all())
 
+    def keep_alive(self, session: Session, worker: Worker) -> None:
+        """Say that a worker of this process lives: Procrastinate says it no more from when it is told to stop."""
+        session.execute(
+            text("UPDATE procrastinate_workers SET last_heartbeat = now() WHERE id = ANY(:ids)"),
+            {"ids": worker.ids()},
+        )
+
     def put_back_dropped(self, session: Session, worker: Worker) -> int:
         """Give back what counts as begun by a worker of this process, though it has let go of it.
 
@@ -284,6 +291,11 @@ class Worker:
         """Wait until all has ended; False when that takes longer."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether it may have tasks in hand under a number by which it is not heard of any more."""
+        return self._stopping.is_set() or len(self._ids) > 1
 
     def ids(self) -> list[int]:
         """The numbers that the queue has given it."""

@@ -41,7 +41,11 @@ def repair(
     `all_workers_are_dead`: the caller owns the database alone and has not begun to work, so nobody is waited for.
     """
     with database.transaction() as session:
-        mended = queue.put_back_dropped(session, worker) if worker is not None else 0
+        mended = 0
+        if worker is not None:
+            if worker.is_unheard:
+                queue.keep_alive(session, worker)
+            mended = queue.put_back_dropped(session, worker)
         if session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK}):
             mended += queue.put_back_all(session) if all_workers_are_dead else queue.put_back_stalled(session)
             lost_since_s = 0 if all_workers_are_dead else lost_after_s
@@ -99,8 +103,8 @@ class Keeper:
     def _run(self) -> None:
         while not self._stopping.wait(_EVERY_S):
             try:
-                self._node.beat()
                 repair(self._database, self._queue, self._worker)
+                self._node.beat()
                 with self._database.transaction() as session:
                     self._measure(session)
                 if self._also is not None:

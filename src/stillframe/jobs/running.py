@@ -70,6 +70,11 @@ class Running:
         with self._changed:
             return len(self._by_id)
 
+    def is_at(self, job_id: str) -> bool:
+        """Whether a task of a job is in work."""
+        with self._changed:
+            return any(task.job_id == job_id for task in self._by_id.values())
+
     def shots_done(self, job_id: str) -> int:
         """Shots of a job that are done in tasks which are still in work."""
         with self._changed:

@@ -40,8 +40,6 @@ _MOST_TAIL_BYTES = 4 << 20
 _CLUSTER_HEAD_BYTES = 4 << 10
 #: much of a first keyframe, most likely
 _BEGINNING_BYTES = 128 << 10
-#: of the end, where nothing says more
-_END_BYTES = 2 * WINDOW_BYTES
 _CUES_BYTES = 64 << 10
 #: where libav looks for how long an MPEG-TS lasts
 _TS_END_BYTES = 250_000
@@ -196,7 +194,7 @@ class GuidedReader(VideoReader, ABC):
             if len(first.data) >= _MOST_HEAD_BYTES:
                 raise Odd("no keyframe at its beginning")
             first.grow_right(self.source.read_at(first.end, WINDOW_BYTES))
-        base = max(self.source.size - WINDOW_BYTES, 0) // WINDOW_BYTES * WINDOW_BYTES
+        base = _last_window(self.source.size)
         tail = Patch(layout, base, self.source.read_at(base, self.source.size - base), self.source.size)
         while len(tail.pictures) < _LAST_PICTURES and not tail.begins:
             if len(tail.data) > MOST_WINDOWS * WINDOW_BYTES:
@@ -214,7 +212,7 @@ class GuidedReader(VideoReader, ABC):
 
     def _soon(self, source: ByteSource) -> tuple[int, int]:
         """What is wanted of a source as soon as its beginning is read."""
-        end = max(source.size - _END_BYTES, 0) // WINDOW_BYTES * WINDOW_BYTES
+        end = _last_window(source.size)
         return end, source.size - end
 
     @abstractmethod
@@ -362,6 +360,11 @@ class CuedReader(MkvReader):
             self._tail = Picture(cues[-1][1], cues[-1][0], keyframe=True)
         self._cues = CueMap(layout, size, cues, first.end - first.position, self._header.picture_ticks)
         return self._cues
+
+
+def _last_window(size: int) -> int:
+    """Where the end is looked for first."""
+    return max(size - WINDOW_BYTES, 0) // WINDOW_BYTES * WINDOW_BYTES
 
 
 def promises_cues(head: bytes) -> bool:

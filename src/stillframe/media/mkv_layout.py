@@ -15,7 +15,8 @@ from stillframe.media.landmarks import Look, Odd, Picture
 from stillframe.media.nal_units import is_keyframe_in_lengths
 
 _EBML, _SEGMENT, CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
-_SEEK_HEAD, _SEEK_ID, _SEEK_POSITION, _CUES = 0x114D9B74, 0x53AB, 0x53AC, 0x1C53BB6B
+_SEEK_HEAD, _SEEK, _SEEK_ID, _SEEK_POSITION = 0x114D9B74, 0x4DBB, 0x53AB, 0x53AC
+_CUES = 0x1C53BB6B
 _INFO, _TIMESTAMP_SCALE, _DEFAULT_SCALE_NS = 0x1549A966, 0x2AD7B1, 1_000_000
 _TRACKS, _TRACK = 0x1654AE6B, 0xAE
 _NUMBER, _TYPE, _CODEC_ID, _PRIVATE, _DEFAULT_DURATION = 0xD7, 0x83, 0x86, 0x63A2, 0x23E383
@@ -90,6 +91,9 @@ def cues_at(head: bytes) -> int | None:
             return element.start
         if element.id == _SEEK_HEAD:
             for part in _children(head, element):
+                if part.id != _SEEK:
+                    # a check sum, whose bytes may look like anything
+                    continue
                 facts = {named.id: head[named.content : named.end] for named in _children(head, part)}
                 if facts.get(_SEEK_ID) == _CUES.to_bytes(4, "big"):
                     return segment.content + int.from_bytes(facts.get(_SEEK_POSITION, b""), "big")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 
 import anyio.to_thread
 import structlog
@@ -19,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from stillframe.accounts.accounts import FIRST_ACCOUNT, Accounts
 from stillframe.accounts.authorization import Authorizer
 from stillframe.accounts.keys import AccessKeys, NewKey, UsedNonces
+from stillframe.accounts.shared_keyring import shared_keyring
 from stillframe.accounts.sts import StsTokens, key_lookup
 from stillframe.accounts.throttle import Throttle
 from stillframe.catalog.assets import Assets
@@ -27,7 +27,7 @@ from stillframe.catalog.pipelines import Pipelines
 from stillframe.catalog.templates import Templates
 from stillframe.database.engine import Database, is_transient, make_engine
 from stillframe.database.migrations import history
-from stillframe.errors import KeyringError, StillframeError, Unavailable
+from stillframe.errors import StillframeError, Unavailable
 from stillframe.events.callbacks import Callbacks
 from stillframe.events.delivery import Deliverer
 from stillframe.events.outbox import Outbox
@@ -42,7 +42,7 @@ from stillframe.jobs.registering import Registering
 from stillframe.jobs.repair import Keeper, repair
 from stillframe.jobs.running import Running
 from stillframe.jobs.steps import Steps
-from stillframe.keyring import FILE_NAME, Keyring
+from stillframe.keyring import Keyring
 from stillframe.media.config import Caps
 from stillframe.sandbox.decoder import Decoder
 from stillframe.sandbox.layers import available_layers, require
@@ -111,13 +111,19 @@ class Assembly:
         # with a database of the operator's own nobody else has made it
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         fetch_by(Fetching(settings.range_requests, settings.range_piece_bytes, settings.range_gap_bytes))
-        keyring_path = settings.keyring_file or settings.data_dir / FILE_NAME
-        had_keyring = keyring_path.exists()
-        self.keyring = Keyring.open(keyring_path)
+        try:
+            self.keyring = (
+                Keyring.of(settings.data_dir, settings.keyring_file)
+                if owns_database
+                else shared_keyring(
+                    self.database, settings.data_dir, settings.keyring_file, may_make_one=serves
+                )
+            )
+        except BaseException:
+            self.database.close()
+            raise
         self.accounts = Accounts(self.database)
         self.keys = AccessKeys(self.database, self.keyring)
-        if not owns_database:
-            self._demand_that_keyring_fits(keyring_path, made_now=not had_keyring)
         self.sts = StsTokens(self.database, self.keyring)
         self.nonces = UsedNonces(self.database)
         self.buckets = Buckets(self.database)
@@ -128,7 +134,9 @@ class Assembly:
         self.outbox = Outbox(self.database)
         self._callbacks = Callbacks(self.database, self.keyring)
         self.running = Running()
-        everywhere = Everywhere(self.database, self.queue, self.running, self._own_workers)
+        everywhere = Everywhere(
+            self.database, self.queue, self.running, None if owns_database else self._own_workers
+        )
         #: where clients find the server; known for sure once it listens
         self.public_url = settings.public_url or f"http://{settings.host}:{settings.port}"
         self._links = FileLinks(
@@ -211,6 +219,9 @@ class Assembly:
         Raises SandboxUnavailable where the decoder cannot be locked in.
         """
         settings = self.settings
+        if settings.sandbox != "off":
+            # without a worker, too, there are videos to be looked at for those who wait
+            require(available_layers())
         self._node = Node(self.database, serves=self._serves, slots=settings.slots if works else 0)
         if works:
             self._decoder = self._make_decoder()
@@ -309,8 +320,6 @@ class Assembly:
         self._ready.clear()
         if self._cleaner is not None:
             self._cleaner.stop()
-        if self._keeper is not None:
-            self._keeper.stop()
         if self._worker is not None:
             self._worker.stop()
             if self.is_hurried or not self._worker.join(self.settings.drain_seconds):
@@ -319,6 +328,9 @@ class Assembly:
                 self._worker.join(_GIVE_BACK_S)
         if self._recall is not None:
             self._recall.stop()
+        if self._keeper is not None:
+            # what was in work until now was still this process's
+            self._keeper.stop()
         if self._deliverer is not None:
             # last: what has ended just now is told
             self._deliverer.stop()
@@ -387,18 +399,6 @@ class Assembly:
             Route("/readyz", self._ready_answer),
             Route("/metrics", self._metrics_answer),
         ]
-
-    def _demand_that_keyring_fits(self, path: Path, *, made_now: bool) -> None:
-        for key in self.keys.all()[:1]:
-            try:
-                self.keys.secret_of(key.access_key_id)
-            except KeyringError as error:
-                if made_now:
-                    path.unlink(missing_ok=True)
-                raise KeyringError(
-                    f"{path}: is not the keyring of this database: all servers and workers on a database need the "
-                    "same one; copy it from the first server's data folder, or name it with keyring_file"
-                ) from error
 
     def _forget_expired(self) -> None:
         self.nonces.forget_expired()

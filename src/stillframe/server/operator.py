@@ -16,6 +16,7 @@ from sqlalchemy import URL
 from stillframe.accounts.accounts import FIRST_ACCOUNT, Accounts
 from stillframe.accounts.keys import AccessKeys, NewKey
 from stillframe.accounts.policy_store import Policies
+from stillframe.accounts.shared_keyring import shared_keyring
 from stillframe.accounts.sts import StsTokens
 from stillframe.accounts.users import Users
 from stillframe.catalog.buckets import Buckets
@@ -81,7 +82,11 @@ def operate(settings: Settings) -> Iterator[Operator]:
     """The data folder as it is now. Raises DatabaseError unless its database is at our revision."""
     with opened(settings) as database:
         migrations.check(database.engine)
-        keyring = Keyring.of(settings.data_dir, settings.keyring_file)
+        keyring = (
+            Keyring.of(settings.data_dir, settings.keyring_file)
+            if settings.database_url is None
+            else shared_keyring(database, settings.data_dir, settings.keyring_file)
+        )
         yield Operator(
             settings=settings,
             database=database,

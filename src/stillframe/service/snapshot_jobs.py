@@ -189,12 +189,16 @@ class SnapshotJobs:
     def cancel(self, account_id: str, job_id: str) -> None:
         with self._database.transaction() as session:
             job = self._find(session, account_id, job_id, for_update=True)
-            if job.status != "Init":
+            is_live = job.status == "Init"
+            if is_live:
+                lifecycle.fail(session, self._outbox, job, lifecycle.CANCELED, "The job was cancelled.")
+                pipelines.has_ended(session, self._queue, job)
+                job.epoch += 1
+            elif job.code != lifecycle.CANCELED or not self._running.is_at(job_id):
+                # else an earlier cancel did not see the work end
                 raise ConfigError("JobId", job_id, "a job that is not done yet")
-            lifecycle.fail(session, self._outbox, job, lifecycle.CANCELED, "The job was cancelled.")
-            pipelines.has_ended(session, self._queue, job)
-            job.epoch += 1
-        self._metrics.job_outcomes.labels(code=lifecycle.CANCELED).inc()
+        if is_live:
+            self._metrics.job_outcomes.labels(code=lifecycle.CANCELED).inc()
         self._end_work(job_id)
         with self._database.transaction() as session:
             job = self._find(session, account_id, job_id, for_update=True)
