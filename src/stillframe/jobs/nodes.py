@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -68,8 +70,8 @@ class Node:
         with self._database.transaction() as session:
             session.execute(insert(NodeRow).values(self._values).on_conflict_do_nothing())
 
-    def beat(self) -> None:
-        """Say that it still lives, and forget those who have not done so for long."""
+    def beat(self) -> Mapping[str, int]:
+        """Say that it still lives, and forget those who have not done so for long: how many live, by their roles."""
         with self._database.transaction() as session:
             # what a crash loses is said again in a moment: no disk is waited for
             session.execute(text("SET LOCAL synchronous_commit TO off"))
@@ -84,6 +86,7 @@ class Node:
                 session.execute(insert(NodeRow).values(self._values).on_conflict_do_nothing())
             forgotten = now - func.make_interval(0, 0, 0, 0, 0, 0, _FORGOTTEN_AFTER_S)
             session.execute(delete(NodeRow).where(NodeRow.seen_at < forgotten))
+            return Counter(node.role for node in nodes(session) if node.is_alive)
 
     def leave(self) -> None:
         """Say that it ends."""

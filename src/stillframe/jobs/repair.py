@@ -6,7 +6,6 @@ One process at a time does it, whoever gets the advisory lock.
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping
 
 import structlog
@@ -16,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from stillframe.database.engine import Database
 from stillframe.jobs import lifecycle, pipelines, probe_jobs, registering
-from stillframe.jobs.nodes import Node, nodes
+from stillframe.jobs.nodes import Node
 from stillframe.jobs.queue import Queue, Worker
 from stillframe.telemetry import Metrics
 
@@ -24,6 +23,8 @@ _ADVISORY_LOCK = 0x5F11_2E9A
 #: a live job that nothing has happened to for so long, and that no task stands for, has lost its task
 LOST_AFTER_S = 60.0
 _EVERY_S = 5.0
+#: rounds after which it is said that this process lives
+_BEAT_EVERY = 2
 log = structlog.get_logger(__name__)
 
 
@@ -101,10 +102,13 @@ class Keeper:
         self._thread.join()
 
     def _run(self) -> None:
+        rounds = 0
         while not self._stopping.wait(_EVERY_S):
             try:
                 repair(self._database, self._queue, self._worker)
-                self._node.beat()
+                if rounds % _BEAT_EVERY == 0:
+                    self._show(self._metrics.nodes, self._node.beat())
+                rounds += 1
                 with self._database.transaction() as session:
                     self._measure(session)
                 if self._also is not None:
@@ -118,7 +122,6 @@ class Keeper:
         self._show(self._metrics.queue_tasks, {pipeline_id: tasks for pipeline_id, tasks, _ in depth})
         self._show(self._metrics.queue_age, {pipeline_id: age_s for pipeline_id, _, age_s in depth})
         self._show(self._metrics.parked_jobs, pipelines.parked_jobs(session))
-        self._show(self._metrics.nodes, Counter(node.role for node in nodes(session) if node.is_alive))
 
     def _show(self, gauge: Gauge, values: Mapping[str, float]) -> None:
         for label, value in values.items():
