@@ -15,6 +15,8 @@ from av.video.frame import VideoFrame
 
 from stillframe.errors import MediaError
 from stillframe.media.boxes import Mp4Facts, find_index, read_facts, refuse_by_boxes
+from stillframe.media.config import DEFAULT_CAPS, Caps, SnapshotConfig
+from stillframe.media.foresight import foreseen
 from stillframe.media.packets import VideoPacket
 from stillframe.media.playlist import playlist_of
 from stillframe.media.reader import MAX_PIXELS, VideoReader
@@ -28,6 +30,13 @@ from stillframe.media.table_feed import follow_table
 _FIRST_PACKETS = 600
 #: packets that tell whether something is shown before the first one's picture (H.264 reorders 16 frames at most)
 _FEW_PACKETS = 18
+
+
+class Wanted(NamedTuple):
+    """What a video is opened for."""
+
+    config: SnapshotConfig
+    caps: Caps = DEFAULT_CAPS
 
 
 class Opened(NamedTuple):
@@ -100,10 +109,15 @@ class Ahead(Generic[Thing]):
             self._error = error
 
 
-def open_video(source: ByteSource) -> Opened:
-    """Open a source and decode its first picture. Raises MediaError when there is none, SourceError."""
+def open_video(source: ByteSource, wanted: Wanted | None = None) -> Opened:
+    """Open a source and decode its first picture. Raises MediaError when there is none, SourceError.
+
+    What is `wanted` of it is hinted at as soon as it is known where that lies.
+    """
     refuse_what_is_no_video(source)
     boxes = _boxes(source)
+    if boxes is not None and wanted is not None:
+        _hint_at(source, boxes, wanted)
     reader = open_reader(source)
     try:
         table = follow_table(reader, boxes) if reader.packet_feed is None else None
@@ -128,6 +142,14 @@ def _boxes(source: ByteSource) -> Mp4Facts | None:
             # libav wants a packet of every stream: others lie behind the first chunk, where there are any
             source.prefetch([track.table.beginning(with_chunk=len(facts.tracks) > 1)])
     return facts
+
+
+def _hint_at(source: ByteSource, boxes: Mp4Facts, wanted: Wanted) -> None:
+    tables = [track.table for track in boxes.tracks.values() if track.table is not None]
+    # of several it is libav that chooses one
+    extents = foreseen(tables[0], *wanted) if len(tables) == 1 and not boxes.fragmented else []
+    if extents:
+        source.prefetch(extents)
 
 
 def _first_picture(source: ByteSource, reader: VideoReader) -> Opened:

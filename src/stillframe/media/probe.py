@@ -16,7 +16,7 @@ from stillframe.media.colour import TRC_HLG, TRC_PQ, UNSPECIFIED, Colour, colour
 from stillframe.media.ending import find_end
 from stillframe.media.fragment_feed import FragmentFeed
 from stillframe.media.guided_reader import GuidedReader
-from stillframe.media.opening import Ahead, Opened, open_video
+from stillframe.media.opening import Ahead, Opened, Wanted, open_video
 from stillframe.media.orientation import orientation_of
 from stillframe.media.playlist import playlist_of
 from stillframe.media.reader import VideoReader
@@ -108,13 +108,13 @@ def probe(source: ByteSource) -> Probe:
 
 
 def open_and_probe(
-    source: ByteSource, opening: Ahead[Opened] | None = None
+    source: ByteSource, opening: Ahead[Opened] | None = None, wanted: Wanted | None = None
 ) -> tuple[VideoReader, SampleTable | None, Probe]:
     """As `probe`, and keep the open reader and an MP4's sample table for the survey that goes on with them.
 
-    `opening` may have begun before.
+    `opening` may have begun before; else it is opened for what is `wanted`.
     """
-    opened = opening.take() if opening is not None else open_video(source)
+    opened = opening.take() if opening is not None else open_video(source, wanted)
     try:
         return opened.reader, *_look(source, opened)
     except BaseException:

@@ -15,8 +15,9 @@ from typing import NamedTuple
 from stillframe.media.choose_reader import Readers, is_dense
 from stillframe.media.guide import Wish
 from stillframe.media.plan import Aim, coalesce, runs
+from stillframe.media.shotlist import keyframe_reach_ms
 from stillframe.media.source import MOST_AWAITED, ByteSource, first_there
-from stillframe.media.survey import Shot, Survey, keyframe_reach_ms
+from stillframe.media.survey import Shot, Survey
 
 
 class Share(NamedTuple):

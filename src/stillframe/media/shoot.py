@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from stillframe.media.config import SnapshotConfig
 from stillframe.media.meter import limit_of
-from stillframe.media.opening import Ahead, open_video
+from stillframe.media.opening import Ahead, Wanted, open_video
 from stillframe.media.reader_kinds import open_reader
 from stillframe.media.sink import FolderSink, Sink, demand_room
 from stillframe.media.source import ByteSource, MeteredSource, open_source
@@ -72,7 +72,7 @@ def _shoot(
     started = time.perf_counter()
     with ExitStack() as held:
         # while the container is opened, the rest of us is imported; while the second thread's is, the index is read
-        opening = Ahead(lambda: open_video(source))
+        opening = Ahead(lambda: open_video(source, Wanted(config)))
         held.callback(opening.close)
         from stillframe.media.finish import finish
         from stillframe.media.render import counters, render

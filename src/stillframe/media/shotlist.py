@@ -50,6 +50,11 @@ def shot_list(config: SnapshotConfig, duration_ms: int, caps: Caps = DEFAULT_CAP
     return _spread(start, step, count, duration_ms, runs_to_end=start + count * step >= duration_ms)
 
 
+def keyframe_reach_ms(config: SnapshotConfig, step_ms: int) -> int | None:
+    """How far from its moment an intra shot may take a keyframe: half its interval; None is any distance."""
+    return None if not step_ms or config.keyframe_miss == "nearest" else step_ms // 2
+
+
 def _default(config: SnapshotConfig) -> tuple[int | None, Fraction]:
     """Count and step when a config names neither."""
     if config.type == "Sprite":

@@ -14,13 +14,13 @@ from stillframe.media.config import DEFAULT_CAPS, SINGLE_SHOT_BLACK_LEVEL, Caps,
 from stillframe.media.decode import FrameTaker
 from stillframe.media.fragment_feed import FragmentFeed
 from stillframe.media.geometry import Placement, SheetGeometry, cell_size, place, sheet_geometry, still_size
-from stillframe.media.opening import Ahead, Opened
+from stillframe.media.opening import Ahead, Opened, Wanted
 from stillframe.media.plan import Aim, Stretch, anchor_of, costs_of, nearest_keyframe, stretches
 from stillframe.media.playlist_reader import PlaylistReader
 from stillframe.media.probe import Probe, open_and_probe
 from stillframe.media.reader import VideoReader
 from stillframe.media.sample_table import SampleTable
-from stillframe.media.shotlist import ShotList, shot_list
+from stillframe.media.shotlist import ShotList, keyframe_reach_ms, shot_list
 from stillframe.media.source import ByteSource
 
 #: a replacement is looked for this far around a single shot, and never farther than the most
@@ -103,7 +103,7 @@ def survey_and_keep(
     opening: Ahead[Opened] | None = None,
 ) -> tuple[Survey, VideoReader]:
     """As `survey`, and the open reader, for rendering in the same process. `opening` may have begun before."""
-    reader, table, probe = open_and_probe(source, opening)
+    reader, table, probe = open_and_probe(source, opening, Wanted(config, caps))
     try:
         return _survey(config, caps, probe, reader, table), reader
     except BaseException:
@@ -177,11 +177,6 @@ def _refuse_past_the_end(config: SnapshotConfig, probe: Probe, asked: ShotList) 
 def replacement_reach_ms(step_ms: int) -> int:
     """How far from its moment a shot may take a replacement: half its interval, 10 s at most; 0.5 s if single."""
     return min(step_ms // 2, _MOST_REACH_MS) if step_ms else _SINGLE_REACH_MS
-
-
-def keyframe_reach_ms(config: SnapshotConfig, step_ms: int) -> int | None:
-    """How far from its moment an intra shot may take a keyframe: half its interval; None is any distance."""
-    return None if not step_ms or config.keyframe_miss == "nearest" else step_ms // 2
 
 
 def _aimed(shot: Shot, config: SnapshotConfig, probe: Probe, asked: ShotList) -> Shot:

@@ -143,8 +143,9 @@ class RemoteSource:
         return b"".join(parts)
 
     def prefetch(self, extents: Sequence[tuple[int, int]]) -> None:
-        ranges = sorted(extents)
-        self._hinted = [offset for offset, _ in ranges], [sum(extent) for extent in ranges]
+        more = {(offset, offset + length) for offset, length in extents}
+        ranges = sorted(more.union(zip(*self._hinted, strict=True)))
+        self._hinted = [begin for begin, _ in ranges], [end for _, end in ranges]
         self._channel.send(Kind.PREFETCH, msgspec.json.encode(list(extents)))
 
     def first_there(self, extents: Sequence[tuple[int, int]]) -> int:
