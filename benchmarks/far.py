@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from catalogue import COPIES, REMOTE_FILES, Copy, default_cache
+from catalogue import COPIES, REMOTE_FILES, REMOTE_GOP250_HOUR, Copy, default_cache
 from far_rows import Row, all_rows
 from measure import machine_busy_s
 from page import write_between
@@ -37,6 +37,8 @@ _PEER_ROUNDS = 1
 _PEER_LIMIT_S = 15
 #: from the disk, for comparison
 _NEAR_ROUNDS = 3
+#: what one thread takes for the first row's keyframes on the machine that the bounds on seconds come from
+_DECODED_THERE_S = 1.29
 
 
 @dataclass(slots=True)
@@ -56,14 +58,25 @@ def main() -> None:
     rows = [row for row in all_rows() if not options.only or row.name in options.only]
     _make_films(options.cache)
     measured = []
+    slower = [_slower(options.cache)]
     for number, row in enumerate(rows, 1):
         print(f"[{number}/{len(rows)}] {row.title} (load {os.getloadavg()[0]:.1f})", flush=True)
         measured.append((row, _measure(row, options)))
-    table = _as_markdown(measured, options)
+        slower.append(_slower(options.cache))
+    table = _as_markdown(measured, options, median(slower))
     print("\n" + table)
     if options.markdown:
         write_between(options.markdown, BEGIN, END, table)
     sys.exit(0 if all(_keeps_counts(row, results[OURS], options) for row, results in measured) else 1)
+
+
+def _slower(cache: Path) -> float:
+    """How many times as long libav alone takes here, in one thread, for the keyframes of the first row."""
+    film = REMOTE_GOP250_HOUR.path(cache)
+    work = ["--gop", "250", "--pick", "keyframe", "--count", "100", "--step-ms", "36000", "--threads", "1"]
+    command = [sys.executable, str(HERE / "floor.py"), str(film), *work]
+    told = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return float(told["seconds"]) / _DECODED_THERE_S
 
 
 def _measure(row: Row, options: argparse.Namespace) -> dict[str, Result]:
@@ -174,7 +187,9 @@ def _keeps_counts(row: Row, ours: Result, options: argparse.Namespace) -> bool:
     return max(ours.sent) <= most and max(ours.requests) <= bounds.requests
 
 
-def _as_markdown(measured: list[tuple[Row, dict[str, Result]]], options: argparse.Namespace) -> str:
+def _as_markdown(
+    measured: list[tuple[Row, dict[str, Result]]], options: argparse.Namespace, slower: float
+) -> str:
     lines = [
         f"Measured on {time.strftime('%Y-%m-%d')}: {machine()}; load average {os.getloadavg()[0]:.1f} at the end.",
         f"A store on loopback that answers {DELAY_MS} ms late. Medians of {options.rounds} runs, each a new",
@@ -182,6 +197,10 @@ def _as_markdown(measured: list[tuple[Row, dict[str, Result]]], options: argpars
         "all runs.",
         '"From the disk" is the same work on the same file in the page cache; the others ran once. Busy: the share of',
         "all cores that was in use meanwhile, the store and the run included.",
+        "",
+        "The bounds on seconds come from a machine on which libav alone, in one thread, decodes the first row's",
+        f"keyframes in {_DECODED_THERE_S} s; here it took {slower:.2f} times as long (the median, between the rows).",
+        "A row that takes no more than so many times its bound is *met at this speed*.",
         "",
         "| work | at most | bytes | requests | seconds | from the disk | peak MiB | | busy |",
         "|---|---|---:|---:|---:|---:|---:|---|---:|",
@@ -192,8 +211,7 @@ def _as_markdown(measured: list[tuple[Row, dict[str, Result]]], options: argpars
         seconds, near = median(ours.seconds), median(results[NEAR].seconds)
         verdict = "met" if kept else "**not met**"
         if kept and seconds > row.bounds.seconds:
-            beside = ", nor from the disk" if near > row.bounds.seconds else ""
-            verdict = f"**seconds not met**{beside}"
+            verdict = "met at this speed" if seconds <= row.bounds.seconds * slower else "**seconds not met**"
         columns = (
             row.title,
             row.bounds.in_words(),
