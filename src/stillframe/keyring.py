@@ -14,7 +14,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -60,7 +60,8 @@ class Keyring:
     def open(cls, path: Path) -> Keyring:
         """Read the key file; made with one new key when it is missing.
 
-        Raises KeyringError when others than its owner may read it, it belongs to another user, or has no key.
+        Raises KeyringError when others than its owner may read it, it belongs to another user than this or root,
+        or has no key.
         """
         with _naming(path):
             try:
@@ -70,14 +71,26 @@ class Keyring:
             return cls(_read(path))
 
     @classmethod
-    def rotate(cls, path: Path) -> Keyring:
-        """Put a new key in front of the others. Secrets are encrypted with it from the next start on."""
+    def add(cls, path: Path) -> Keyring:
+        """Put a new key behind the others: it decrypts, and encrypts nothing yet. For the first step of a rotation."""
+        return cls._rewrite(path, lambda keys: [*keys, Fernet.generate_key().decode()])
+
+    @classmethod
+    def promote(cls, path: Path) -> Keyring:
+        """Put the last key in front of the others: it encrypts from the next start on, and all of them decrypt."""
+        return cls._rewrite(path, lambda keys: [keys[-1], *keys[:-1]])
+
+    @classmethod
+    def _rewrite(cls, path: Path, changed: Callable[[list[str]], list[str]]) -> Keyring:
         with _naming(path):
-            keys = [Fernet.generate_key().decode(), *_read(path)]
+            keys = changed(_read(path))
             temporary = _write_beside(path, keys)
             temporary.rename(path)
             _sync_folder(path.parent)
         return cls(keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
 
     def __repr__(self) -> str:
         return f"<Keyring of {len(self._keys)} keys>"
@@ -123,20 +136,30 @@ def _read(path: Path) -> list[str]:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise KeyringError(f"{path}: is not a file")
-        mode = stat.S_IMODE(status.st_mode)
-        if mode & 0o077:
-            raise KeyringError(
-                f"{path}: others may read or change it (its mode is {mode:04o}): run: chmod 600 '{path}'"
-            )
-        if status.st_uid != os.geteuid():
-            raise KeyringError(
-                f"{path}: belongs to the user {status.st_uid}, but this process is of the user {os.geteuid()}"
-            )
+        _demand_secrecy(path, status)
         lines = [line.strip() for line in stream]
     keys = [line for line in lines if line and not line.startswith("#")]
     if not keys:
         raise KeyringError(f"{path}: has no key: restore it from a copy")
     return keys
+
+
+def _demand_secrecy(path: Path, status: os.stat_result) -> None:
+    """The rule of PostgreSQL for its TLS key: the owner alone, or root and a group that it has given it to.
+
+    Kubernetes and systemd hand secrets to unprivileged processes in the second way.
+    """
+    mode = stat.S_IMODE(status.st_mode)
+    is_ours = status.st_uid == os.geteuid()
+    if not is_ours and status.st_uid != 0:
+        raise KeyringError(
+            f"{path}: belongs to the user {status.st_uid}, but this process is of the user {os.geteuid()}"
+        )
+    if mode & (0o077 if is_ours else 0o037):
+        raise KeyringError(
+            f"{path}: others may read or change it (its mode is {mode:04o}): run: "
+            f"chmod {'600' if is_ours else '640'} '{path}'"
+        )
 
 
 def _create(path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -62,7 +64,14 @@ def test_after_a_rotation_old_secrets_are_read_and_new_ones_use_the_new_key(path
     old_key = path.read_text().splitlines()[-1]
     stored, signing = before.encrypt("swordfish"), before.hmac_key("files")
 
-    after = Keyring.rotate(path)
+    added = Keyring.add(path)
+    # those who do not have the new key yet can read all that is written now
+    assert before.decrypt(added.encrypt("swordfish")) == "swordfish"
+    assert added.hmac_key("files") == signing
+
+    after = Keyring.promote(path)
+    assert len(after) == 2
+    assert added.decrypt(after.encrypt("swordfish")) == "swordfish"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert Keyring.open(path).decrypt(stored) == "swordfish"
     assert after.hmac_key("files") != signing
@@ -115,6 +124,27 @@ def test_a_file_of_another_user_is_refused(path: Path) -> None:
     os.chown(path, 65534, 65534)
     with pytest.raises(KeyringError, match="belongs to the user 65534, but this process is of the user 0"):
         Keyring.open(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize(("mode", "is_read"), [(0o440, True), (0o640, True), (0o660, False), (0o644, False)])
+def test_root_may_hand_it_to_a_group(path: Path, mode: int, is_read: bool) -> None:
+    """As Kubernetes does with a Secret, and systemd with a credential."""
+    Keyring.open(path)
+    path.chmod(mode)
+    os.chown(path, 0, 65534)
+    path.parent.chmod(0o755)
+    # the test's folder is open to nobody else: it is opened before
+    program = (
+        "import os, sys; from pathlib import Path; from stillframe.keyring import Keyring;"
+        "os.chdir(sys.argv[1]); os.setgroups([]); os.setgid(65534); os.setuid(65534);"
+        "print(Keyring.open(Path('keyring')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path.parent)], capture_output=True, text=True, check=False
+    )
+    assert ("<Keyring of 1 keys>" in done.stdout) == is_read, done.stderr
+    assert is_read or "run: chmod 640 'keyring'" in done.stderr
 
 
 @pytest.mark.parametrize(

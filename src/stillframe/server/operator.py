@@ -27,6 +27,7 @@ from stillframe.database.engine import Database, make_engine, with_driver
 from stillframe.errors import DatabaseError, NotFound
 from stillframe.keyring import Keyring
 from stillframe.service.accounts import open_account
+from stillframe.service.reencryption import reencrypt
 from stillframe.settings import Settings
 from stillframe.telemetry import configure_logging
 
@@ -40,6 +41,7 @@ class Operator:
 
     settings: Settings
     database: Database
+    keyring: Keyring
     accounts: Accounts
     users: Users
     policies: Policies
@@ -76,6 +78,10 @@ class Operator:
         with self.database.transaction() as session:
             return open_account(name, self.accounts, self.pipelines, self.keys, within=session)
 
+    def reencrypt(self) -> int:
+        """Encrypt all secrets with the keyring's first key; how many there are. Raises KeyringError."""
+        return reencrypt(self.database, self.keyring)
+
 
 @contextlib.contextmanager
 def operate(settings: Settings) -> Iterator[Operator]:
@@ -90,6 +96,7 @@ def operate(settings: Settings) -> Iterator[Operator]:
         yield Operator(
             settings=settings,
             database=database,
+            keyring=keyring,
             accounts=Accounts(database),
             users=Users(database),
             policies=Policies(database),
@@ -101,13 +108,13 @@ def operate(settings: Settings) -> Iterator[Operator]:
 
 
 @contextlib.contextmanager
-def opened(settings: Settings) -> Iterator[Database]:
-    """The database, at whatever revision it is. Raises DatabaseError when there is none.
+def opened(settings: Settings, *, may_make_one: bool = False) -> Iterator[Database]:
+    """The database, at whatever revision it is. Raises DatabaseError when there is none, unless it may be made.
 
     The running server's is borrowed; without a server it is started, and stopped at the end.
     """
     configure_logging(level="error")
-    with _address(settings) as url:
+    with _address(settings, may_make_one) as url:
         database = Database(make_engine(url, application_name="stillframe command"))
         try:
             yield database
@@ -116,12 +123,12 @@ def opened(settings: Settings) -> Iterator[Database]:
 
 
 @contextlib.contextmanager
-def _address(settings: Settings) -> Iterator[URL]:
+def _address(settings: Settings, may_make_one: bool) -> Iterator[URL]:
     if settings.database_url is not None:
         yield with_driver(settings.database_url.get_secret_value())
         return
     # a slip of the pen in --data-dir makes no new folder
-    if not (settings.data_dir / "database").is_dir():
+    if not may_make_one and not (settings.data_dir / "database").is_dir():
         raise DatabaseError(
             f"{settings.data_dir}: is no data folder: name the server's with --data-dir, "
             "or make a new one: stillframe serve"
