@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import URL
 
-from stillframe.database.cluster import find_programs
+from stillframe.database.cluster import NEW_CLUSTER_VERSION, find_programs
 from stillframe.database.engine import psycopg_dsn
 from stillframe.errors import DatabaseError, os_reason
 
@@ -50,9 +51,10 @@ def load(url: URL, file: Path, *, is_private: bool) -> None:
 
 
 def _run(program: str, arguments: list[str], url: URL, *, is_private: bool) -> None:
-    """The wheel's program for the private database; for another one this machine's, which knows TLS, if it has one."""
-    installed = None if is_private else shutil.which(program)
-    path = installed or str(find_programs() / program)
+    path = str(find_programs() / program)
+    if not is_private and (installed := shutil.which(program)) and _version(installed) >= _version(path):
+        # one that is older could not read what ours have written
+        path = installed
     address = {name: str(value) for name, value in conninfo_to_dict(psycopg_dsn(url)).items()}
     # not among the arguments, which every user of the machine can see
     password = address.pop("password", None)
@@ -71,7 +73,18 @@ def _run(program: str, arguments: list[str], url: URL, *, is_private: bool) -> N
         raise DatabaseError(f"{path}: {words[0].removeprefix(f'{program}: ')}{_advice(done.stderr)}")
 
 
+def _version(path: str) -> int:
+    """The major version of one of PostgreSQL's programs; 0 when it tells none."""
+    told = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"\(PostgreSQL\) (\d+)", told)
+    return int(found[1]) if found else 0
+
+
 def _advice(said: str) -> str:
+    """The wheel's programs are of one version, and know no TLS."""
     if "server version mismatch" in said or "SSL support is not compiled in" in said:
-        return ": install the client programs of the server's version of PostgreSQL, which are taken first"
+        return (
+            f": install the client programs of PostgreSQL {NEW_CLUSTER_VERSION} or newer, and not older than the "
+            "server, which are taken then"
+        )
     return ""
