@@ -32,7 +32,8 @@ The API is that of Intelligent Media Services (product ICE, version {VERSION}): 
 programs; a server serves it at `/openapi.json`, to whoever asks.
 
 The examples take the key from `STILLFRAME_ACCESS_KEY_ID` and `STILLFRAME_ACCESS_KEY_SECRET`, and the endpoint from
-`STILLFRAME_ENDPOINT`; [commands.md](../commands.md#jobs) says where else a command finds them. With `--curl` it prints
+`STILLFRAME_ENDPOINT`; [commands.md](../commands.md#jobs-and-media-assets) says where else
+a command finds them. With `--curl` it prints
 the signed request as a curl command, which is good once, within 15 minutes.
 
 | action | what it does | access |

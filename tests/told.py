@@ -28,8 +28,8 @@ def section(document: Path, heading: str) -> str:
 
 def blocks(text: str, language: str) -> list[str]:
     """The fenced blocks of a language; what they are indented by is taken away."""
-    found = re.finditer(rf"^( *)```{language}\n(.*?)^ *```$", text, re.M | re.S)
-    return [re.sub(rf"^{match[1]}", "", match[2], flags=re.M) for match in found]
+    found = re.finditer(r"^( *)```(\w*)\n(.*?)^ *```$", text, re.M | re.S)
+    return [re.sub(rf"^{match[1]}", "", match[3], flags=re.M) for match in found if match[2] == language]
 
 
 def commands(document: Path, heading: str | None = None) -> list[str]:

@@ -14,7 +14,9 @@ INSTRUCTIONS = [
     for line in re.sub(r"\\\n", " ", re.sub(r"^#.*\n", "", TEXT, flags=re.M)).splitlines()
     if line.strip()
 ]
-KNOWN = {*["FROM", "WORKDIR", "COPY", "RUN", "ENV", "USER", "VOLUME", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "CMD"]}
+KNOWN = {
+    *["FROM", "WORKDIR", "COPY", "RUN", "ENV", "USER", "VOLUME", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "CMD"]
+}
 
 
 def stage(number: int) -> list[tuple[str, str]]:
