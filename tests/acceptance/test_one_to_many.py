@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import re
-import signal
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from by_hand import bash, said, started
 from sqlalchemy import URL
-from the_command import COMMAND, DEADLINE_S, rgb
+from the_command import rgb
 
 from drill.server import demand
 from drill.work import TEMPLATE
@@ -83,58 +78,3 @@ def submit(client: Client, name: str) -> str:
 
 def status(client: Client, job_id: str) -> str:
     return str(client.call("GetSnapshotJob", JobId=job_id)["SnapshotJob"]["Status"])
-
-
-def said(process: subprocess.Popen[str], pattern: str) -> str:
-    """What stands in its output, once it does."""
-    out = Path(str(process.args[-1]))  # type: ignore[index]
-
-    def found() -> re.Match[str] | None:
-        assert process.poll() is None, out.with_suffix(".log").read_text()
-        return re.search(pattern, out.read_text())
-
-    demand(found, f"it has said {pattern}")
-    match = found()
-    assert match is not None
-    return match[1]
-
-
-def bash(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["bash", "-c", script],
-        cwd=folder,
-        env=_environment(),
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_S,
-        check=False,
-    )
-
-
-@contextmanager
-def started(script: str, folder: Path, name: str) -> Iterator[subprocess.Popen[str]]:
-    """A server or worker as it is started by hand, on a free port; it is told to end, and does."""
-    out = folder / f"{name}.out"
-    with out.open("w") as output, out.with_suffix(".log").open("w") as log:
-        process = subprocess.Popen(
-            # where its output lies stands among its arguments, for `said`
-            ["bash", "-c", script if "exec" in script else f"exec {script}", str(out)],
-            cwd=folder,
-            env=_environment(),
-            stdout=output,
-            stderr=log,
-            text=True,
-        )
-    try:
-        yield process
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(DEADLINE_S) == 0
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _environment() -> dict[str, str]:
-    """The command as it is installed, and nothing that is set already."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("STILLFRAME_")}
-    return {**own, "PATH": f"{Path(COMMAND[0]).parent}:{own['PATH']}", "STILLFRAME_PORT": "0"}

@@ -1,7 +1,7 @@
 """Migrations since the last release leave the one before working: they add, and take nothing away that it needs.
 
-The rule stands in docs/decisions/0034-operation.md. `released_migration.txt` names the last migration of the last release. A
-migration that only takes away what no running release needs says so, and why: `contracts = "..."`.
+The rule stands in docs/decisions/0034-operation.md. `released_migration.txt` names the last migration of the last
+release. A migration that only takes away what no running release needs says so, and why: `contracts = "..."`.
 """
 
 from __future__ import annotations
