@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from the_server import Server, serving
 
 from nginx import listeners, nginx
 from stillframe.errors import RequestFailed
 from stillframe.ims.client import Client
 from stillframe.server.doctor import answering
+from told import GUIDES, blocks
 
 #: what the proxy does with Host, by name
 WAYS = {
@@ -29,6 +38,10 @@ class Proxied:
 
     server: Server
     urls: dict[str, str]
+    #: as the guide has it, with TLS
+    guided: str
+    #: who trusts the guided one
+    tls: ssl.SSLContext
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["trusted", "untrusted"])
@@ -41,10 +54,42 @@ def proxied(tmp_path_factory: pytest.TempPathFactory, trusted: bool) -> Iterator
     folder = tmp_path_factory.mktemp("proxied")
     settings = folder / "settings.toml"
     settings.write_text('log_format = "json"\n' + ('trusted_proxies = "127.0.0.1"\n' if trusted else ""))
-    with listeners(len(WAYS)) as sockets, serving(folder / "data", "--config", str(settings)) as server:
-        ports = {way: listener.getsockname()[1] for way, listener in zip(WAYS, sockets, strict=True)}
-        with nginx(folder, proxies(server.url, ports), sockets):
-            yield Proxied(server, {way: f"http://127.0.0.1:{port}" for way, port in ports.items()})
+    with listeners(len(WAYS) + 1) as sockets, serving(folder / "data", "--config", str(settings)) as server:
+        *plain, secure = (listener.getsockname()[1] for listener in sockets)
+        ports = dict(zip(WAYS, plain, strict=True))
+        with nginx(folder, proxies(server.url, ports) + guided(server.url, secure, folder), sockets):
+            yield Proxied(
+                server,
+                {way: f"http://127.0.0.1:{port}" for way, port in ports.items()},
+                f"https://127.0.0.1:{secure}",
+                ssl.create_default_context(cafile=str(folder / "certificate.pem")),
+            )
+
+
+def guided(target: str, port: int, folder: Path) -> str:
+    """The guide's lines, with this machine's address, port and certificate."""
+    (told,) = blocks((GUIDES / "behind-nginx.md").read_text(encoding="utf-8"), "nginx")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "snapshots.example.com")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(
+            name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(1)
+        )
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "certificate.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    for theirs, ours in {
+        "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
+        "/etc/ssl/snapshots.example.com.pem": str(folder / "certificate.pem"),
+        "/etc/ssl/private/snapshots.example.com.key": str(folder / "key.pem"),
+        "http://127.0.0.1:8080": target,
+    }.items():
+        assert told.count(theirs) == 1, theirs
+        told = told.replace(theirs, ours)
+    return told
 
 
 def proxies(target: str, ports: dict[str, int]) -> str:
@@ -68,6 +113,22 @@ def test_the_doctor_knows_whether_a_signature_holds(proxied: Proxied, way: str, 
                 client.call("ListSnapshotJobs")
             assert found.state == "wrong"
             assert f"arrives as {proxied.server.url.removeprefix('http://')}" in found.text
+
+
+def test_the_guides_lines_lead_to_it_by_tls(proxied: Proxied) -> None:
+    with (
+        httpx.Client(trust_env=False, verify=proxied.tls) as http,
+        Client(proxied.guided, *proxied.server.key) as client,
+    ):
+        assert http.get(f"{proxied.guided}/readyz").status_code == 200
+        assert http.get(f"{proxied.guided}/metrics").status_code == 404
+        url, headers, body = client.signed("ListSnapshotJobs")
+        answer = http.post(url, content=body, headers=headers).json()
+    assert answer["Jobs"] == []
+    log = proxied.server.data_dir.with_name("data.log").read_text()
+    assert any(
+        answer["RequestId"] in line and '"source_ip": "127.0.0.1"' in line for line in log.splitlines()
+    )
 
 
 def test_the_log_says_who_called(proxied: Proxied, trusted: bool) -> None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
 import subprocess
 import sysconfig
 from pathlib import Path
 
 import pytest
 
-from told import DEPLOY
+from unit_filter import UNITS, calls, demand_systemd, settings
 
-UNITS = sorted((DEPLOY / "systemd").iterdir())
-PROGRAM = shutil.which("systemd-analyze")
 INSTALLED = "/opt/stillframe/bin/stillframe"
 #: what the layers of the sandbox are put on by (`sandbox.layers`), beside what every process needs
 NEEDED_CALLS = {
@@ -31,25 +26,6 @@ NEEDED_CALLS = {
     ),
     *("setpgid", "close_range", "landlock_create_ruleset", "landlock_restrict_self"),
 }
-
-
-def demand_systemd() -> str:
-    if PROGRAM is None:
-        reason = "systemd-analyze is not installed (apt-get install systemd)"
-        if os.environ.get("CI_SYSTEMD") == "required":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-    return PROGRAM
-
-
-def settings(unit: Path) -> dict[str, list[str]]:
-    """The lines of a unit by their names."""
-    found: dict[str, list[str]] = {}
-    for line in unit.read_text(encoding="utf-8").splitlines():
-        if re.match(r"[A-Z]\w*=", line):
-            name, _, value = line.partition("=")
-            found.setdefault(name, []).append(value)
-    return found
 
 
 def verified(tmp_path: Path, text: str, name: str) -> str:
@@ -102,14 +78,3 @@ def test_it_has_time_to_end_in_order(unit: Path) -> None:
     # PostgreSQL and its supervisor are ended by the server
     assert found["KillMode"] == ["mixed"]
     assert float(found["TimeoutStopSec"][0]) >= 20 + 20 + 30
-
-
-def calls(names: list[str]) -> set[str]:
-    """System calls and groups of them (`@process`) as the calls that they are."""
-    found = {name for name in names if not name.startswith("@")}
-    for group in [name for name in names if name.startswith("@")]:
-        done = subprocess.run(
-            [demand_systemd(), "syscall-filter", group], capture_output=True, text=True, check=True
-        )
-        found |= calls([line.strip() for line in done.stdout.splitlines()[1:] if line.startswith("    ")])
-    return {name for name in found if not name.startswith("#")}
