@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from cryptography.fernet import Fernet
-from sqlalchemy import URL
+from sqlalchemy import URL, inspect, text
 
 from stillframe.accounts.accounts import FIRST_ACCOUNT
 from stillframe.accounts.shared_keyring import shared_keyring
 from stillframe.database import migrations
 from stillframe.database.dump import dump
 from stillframe.database.engine import Database, make_engine
+from stillframe.database.migrations import history
 from stillframe.errors import DatabaseError, KeyringError
 from stillframe.keyring import Keyring
 from stillframe.server.backup import back_up, restore
@@ -83,6 +85,30 @@ def test_a_backup_comes_back_with_its_keyring_alone(
         assert here.keys.all() == [key]
 
 
+def test_a_backup_of_an_older_release_is_brought_up_to_date(
+    target: Settings, empty_database_url: URL, tmp_path: Path
+) -> None:
+    """As it was before there was a proof of the keyring: the keys themselves are the proof."""
+    keyring = Keyring.open(target.data_dir / "keyring")
+    engine = make_engine(empty_database_url)
+    with engine.begin() as connection:
+        command.upgrade(history._config(connection), "0009")
+        connection.execute(text("INSERT INTO accounts (account_id, name) VALUES ('1', 'default')"))
+        key = {"secret": keyring.encrypt("swordfish")}
+        row = "INSERT INTO access_keys (access_key_id, account_id, secret_encrypted, active)"
+        connection.execute(text(f"{row} VALUES ('SF1', '1', :secret, true)"), key)
+    dump(engine.url, tmp_path / "x.dump", is_private=True)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+
+    restore(target, tmp_path / "x.dump")
+    assert revision(target) == migrations.newest()
+    with operate(target) as operator:
+        assert operator.keys.secret_of("SF1") == "swordfish"
+
+
 def test_a_restore_with_another_keyring_says_so(source: Settings, target: Settings, tmp_path: Path) -> None:
     back_up(source, tmp_path / "x.dump")
     (target.data_dir / "keyring").write_text(Fernet.generate_key().decode())
@@ -93,16 +119,18 @@ def test_a_restore_with_another_keyring_says_so(source: Settings, target: Settin
 
 @pytest.mark.parametrize("damage", ["no backup", "cut short"])
 def test_what_is_no_backup_leaves_the_database_empty(
-    source: Settings, target: Settings, tmp_path: Path, damage: str
+    source: Settings, target: Settings, empty_database_url: URL, tmp_path: Path, damage: str
 ) -> None:
     file = tmp_path / "x.dump"
     back_up(source, file)
     Keyring.open(target.data_dir / "keyring")
     content = file.read_bytes()
-    file.write_bytes(b"no backup" * 100 if damage == "no backup" else content[: len(content) // 2])
+    file.write_bytes(b"no backup" * 100 if damage == "no backup" else content[:-1000])
     with pytest.raises(DatabaseError, match="pg_restore: "):
         restore(target, file)
-    assert revision(target) is None
+    engine = make_engine(empty_database_url)
+    assert inspect(engine).get_table_names() == []
+    engine.dispose()
     with pytest.raises(DatabaseError, match="is not a file"):
         restore(target, tmp_path / "nothing")
 
