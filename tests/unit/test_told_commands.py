@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typer.main import get_command
 
 from stillframe.cli.main import app_for
 from stillframe.settings import OTHER_VARIABLES, Settings, variable_of
-from told import DEPLOY, DOCS, README, ROOT, blocks
+from told import DEPLOY, DOCS, GUIDES, README, ROOT, blocks
 
 ROOT_COMMAND: Any = get_command(app_for([]))
 VARIABLES = {*map(variable_of, Settings.model_fields), *OTHER_VARIABLES}
@@ -149,6 +150,12 @@ def commands_of(path: Path, text: str) -> list[list[str]]:
         return []
     assert found or path.name in ("4-autoscaling.yaml", "5-network.yaml"), path
     return found
+
+
+@pytest.mark.parametrize("page", sorted(GUIDES.glob("*.md")), ids=lambda page: page.name)
+def test_every_toml_of_a_guide_is_of_settings(page: Path) -> None:
+    for block in blocks(page.read_text(encoding="utf-8"), "toml"):
+        Settings(**tomllib.loads(block))
 
 
 def test_what_is_no_command_is_noticed() -> None:

@@ -148,7 +148,7 @@ def _keyring(settings: Settings) -> Iterator[Finding]:
     except StillframeError as error:
         yield Finding("keyring", "wrong", _one(error), "see the message")
     else:
-        yield Finding("keyring", "ok", "can be read, by its owner alone")
+        yield Finding("keyring", "ok", "can be read, and is closed to others")
 
 
 def _buckets(database: Database) -> Iterator[Finding]:
