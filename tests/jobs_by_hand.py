@@ -133,6 +133,9 @@ class JobsByHand:
         found = self.sql(
             "SELECT id, task_name, args FROM procrastinate_jobs WHERE status = 'todo' ORDER BY id"
         )
+        for row in found:
+            # whose it is matters to its turn, and not to what is done
+            row[2].pop("account_id", None)
         return [TaskRow(row[0], row[1], row[2]) for row in found]
 
     def do(self, task: TaskRow, starts: int = 0) -> None:

@@ -19,6 +19,7 @@ from jobs_by_hand import handlers
 from stillframe.database.embedded import EmbeddedPostgres
 from stillframe.database.engine import Database, make_engine, psycopg_dsn
 from stillframe.database.migrations import history
+from stillframe.jobs.lanes import Lane
 from stillframe.jobs.queue import Queue, Worker
 from stillframe.jobs.repair import repair
 
@@ -47,7 +48,7 @@ class Work:
 
     def __enter__(self) -> Work:
         with self.database.transaction() as session:
-            self.queue.defer_survey(session, JOB, 1, priority=5)
+            self.queue.defer_survey(session, JOB, 1, lane=Lane("0" * 16, "0" * 32, 5))
         self.worker.start()
         return self
 

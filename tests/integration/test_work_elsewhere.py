@@ -15,6 +15,7 @@ from jobs_by_hand import handlers
 from stillframe.database.engine import Database, make_engine
 from stillframe.errors import KeyringError
 from stillframe.jobs.everywhere import Everywhere, Recall
+from stillframe.jobs.lanes import Lane
 from stillframe.jobs.queue import Queue, Worker
 from stillframe.jobs.repair import repair
 from stillframe.jobs.running import Running
@@ -51,7 +52,7 @@ def database(database_url: URL) -> Iterator[Database]:
 @pytest.fixture
 def elsewhere(database: Database, database_url: URL) -> Iterator[Elsewhere]:
     with database.transaction() as session:
-        Queue().defer_survey(session, JOB, 1, priority=5)
+        Queue().defer_survey(session, JOB, 1, lane=Lane("0" * 16, "0" * 32, 5))
     made = Elsewhere(database_url)
     made.worker.start()
     assert made.begun.wait(DEADLINE_S)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, String, func, text
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, String, func, or_, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql.expression import ColumnElement
 
 from stillframe.database.base import Base
 from stillframe.media.config import SnapshotType
@@ -98,6 +100,11 @@ class PipelineRow(Base):
     priority: Mapped[int] = mapped_column(default=6)
     #: jobs that may be in work at the same time, over all workers; NULL is no limit
     max_concurrency: Mapped[int | None]
+    #: when jobs are begun (catalog.active_hours), in that time zone; NULL is always
+    active_hours: Mapped[str | None] = mapped_column(String(256))
+    time_zone: Mapped[str | None] = mapped_column(String(64))
+    #: it is outside of its hours: as the repair, which looks every few seconds, saw it last
+    off_hours: Mapped[bool] = mapped_column(default=False, server_default="false")
     is_default: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     modified_at: Mapped[datetime] = mapped_column(
@@ -105,6 +112,16 @@ class PipelineRow(Base):
     )
     #: to its owner it does not exist any more; jobs that have ended still name it
     deleted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    @hybrid_property
+    def is_held(self) -> bool:
+        """Whether nothing of it is begun."""
+        return self.status == "Paused" or self.off_hours
+
+    @is_held.inplace.expression
+    @classmethod
+    def _is_held(cls) -> ColumnElement[bool]:
+        return or_(cls.status == "Paused", cls.off_hours).label("is_held")
 
 
 class MediaAssetRow(Base):

@@ -26,7 +26,9 @@ from stillframe.errors import NotFound
 from stillframe.events.outbox import Outbox
 from stillframe.jobs import outputs
 from stillframe.jobs.completion import announce
+from stillframe.jobs.lanes import Lane
 from stillframe.jobs.models import KINDS, Job, JobOutput, ProbeJob, Slice
+from stillframe.jobs.nodes import slots_for
 from stillframe.jobs.outputs import Kept
 from stillframe.jobs.queue import Queue
 from stillframe.media import plain_json
@@ -36,12 +38,12 @@ from stillframe.media.report import ShotReport, Stats
 from stillframe.media.sink import Output
 from stillframe.media.survey import Survey
 
-#: slices of one job that are in the queue at the same time, so that a long job does not starve a short one
+#: slices of one job that are in the queue at the same time, at the least: others take their turns in between
 WINDOW = 8
 
 CANCELED = "OperationCanceled"
 
-_PIPELINE = select(PipelineRow.status == "Paused", PipelineRow.max_concurrency).where(
+_PIPELINE = select(PipelineRow.is_held, PipelineRow.max_concurrency).where(
     PipelineRow.pipeline_id == bindparam("id")
 )
 
@@ -51,7 +53,7 @@ def create(
 ) -> str | None:
     """A new job with these columns, and its survey in the queue, in one statement; the job's id.
 
-    A priority that is None becomes the pipeline's. Where that is paused, the job is parked from the start. None when
+    A priority that is None becomes the pipeline's. Where that is held, the job is parked from the start. None when
     its client token is in use. Raises NotFound for a pipeline that is not there any more.
     """
     with database.statements() as connection:
@@ -77,7 +79,13 @@ def new_id() -> str:
 def _insert(
     connection: psycopg.Connection[Any], queue: Queue, columns: Mapping[str, Any], job_id: str
 ) -> str:
-    task = queue.deferring_survey(job_id, 1, priority="job.priority")
+    task = queue.deferring_survey(
+        job_id,
+        1,
+        account_id=columns["account_id"],
+        pipeline_id=columns["pipeline_id"],
+        priority="job.priority",
+    )
     values = {**columns, **task.values, "job_id": job_id, "config": Jsonb(columns["config"])}
     if connection.execute(_create(task.expression, tuple(columns)), values).rowcount == 0:
         raise NotFound("Pipeline", columns["pipeline_id"])
@@ -92,10 +100,10 @@ def _create(deferring: str, columns: tuple[str, ...]) -> str:
         for name in columns
     )
     return (
-        "WITH pipeline AS (SELECT status, priority FROM pipelines "
+        "WITH pipeline AS (SELECT status = 'Paused' OR off_hours AS is_held, priority FROM pipelines "
         "WHERE pipeline_id = %(pipeline_id)s AND deleted_at IS NULL FOR SHARE), "
         "job AS (INSERT INTO jobs (job_id, status, epoch, parked, failures, kills, has_own_priority, "
-        f"{', '.join(columns)}) SELECT %(job_id)s, 'Init', 1, pipeline.status = 'Paused', 0, 0, "
+        f"{', '.join(columns)}) SELECT %(job_id)s, 'Init', 1, pipeline.is_held, 0, 0, "
         f"%(priority)s::int IS NOT NULL, {', '.join(given)} FROM pipeline RETURNING parked, priority) "
         f"SELECT CASE WHEN parked THEN NULL ELSE {deferring} END FROM job"
     )
@@ -106,7 +114,7 @@ def claim(
 ) -> Job | None:
     """The live job that a task is for, locked; None when the task is void.
 
-    Where its pipeline is paused, or has as many jobs in work as it may, the job is parked, and comes back when that is
+    Where its pipeline is held, or has as many jobs in work as it may, the job is parked, and comes back when that is
     over; but a task that has `begun` goes on to its end.
     """
     query = select(Job).where(Job.job_id == job_id, Job.epoch == epoch, Job.status == "Init")
@@ -155,7 +163,7 @@ _READY = (
     f"SELECT {', '.join(f'jobs.{name}' for name in _FOR_A_SURVEY)} FROM jobs "
     "JOIN pipelines AS pipeline ON pipeline.pipeline_id = jobs.pipeline_id "
     "WHERE job_id = %s AND epoch = %s AND jobs.status = 'Init' AND NOT parked AND planned IS NULL "
-    "AND pipeline.status = 'Active' AND (pipeline.max_concurrency IS NULL OR is_begun)"
+    "AND pipeline.status = 'Active' AND NOT pipeline.off_hours AND (pipeline.max_concurrency IS NULL OR is_begun)"
 )
 
 
@@ -215,7 +223,7 @@ def keep_survey(session: Session, job: Job, survey: Survey) -> None:
 def dispatch(session: Session, queue: Queue, job: Job) -> None:
     """Queue as many waiting slices as the window has room for; when all are done, the finish.
 
-    A parked job gets no new tasks: `resume` sees to it.
+    The window is as wide as all workers together, and more. A parked job gets no new tasks: `resume` sees to it.
     """
     if job.parked:
         return
@@ -223,27 +231,33 @@ def dispatch(session: Session, queue: Queue, job: Job) -> None:
     counted = select(Slice.state, func.count()).where(Slice.job_id == job.job_id).group_by(Slice.state)
     states = dict(session.execute(counted).all())
     if not states.get("waiting") and not states.get("queued"):
-        queue.defer_finish(session, job.job_id, job.epoch, priority=job.priority)
+        queue.defer_finish(session, job.job_id, job.epoch, lane=Lane.of(job))
         return
-    room = WINDOW - states.get("queued", 0)
+    if not states.get("waiting"):
+        return
+    room = max(WINDOW, 2 * slots_for(session, job.pipeline_id)) - states.get("queued", 0)
     waiting = select(Slice).where(Slice.job_id == job.job_id, Slice.state == "waiting")
-    for piece in session.scalars(waiting.order_by(Slice.number).limit(max(room, 0))):
-        requeue(session, queue, job, piece)
+    _queue(session, queue, job, session.scalars(waiting.order_by(Slice.number).limit(max(room, 0))).all())
 
 
 def requeue(session: Session, queue: Queue, job: Job, piece: Slice, delay_s: float = 0) -> None:
     """Queue a slice (again), as a new attempt."""
-    piece.state, piece.attempt = "queued", piece.attempt + 1
-    queue.defer_render(
-        session, job.job_id, job.epoch, piece.number, piece.attempt, priority=job.priority, delay_s=delay_s
-    )
+    _queue(session, queue, job, [piece], delay_s)
+
+
+def _queue(session: Session, queue: Queue, job: Job, pieces: Sequence[Slice], delay_s: float = 0) -> None:
+    for piece in pieces:
+        piece.state, piece.attempt = "queued", piece.attempt + 1
+    if pieces:
+        told = [(piece.number, piece.attempt) for piece in pieces]
+        queue.defer_renders(session, job.job_id, job.epoch, told, lane=Lane.of(job), delay_s=delay_s)
 
 
 def resume(session: Session, queue: Queue, job: Job) -> None:
     """Bring back into the queue a job that no task stands for: the tasks that it had count as void."""
     job.modified_at = datetime.now(UTC)
     if job.planned is None:
-        queue.defer_survey(session, job.job_id, job.epoch, priority=job.priority)
+        queue.defer_survey(session, job.job_id, job.epoch, lane=Lane.of(job))
         return
     session.execute(
         update(Slice).where(Slice.job_id == job.job_id, Slice.state == "queued").values(state="waiting")
@@ -348,4 +362,4 @@ def start_over(session: Session, queue: Queue, job: Job) -> None:
         # that of its pipeline may have changed since; a change that is at work now sees this job, or is waited for
         of_pipeline = select(PipelineRow.priority).where(PipelineRow.pipeline_id == job.pipeline_id)
         job.priority = session.execute(of_pipeline.with_for_update(read=True)).scalar_one()
-    queue.defer_survey(session, job.job_id, job.epoch, priority=job.priority)
+    queue.defer_survey(session, job.job_id, job.epoch, lane=Lane.of(job))

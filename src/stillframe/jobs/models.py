@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, LargeBinary, String, func, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from stillframe.database.base import Base
@@ -64,7 +64,8 @@ class Job(Base):
 
     status: Mapped[JobStatus] = mapped_column(String(8), default="Init")
     epoch: Mapped[int] = mapped_column(default=1)
-    #: its pipeline is paused, or has as many jobs in work as it may; tasks come back when that is over
+    #: its pipeline is held (paused, or outside of its hours), or has as many jobs in work as it may; tasks come back
+    #: when that is over
     parked: Mapped[bool] = mapped_column(default=False)
     #: it counts among its pipeline's jobs in work until it ends
     is_begun: Mapped[bool] = mapped_column(default=False, server_default="false")
@@ -151,6 +152,8 @@ class NodeRow(Base):
     serves: Mapped[bool]
     #: slices that it works on at the same time; 0 for one that only serves
     slots: Mapped[int]
+    #: the pipelines that it works on; NULL is all
+    pipelines: Mapped[list[str] | None] = mapped_column(ARRAY(String(32)))
     host: Mapped[str]
     pid: Mapped[int]
     version: Mapped[str]

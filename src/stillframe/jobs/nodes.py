@@ -12,11 +12,11 @@ import os
 import secrets
 import socket
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import any_, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -37,6 +37,8 @@ class NodeFacts:
     node_id: str
     serves: bool
     slots: int
+    #: ids of the pipelines that it works on; None is all
+    pipelines: tuple[str, ...] | None
     host: str
     pid: int
     version: str
@@ -53,13 +55,16 @@ class NodeFacts:
 class Node:
     """This process among those that share its database."""
 
-    def __init__(self, database: Database, *, serves: bool, slots: int) -> None:
+    def __init__(
+        self, database: Database, *, serves: bool, slots: int, pipelines: Sequence[str] | None = None
+    ) -> None:
         self.node_id = secrets.token_hex(16)
         self._database = database
         self._values = {
             "node_id": self.node_id,
             "serves": serves,
             "slots": slots,
+            "pipelines": [*pipelines] if pipelines is not None else None,
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "version": __version__,
@@ -94,15 +99,27 @@ class Node:
             session.execute(delete(NodeRow).where(NodeRow.node_id == self.node_id))
 
 
+_IS_ALIVE = NodeRow.seen_at > func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, DEAD_AFTER_S)
+_SLOTS = select(func.sum(NodeRow.slots)).where(
+    _IS_ALIVE,
+    NodeRow.pipelines.is_(None) | (bindparam("pipeline") == any_(NodeRow.pipelines)),
+)
+
+
+def slots_for(session: Session, pipeline_id: str) -> int:
+    """How many slices of a pipeline all living workers can have in work at the same time."""
+    return int(session.scalar(_SLOTS, {"pipeline": pipeline_id}) or 0)
+
+
 def nodes(session: Session) -> list[NodeFacts]:
     """All processes that were heard of lately, the oldest first."""
-    alive = NodeRow.seen_at > func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, DEAD_AFTER_S)
-    found = session.execute(select(NodeRow, alive).order_by(NodeRow.started_at, NodeRow.node_id))
+    found = session.execute(select(NodeRow, _IS_ALIVE).order_by(NodeRow.started_at, NodeRow.node_id))
     return [
         NodeFacts(
             row.node_id,
             row.serves,
             row.slots,
+            tuple(row.pipelines) if row.pipelines is not None else None,
             row.host,
             row.pid,
             row.version,

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from stillframe.catalog.models import PipelineRow
 from stillframe.errors import NotFound
+from stillframe.jobs.lanes import Lane
 from stillframe.jobs.lifecycle import may_go_on
 from stillframe.jobs.models import ProbeJob
 from stillframe.jobs.queue import Queue
@@ -26,11 +27,11 @@ from stillframe.media.media_facts import MediaFacts
 def create(session: Session, queue: Queue, columns: Mapping[str, Any], *, is_async: bool) -> ProbeJob:
     """A new job with these columns; where it is asynchronous, with its task.
 
-    A priority that is None becomes the pipeline's. Where that is paused, an asynchronous job is parked from the start.
+    A priority that is None becomes the pipeline's. Where that is held, an asynchronous job is parked from the start.
     Raises NotFound for a pipeline that is not there any more.
     """
     # under the lock that `lifecycle.create` takes, and for the same reason
-    wanted = select(PipelineRow.status, PipelineRow.priority).where(
+    wanted = select(PipelineRow.is_held, PipelineRow.priority).where(
         PipelineRow.pipeline_id == columns["pipeline_id"], PipelineRow.deleted_at.is_(None)
     )
     pipeline = session.execute(wanted.with_for_update(read=True)).one_or_none()
@@ -43,21 +44,21 @@ def create(session: Session, queue: Queue, columns: Mapping[str, Any], *, is_asy
             "priority": pipeline.priority if columns["priority"] is None else columns["priority"],
             "has_own_priority": columns["priority"] is not None,
             "is_async": is_async,
-            "parked": is_async and pipeline.status == "Paused",
+            "parked": is_async and pipeline.is_held,
         }
     )
     session.add(job)
     session.flush()
     session.refresh(job)
     if is_async and not job.parked:
-        queue.defer_probe(session, job.job_id, job.attempt, priority=job.priority)
+        queue.defer_probe(session, job.job_id, job.attempt, lane=Lane.of(job))
     return job
 
 
 def claim(session: Session, job_id: str, attempt: int, *, begun: bool = False) -> ProbeJob | None:
     """The live job that a task is for, locked; None when the task is void.
 
-    Where its pipeline is paused, or has as many jobs in work as it may, the job is parked, and comes back when that is
+    Where its pipeline is held, or has as many jobs in work as it may, the job is parked, and comes back when that is
     over; but what has `begun` goes on to its end.
     """
     query = select(ProbeJob).where(
@@ -78,7 +79,7 @@ def resume(session: Session, queue: Queue, job: ProbeJob, delay_s: float = 0) ->
     """Queue a job (again), as a new attempt: the task that it had counts as void."""
     job.attempt += 1
     job.modified_at = datetime.now(UTC)
-    queue.defer_probe(session, job.job_id, job.attempt, priority=job.priority, delay_s=delay_s)
+    queue.defer_probe(session, job.job_id, job.attempt, lane=Lane.of(job), delay_s=delay_s)
 
 
 def succeed(job: ProbeJob, facts: MediaFacts) -> None:

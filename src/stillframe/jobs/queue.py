@@ -17,14 +17,16 @@ from typing import Any, TypeVar
 import procrastinate
 import psycopg
 import structlog
+from procrastinate.app import WorkerOptions
 from procrastinate.jobs import DeleteJobCondition, Job
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, text
 from sqlalchemy.orm import Session
 
 from stillframe.database.engine import driver_connection, psycopg_dsn
+from stillframe.jobs import lanes
+from stillframe.jobs.lanes import Lane
 
-QUEUE = "work"
 #: a worker that was not heard of for so long is dead
 DEAD_AFTER_S = 30
 _POLL_S = 5.0
@@ -49,10 +51,11 @@ class Handlers:
 #: what Procrastinate's own `defer` executes, without what it costs to get there, as an expression of SQL with
 #: parameters of psycopg; the task begins after `delay_s`, or at once where that is NULL
 _DEFER = (
-    "procrastinate_defer_jobs_v1(ARRAY[ROW(%(queue)s, %(task)s, {priority}, NULL, NULL, "
-    "%(task_args)s::jsonb, clock_timestamp() + make_interval(secs => %(delay_s)s::float8)"
+    "procrastinate_defer_jobs_v1(ARRAY[ROW(%(queue)s::text, %(task)s, {number}, NULL, NULL, "
+    "{task_args}, clock_timestamp() + make_interval(secs => %(delay_s)s::float8)"
     ")::procrastinate_job_to_defer_v1])"
 )
+_ARGUMENTS = "%(task_args)s::jsonb"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,60 +69,61 @@ class Deferring:
 class Queue:
     """Defers tasks in the caller's transaction."""
 
-    def deferring_survey(self, job_id: str, epoch: int, *, priority: str) -> Deferring:
+    def deferring_survey(
+        self, job_id: str, epoch: int, *, account_id: str, pipeline_id: str, priority: str
+    ) -> Deferring:
         """A job's survey is to be made, if and when a statement evaluates the expression; `priority` is SQL, too."""
-        values = _values("survey", None, job_id=job_id, epoch=epoch)
-        return Deferring(_DEFER.format(priority=priority), values)
+        values = _values("survey", account_id, pipeline_id, None, job_id=job_id, epoch=epoch)
+        number = lanes.number("survey", priority)
+        return Deferring(_DEFER.format(number=number, task_args=_ARGUMENTS), values)
 
     def defer_survey(
-        self, session: Session, job_id: str, epoch: int, *, priority: int, delay_s: float = 0
+        self, session: Session, job_id: str, epoch: int, *, lane: Lane, delay_s: float = 0
     ) -> None:
         """A job's survey is to be made."""
-        self._defer(session, "survey", priority, delay_s, job_id=job_id, epoch=epoch)
+        self._defer(session, "survey", lane, delay_s, job_id=job_id, epoch=epoch)
 
-    def defer_render(
+    def defer_renders(
         self,
         session: Session,
         job_id: str,
         epoch: int,
-        number: int,
-        attempt: int,
+        pieces: Sequence[tuple[int, int]],
         *,
-        priority: int,
+        lane: Lane,
         delay_s: float = 0,
     ) -> None:
-        """A slice is to be rendered."""
-        self._defer(
-            session, "render", priority, delay_s, job_id=job_id, epoch=epoch, number=number, attempt=attempt
+        """Slices are to be rendered: (number, attempt) of each, in their order."""
+        values = _values(
+            "render", lane.account_id, lane.pipeline_id, delay_s or None, job_id=job_id, epoch=epoch
         )
+        values |= {"job_priority": lane.priority, "pieces": json.dumps(pieces)}
+        driver_connection(session).execute(_DEFER_RENDERS, values)
 
     def defer_finish(
-        self, session: Session, job_id: str, epoch: int, *, priority: int, delay_s: float = 0
+        self, session: Session, job_id: str, epoch: int, *, lane: Lane, delay_s: float = 0
     ) -> None:
         """A job whose slices are all done is to be ended."""
-        self._defer(session, "finish", priority, delay_s, job_id=job_id, epoch=epoch)
+        self._defer(session, "finish", lane, delay_s, job_id=job_id, epoch=epoch)
 
-    def defer_register(self, session: Session, media_id: str, *, priority: int, delay_s: float = 0) -> None:
+    def defer_register(self, session: Session, media_id: str, *, lane: Lane, delay_s: float = 0) -> None:
         """The file of a media asset is to be looked at."""
-        self._defer(session, "register", priority, delay_s, media_id=media_id)
+        self._defer(session, "register", lane, delay_s, media_id=media_id)
 
     def defer_probe(
-        self, session: Session, job_id: str, attempt: int, *, priority: int, delay_s: float = 0
+        self, session: Session, job_id: str, attempt: int, *, lane: Lane, delay_s: float = 0
     ) -> None:
         """A probe job's source is to be described."""
-        self._defer(session, "probe", priority, delay_s, job_id=job_id, attempt=attempt)
+        self._defer(session, "probe", lane, delay_s, job_id=job_id, attempt=attempt)
 
     def move(self, session: Session, pipeline_id: str) -> None:
         """Give the waiting tasks of a pipeline's jobs the priorities that these have now."""
-        for table in ("jobs", "probe_jobs"):
-            session.execute(
-                text(
-                    f"UPDATE procrastinate_jobs AS task SET priority = jobs.priority FROM {table} AS jobs "
-                    "WHERE jobs.pipeline_id = :id AND jobs.status = 'Init' AND task.status = 'todo' "
-                    "AND task.args->>'job_id' = jobs.job_id AND task.priority <> jobs.priority"
-                ),
-                {"id": pipeline_id},
-            )
+        lanes.move(session, pipeline_id)
+
+    def put_in_order(self, session: Session) -> int:
+        """Adopt what an earlier release has put into the queue, and keep room in its bands; how many were adopted."""
+        lanes.move_up(session)
+        return lanes.adopt(session)
 
     def put_back_all(self, session: Session) -> int:
         """Give back what workers that cannot live any more have begun: for whoever owns the database alone."""
@@ -242,23 +246,46 @@ class Queue:
         )
         return [(row.pipeline_id, row.tasks, float(row.age)) for row in found]
 
-    def _defer(self, session: Session, name: str, priority: int, delay_s: float, **arguments: Any) -> None:
-        values = _values(name, delay_s or None, **arguments) | {"task_priority": priority}
-        driver_connection(session).execute(_DEFER_WITH_PRIORITY, values)
+    def _defer(self, session: Session, name: str, lane: Lane, delay_s: float, **arguments: Any) -> None:
+        values = _values(name, lane.account_id, lane.pipeline_id, delay_s or None, **arguments)
+        statement = _DEFER_FINISH if name == "finish" else _DEFER_IN_TURN
+        driver_connection(session).execute(statement, values | {"job_priority": lane.priority})
 
 
-_DEFER_WITH_PRIORITY = f"SELECT {_DEFER.format(priority='%(task_priority)s')}"
+def _statement(task: str, task_args: str = _ARGUMENTS) -> str:
+    return f"SELECT {_DEFER.format(number=lanes.number(task, '%(job_priority)s::int'), task_args=task_args)}"
 
 
-def _values(name: str, delay_s: float | None, **arguments: Any) -> dict[str, Any]:
-    return {"queue": QUEUE, "task": name, "delay_s": delay_s, "task_args": json.dumps(arguments)}
+_DEFER_IN_TURN, _DEFER_FINISH = _statement("survey"), _statement("finish")
+# row by row: each one's turn comes after that of the one before it
+_DEFER_RENDERS = (
+    _statement("render", f"{_ARGUMENTS} || jsonb_build_object('number', piece->0, 'attempt', piece->1)")
+    + " FROM jsonb_array_elements(%(pieces)s::jsonb) AS piece"
+)
+
+
+def _values(
+    name: str, account_id: str, pipeline_id: str, delay_s: float | None, **arguments: Any
+) -> dict[str, Any]:
+    task_args = json.dumps({**arguments, "account_id": account_id})
+    known = {"task": name, "delay_s": delay_s, "task_args": task_args}
+    return lanes.values(name, account_id, pipeline_id, arguments) | known
 
 
 class Worker:
-    """Works on the queue's tasks, `slots` at a time, on a thread of its own; goes on when the database comes back."""
+    """Works on the queue's tasks, `slots` at a time, on a thread of its own; goes on when the database comes back.
+
+    With `pipelines` only on those of these pipelines.
+    """
 
     def __init__(
-        self, url: URL | str, handlers: Handlers, slots: int, *, owns_database: bool = False
+        self,
+        url: URL | str,
+        handlers: Handlers,
+        slots: int,
+        *,
+        pipelines: Sequence[str] | None = None,
+        owns_database: bool = False,
     ) -> None:
         self._dsn = psycopg_dsn(url)
         if owns_database:
@@ -267,6 +294,7 @@ class Worker:
             self._dsn = make_conninfo(self._dsn, options="-c synchronous_commit=off")
         self._handlers = handlers
         self._slots = slots
+        self._pipelines = pipelines
         self._loop: asyncio.AbstractEventLoop | None = None
         self._work: asyncio.Task[None] | None = None
         self._stopping = threading.Event()
@@ -331,13 +359,15 @@ class Worker:
         app = procrastinate.App(connector=connector)
         _add_tasks(app, self._handle)
         async with app.open_async():
-            await app.run_worker_async(
-                queues=[QUEUE],
-                concurrency=self._slots,
-                install_signal_handlers=False,
-                fetch_job_polling_interval=_POLL_S,
-                delete_jobs=DeleteJobCondition.ALWAYS.value,
-            )
+            options: WorkerOptions = {
+                "concurrency": self._slots,
+                "install_signal_handlers": False,
+                "fetch_job_polling_interval": _POLL_S,
+                "delete_jobs": DeleteJobCondition.ALWAYS.value,
+            }
+            if self._pipelines is not None:
+                options["queues"] = self._pipelines
+            await app.run_worker_async(**options)
 
     async def _handle(self, name: str, task: Job, arguments: dict[str, Any]) -> None:
         loop = asyncio.get_running_loop()
@@ -374,25 +404,36 @@ def _add_tasks(app: procrastinate.App, handle: _Handle) -> None:
     #: for what a step did not foresee: it comes back, and the step itself counts how often
     again = procrastinate.RetryStrategy(max_attempts=1_000_000, wait=2)
 
-    @app.task(name="survey", queue=QUEUE, pass_context=True, retry=again)
-    async def survey(context: procrastinate.JobContext, job_id: str, epoch: int) -> None:
+    @app.task(name="survey", pass_context=True, retry=again)
+    async def survey(
+        context: procrastinate.JobContext, job_id: str, epoch: int, account_id: str = ""
+    ) -> None:
         await handle("survey", context.job, {"job_id": job_id, "epoch": epoch})
 
-    @app.task(name="render", queue=QUEUE, pass_context=True, retry=again)
+    @app.task(name="render", pass_context=True, retry=again)
     async def render(
-        context: procrastinate.JobContext, job_id: str, epoch: int, number: int, attempt: int
+        context: procrastinate.JobContext,
+        job_id: str,
+        epoch: int,
+        number: int,
+        attempt: int,
+        account_id: str = "",
     ) -> None:
         arguments = {"job_id": job_id, "epoch": epoch, "number": number, "attempt": attempt}
         await handle("render", context.job, arguments)
 
-    @app.task(name="finish", queue=QUEUE, pass_context=True, retry=again)
-    async def finish(context: procrastinate.JobContext, job_id: str, epoch: int) -> None:
+    @app.task(name="finish", pass_context=True, retry=again)
+    async def finish(
+        context: procrastinate.JobContext, job_id: str, epoch: int, account_id: str = ""
+    ) -> None:
         await handle("finish", context.job, {"job_id": job_id, "epoch": epoch})
 
-    @app.task(name="register", queue=QUEUE, pass_context=True, retry=again)
-    async def register(context: procrastinate.JobContext, media_id: str) -> None:
+    @app.task(name="register", pass_context=True, retry=again)
+    async def register(context: procrastinate.JobContext, media_id: str, account_id: str = "") -> None:
         await handle("register", context.job, {"media_id": media_id})
 
-    @app.task(name="probe", queue=QUEUE, pass_context=True, retry=again)
-    async def probe(context: procrastinate.JobContext, job_id: str, attempt: int) -> None:
+    @app.task(name="probe", pass_context=True, retry=again)
+    async def probe(
+        context: procrastinate.JobContext, job_id: str, attempt: int, account_id: str = ""
+    ) -> None:
         await handle("probe", context.job, {"job_id": job_id, "attempt": attempt})

@@ -29,6 +29,7 @@ from stillframe.database.engine import Database, is_transient
 from stillframe.events.outbox import Outbox
 from stillframe.jobs import faults, lifecycle
 from stillframe.jobs.asset_events import announce_registered
+from stillframe.jobs.lanes import Lane
 from stillframe.jobs.queue import Queue
 from stillframe.jobs.running import Running, Task
 from stillframe.media import config_json
@@ -211,12 +212,17 @@ class Registering:
                 return
             log.warning("trying again", stage=_STAGE, pause_s=pause_s, error=str(error))
             self._metrics.retries.labels(stage=_STAGE).inc()
-            defer(session, self._queue, media_id, delay_s=pause_s)
+            defer(session, self._queue, media_id, asset.account_id, delay_s=pause_s)
 
 
-def defer(session: Session, queue: Queue, media_id: str, *, delay_s: float = 0) -> None:
-    """The file of an asset is to be looked at, as a part of the session's transaction."""
-    queue.defer_register(session, media_id, priority=DEFAULT_PRIORITY, delay_s=delay_s)
+def defer(session: Session, queue: Queue, media_id: str, account_id: str, *, delay_s: float = 0) -> None:
+    """The file of an asset is to be looked at, as a part of the session's transaction.
+
+    By whoever works on the account's default pipeline, where the jobs of its pictures will be, too.
+    """
+    pipeline_id = pipelines.find(session, account_id, None).pipeline_id
+    lane = Lane(account_id, pipeline_id, DEFAULT_PRIORITY)
+    queue.defer_register(session, media_id, lane=lane, delay_s=delay_s)
 
 
 def resume(session: Session, queue: Queue, media_id: str) -> bool:
@@ -226,7 +232,7 @@ def resume(session: Session, queue: Queue, media_id: str) -> bool:
     except Void:
         return False
     asset.modified_at = datetime.now(UTC)
-    defer(session, queue, media_id)
+    defer(session, queue, media_id, asset.account_id)
     return True
 
 

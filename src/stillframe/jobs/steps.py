@@ -21,6 +21,7 @@ from stillframe.database.engine import Database, is_transient
 from stillframe.errors import SinkError, TooMuchRead
 from stillframe.events.outbox import Outbox
 from stillframe.jobs import faults, lifecycle, outputs, pipelines
+from stillframe.jobs.lanes import Lane
 from stillframe.jobs.models import Job, JobOutput, Slice
 from stillframe.jobs.outputs import JobSink, Kept
 from stillframe.jobs.queue import Queue
@@ -396,9 +397,9 @@ class Steps:
             elif stage == "survey":
                 # the child may have died after its survey was kept: everything begins anew
                 job.planned = job.survey = None
-                self._queue.defer_survey(session, job_id, epoch, priority=job.priority, delay_s=pause_s)
+                self._queue.defer_survey(session, job_id, epoch, lane=Lane.of(job), delay_s=pause_s)
             else:
-                self._queue.defer_finish(session, job_id, epoch, priority=job.priority, delay_s=pause_s)
+                self._queue.defer_finish(session, job_id, epoch, lane=Lane.of(job), delay_s=pause_s)
             return False
 
 

@@ -289,7 +289,7 @@ class MediaAssets:
             _demand_free(session, account_id, request.reference_id)
             session.add(MediaAssetRow(media_id=media_id, **new))
             session.flush()
-            registering.defer(session, self._queue, media_id)
+            registering.defer(session, self._queue, media_id, account_id)
         if old_id is not None:
             self._removal.cancel_orphans(account_id, old_id)
         return media_id
