@@ -240,6 +240,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "DeleteSnapshotJob": {"RequestId": "string", "Success": "boolean"},
 }
 #: why the file of an asset is not, or not yet, understood
+_LIMITS = {"MaxConcurrency": "integer", "ActiveHours": "string", "TimeZone": "string", "OffHours": "boolean"}
 _WHY = {"Code": "string", "Message": "string"}
 OURS_IN_ANSWERS: dict[str, dict[str, Any]] = {
     "GetEventCallback": {"WebhookSecret": "string"},
@@ -250,9 +251,9 @@ OURS_IN_ANSWERS: dict[str, dict[str, Any]] = {
     "SubmitSyncMediaInfoJob": {"MediaInfoJob": _WHY},
     "GetMediaInfoJob": {"MediaInfoJob": _WHY},
     "ListMediaInfoJobs": {"Jobs": [_WHY]},
-    "CreatePipeline": {"Pipeline": {"MaxConcurrency": "integer"}},
-    "GetPipeline": {"Pipeline": {"MaxConcurrency": "integer"}},
-    "ListPipelines": {"PipelineList": [{"MaxConcurrency": "integer"}]},
+    "CreatePipeline": {"Pipeline": _LIMITS},
+    "GetPipeline": {"Pipeline": _LIMITS},
+    "ListPipelines": {"PipelineList": [_LIMITS]},
 }
 
 _TRANSCODE = "it is about transcode templates, and there are snapshot templates only"

@@ -142,7 +142,9 @@ def populate(client: Client, folder: Path, film: Path) -> World:
         "CustomTemplate"
     ]["TemplateId"]
     pipeline_id, paused_id = (
-        client.call("CreatePipeline", Name=name, Speed="Standard", MaxConcurrency=5)["Pipeline"]["PipelineId"]
+        client.call(
+            "CreatePipeline", Name=name, Speed="Standard", MaxConcurrency=5, ActiveHours="00:00-24:00"
+        )["Pipeline"]["PipelineId"]
         for name in ("night", "paused")
     )
     client.call("UpdatePipeline", PipelineId=paused_id, Status="Paused")

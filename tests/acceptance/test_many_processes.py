@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import URL
@@ -63,15 +64,21 @@ def status(server: Server, job_id: str) -> str:
     return str(server.insist("GetSnapshotJob", JobId=job_id)["SnapshotJob"]["Status"])
 
 
-def there(server: Server) -> list[tuple[str, str, int]]:
-    """Role, status and slots of all nodes, as the command lists them."""
+def listed(server: Server) -> list[dict[str, Any]]:
+    """All nodes, as the command lists them."""
     done = run(
         ["node", "list", "--json", "--data-dir", str(server.data_dir)],
         server.data_dir.parent,
         env={name: value for name, value in server.environment.items() if name.startswith("STILLFRAME_")},
     )
     assert done.code == 0, done.err
-    return sorted((node["Role"], node["Status"], node["Slots"]) for node in json.loads(done.out))
+    nodes: list[dict[str, Any]] = json.loads(done.out)
+    return nodes
+
+
+def there(server: Server) -> list[tuple[str, str, int]]:
+    """Role, status and slots of all nodes."""
+    return sorted((node["Role"], node["Status"], node["Slots"]) for node in listed(server))
 
 
 def test_jobs_wait_for_a_worker(server: Server) -> None:
@@ -79,9 +86,21 @@ def test_jobs_wait_for_a_worker(server: Server) -> None:
     job = submit(server, "out", 10)
     assert there(server) == [("server", "Alive", 0)]
     assert status(server, job) == "Init"
-    with worker(server, "only", "--nice", "5") as only:
+    refused = run(
+        ["worker", "--pipelines", "nobody", "--data-dir", str(server.data_dir)],
+        server.data_dir.parent,
+        env={name: value for name, value in server.environment.items() if name.startswith("STILLFRAME_")},
+    )
+    assert refused.code == 1
+    assert "stillframe: --pipelines is 'nobody', but must be" in refused.err
+    with worker(server, "only", "--nice", "5", "--pipelines", "default") as only:
         demand(lambda: status(server, job) == "Success", "the job is done")
-        assert there(server) == [("server", "Alive", 0), ("worker", "Alive", 1)]
+        serving, at_work = listed(server)
+        assert (serving["Role"], serving["Status"], serving["Pipelines"]) == ("server", "Alive", None)
+        assert (at_work["Role"], at_work["Status"], at_work["Slots"]) == ("worker", "Alive", 1)
+        assert at_work["Pipelines"] == [
+            server.insist("GetSnapshotJob", JobId=job)["SnapshotJob"]["PipelineId"]
+        ]
         only.send_signal(signal.SIGTERM)
         assert only.wait(DEADLINE_S) == 0
     assert there(server) == [("server", "Alive", 0)]

@@ -322,6 +322,12 @@ def test_a_job_in_a_paused_pipeline(server: Server) -> None:
         pipeline_id = loaded(server, "pipeline", "list", "--json")[0]["PipelineId"]
         said = well(server, "pipeline", "resume", pipeline_id)
     assert said.startswith("pipeline default is active")
+    always = "pipeline default: always; jobs are begun now\n"
+    assert well(server, "pipeline", "hours") == always
+    said = well(server, "pipeline", "hours", "--between", "00:00-24:00", "--time-zone", "Asia/Shanghai")
+    assert said == "pipeline default: 00:00-24:00 Asia/Shanghai; jobs are begun now\n"
+    assert loaded(server, "pipeline", "list", "--json")[0]["Hours"] == "00:00-24:00 Asia/Shanghai"
+    assert well(server, "pipeline", "hours", pipeline_id, "--between", "always") == always
     deadline = time.monotonic() + DEADLINE_S
     while loaded(server, "job", "show", job_id, "--json")["Status"] == "Init":
         assert time.monotonic() < deadline

@@ -98,6 +98,18 @@ def test_from_its_first_day_to_its_last(client: Client) -> None:
     changed = get(client, pipeline_id)
     assert (changed["Name"], changed["Priority"], changed["MaxConcurrency"]) == ("day", 9, 3)
     assert (changed["Status"], changed["CreateTime"]) == ("Active", made["CreateTime"])
+    update(client, pipeline_id, ActiveHours="00:00-24:00", TimeZone="Asia/Shanghai")
+    with_hours = get(client, pipeline_id)
+    assert (with_hours["ActiveHours"], with_hours["TimeZone"], with_hours["OffHours"]) == (
+        "00:00-24:00",
+        "Asia/Shanghai",
+        False,
+    )
+    update(client, pipeline_id, TimeZone="UTC")
+    assert get(client, pipeline_id)["TimeZone"] == "UTC"
+    assert get(client, pipeline_id)["ActiveHours"] == "00:00-24:00"
+    update(client, pipeline_id, ActiveHours="always")
+    assert {"ActiveHours", "TimeZone", "OffHours"}.isdisjoint(get(client, pipeline_id))
     update(client, pipeline_id, MaxConcurrency=0, Status="Paused")
     assert (get(client, pipeline_id)["Status"], get(client, pipeline_id).get("MaxConcurrency")) == (
         "Paused",
@@ -128,6 +140,14 @@ def test_from_its_first_day_to_its_last(client: Client) -> None:
         ("CreatePipeline", {"Name": "x", "Speed": "Boost", "Priority": 11}, WRONG, "1 to 10"),
         ("CreatePipeline", {"Name": "é" * 65, "Speed": "Boost"}, WRONG, "128 bytes"),
         ("CreatePipeline", {"Name": "x", "Speed": "Boost", "MaxConcurrency": 0}, WRONG, "1 to 10000"),
+        ("CreatePipeline", {"Name": "x", "Speed": "Boost", "ActiveHours": "22"}, WRONG, "22:00-06:00"),
+        ("CreatePipeline", {"Name": "x", "Speed": "Boost", "TimeZone": "UTC"}, WRONG, "left out"),
+        (
+            "CreatePipeline",
+            {"Name": "x", "Speed": "Boost", "ActiveHours": "22:00-06:00", "TimeZone": "Mars"},
+            WRONG,
+            "Europe/Berlin",
+        ),
         ("UpdatePipeline", {"PipelineId": "f" * 32, "Status": "Gone"}, WRONG, "Active, Paused"),
         ("UpdatePipeline", {"Name": "x"}, MISSING, "PipelineId"),
         ("GetPipeline", {}, MISSING, "PipelineId"),

@@ -150,8 +150,8 @@ SDK_PARAMETERS = {
 OURS = {
     "SubmitSnapshotJob": {"Extensions", "ClientToken"},
     "SetDefaultStorageLocation": {"EditingTempFileStorage"},
-    "CreatePipeline": {"MaxConcurrency"},
-    "UpdatePipeline": {"MaxConcurrency"},
+    "CreatePipeline": {"MaxConcurrency", "ActiveHours", "TimeZone"},
+    "UpdatePipeline": {"MaxConcurrency", "ActiveHours", "TimeZone"},
     "SetEventCallback": {"WebhookSecret"},
 }
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from stillframe.catalog.active_hours import ActiveHours
 from stillframe.catalog.models import PipelineRow, PipelineSpeed
 from stillframe.database.engine import Database
-from stillframe.errors import NotFound
+from stillframe.errors import ConfigError, NotFound
 
 #: what a pipeline has that is made without one; 1 to 10, larger first
 DEFAULT_PRIORITY = 6
+_MOST_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,11 @@ class PipelineView:
     paused: bool
     priority: int
     max_concurrency: int | None
+    #: when jobs are begun, and in which time zone; None is always
+    active_hours: str | None
+    time_zone: str | None
+    #: nothing is begun now, since it is outside of these
+    off_hours: bool
     is_default: bool
     created_at: datetime
     modified_at: datetime
@@ -47,6 +55,7 @@ class Pipelines:
         speed: PipelineSpeed = "Standard",
         priority: int = DEFAULT_PRIORITY,
         max_concurrency: int | None = None,
+        active_hours: ActiveHours | None = None,
         is_default: bool = False,
         within: Session | None = None,
     ) -> PipelineView:
@@ -61,6 +70,8 @@ class Pipelines:
             is_default=is_default,
         )
         with self._database.transaction(within) as session:
+            if active_hours is not None:
+                set_hours(session, row, active_hours)
             session.add(row)
             session.flush()
             session.refresh(row)
@@ -82,12 +93,43 @@ class Pipelines:
             rows = session.scalars(query.order_by(PipelineRow.created_at, PipelineRow.pipeline_id))
             return [view(row) for row in rows]
 
+    def named(self, names: Sequence[str]) -> list[str]:
+        """The ids of pipelines of any account, by these or by names that only one has. Raises ConfigError."""
+        known = self.all()
+        ids = {pipeline.pipeline_id for pipeline in known}
+        return [name if name in ids else _by_name(name, known) for name in dict.fromkeys(names)]
+
     def all(self) -> list[PipelineView]:
         """Every pipeline, by account and name."""
         query = select(PipelineRow).where(PipelineRow.deleted_at.is_(None))
         with self._database.transaction() as session:
             rows = session.scalars(query.order_by(PipelineRow.account_id, PipelineRow.name))
             return [view(row) for row in rows]
+
+
+def _by_name(name: str, known: Sequence[PipelineView]) -> str:
+    found = [pipeline for pipeline in known if pipeline.name == name]
+    if len(found) == 1:
+        return found[0].pipeline_id
+    shown = [f"{pipeline.pipeline_id} ({pipeline.name})" for pipeline in (found or known)]
+    more = f", and {len(shown) - _MOST_SHOWN} more" if len(shown) > _MOST_SHOWN else ""
+    told = "an id, since several have that name" if found else "a pipeline's id or name"
+    raise ConfigError("--pipelines", name, f"{told}: {', '.join(shown[:_MOST_SHOWN])}{more}")
+
+
+def set_hours(session: Session, row: PipelineRow, hours: ActiveHours | None) -> None:
+    """Give a pipeline its hours, or take them away. What time it is, the database says."""
+    row.active_hours = row.time_zone = None
+    row.off_hours = False
+    if hours is not None:
+        row.active_hours, row.time_zone = hours.text, hours.time_zone
+        row.off_hours = not hours.contains(now(session))
+
+
+def now(session: Session) -> datetime:
+    """The time by the database's clock, the only one that counts."""
+    moment: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
+    return moment
 
 
 def find(
@@ -114,6 +156,9 @@ def view(row: PipelineRow) -> PipelineView:
         row.status == "Paused",
         row.priority,
         row.max_concurrency,
+        row.active_hours,
+        row.time_zone,
+        row.off_hours,
         row.is_default,
         row.created_at,
         row.modified_at,

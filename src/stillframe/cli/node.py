@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from stillframe.cli.messages import say, say_table
 from stillframe.cli.settings import ConfigFile, DataDir, Json, group, operating
+
+if TYPE_CHECKING:
+    from stillframe.jobs.nodes import NodeFacts
 
 app = group("List the servers and workers that share the database.")
 
@@ -18,6 +23,7 @@ def list_nodes(as_json: Json = False, data_dir: DataDir = None, config: ConfigFi
     with operating(config, data_dir) as operator:
         with operator.database.transaction() as session:
             known = nodes(session)
+        names = {pipeline.pipeline_id: pipeline.name for pipeline in operator.pipelines.all()}
         rows = [
             (
                 node.node_id,
@@ -26,14 +32,22 @@ def list_nodes(as_json: Json = False, data_dir: DataDir = None, config: ConfigFi
                 node.host,
                 node.pid,
                 node.slots,
+                node.pipelines if as_json else _taken(node, names),
                 node.version,
                 node.started_at.isoformat(timespec="seconds"),
                 node.seen_at.isoformat(timespec="seconds"),
             )
             for node in known
         ]
-    names = ("NodeId", "Role", "Status", "Host", "Pid", "Slots", "Version", "Started", "Seen")
+    columns = ("NodeId", "Role", "Status", "Host", "Pid", "Slots", "Pipelines", "Version", "Started", "Seen")
     if as_json:
-        say(json.dumps([dict(zip(names, row, strict=True)) for row in rows]))
+        say(json.dumps([dict(zip(columns, row, strict=True)) for row in rows]))
         return
-    say_table(names, rows)
+    say_table(columns, rows)
+
+
+def _taken(node: NodeFacts, names: Mapping[str, str]) -> str:
+    """The pipelines that a node works on."""
+    if node.pipelines is None:
+        return "all" if node.slots else ""
+    return ", ".join(names.get(id, id) for id in node.pipelines)

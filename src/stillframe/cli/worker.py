@@ -17,6 +17,8 @@ EXAMPLES = """Examples:
 STILLFRAME_DATABASE_URL=postgresql://user:password@db/stillframe stillframe worker
 
 stillframe worker --config /etc/stillframe.toml --slots 8 --nice 10 --port 9464
+
+stillframe worker --pipelines night,bulk
 """
 
 
@@ -24,6 +26,12 @@ def worker(
     data_dir: DataDir = None,
     config: ConfigFile = None,
     slots: Annotated[int | None, typer.Option(help="Slices that are worked on at the same time.")] = None,
+    pipelines: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B", help="Work on these pipelines only: their ids, or names that only one has."
+        ),
+    ] = None,
     nice: Annotated[
         int, typer.Option(min=0, max=19, help="Let other programs go first: 0 as others, 19 last.")
     ] = 0,
@@ -39,10 +47,12 @@ def worker(
     """Work on the jobs of the servers that share a database (database_url), and serve no API."""
     from stillframe.server.work import work
 
+    names = [name.strip() for name in pipelines.split(",")] if pipelines is not None else None
     settings = load(config, data_dir=data_dir, slots=slots, host=host, port=port, sandbox=sandbox)
 
     def welcome(assembly: Assembly) -> None:
-        say(f"Stillframe works: {settings.slots} slots")
+        of = f", pipelines {', '.join(names)}" if names is not None else ""
+        say(f"Stillframe works: {settings.slots} slots{of}")
 
-    work(settings, welcome, tells_health=port is not None, nice=nice)
+    work(settings, welcome, pipelines=names, tells_health=port is not None, nice=nice)
     return 0

@@ -16,6 +16,13 @@ Priority = Annotated[int, WholeNumber(1, 10)]
 
 _SPEED = "Kept as it is given; snapshots of all speeds are made alike."
 _MOST = "Jobs that may be in work at the same time, over all workers. Not in IMS."
+_HOURS = (
+    "When jobs are begun, such as `22:00-06:00` or `Mon-Fri 20:00-07:00, Sat-Sun 00:00-24:00`; outside of these hours "
+    "the pipeline is as a paused one. A range over midnight belongs to the day on which it begins. Not in IMS."
+)
+_ZONE = "The time zone of ActiveHours, by its name in the IANA database, such as `Europe/Berlin`. Not in IMS."
+Hours = Annotated[str, Text(256)]
+Zone = Annotated[str, Text(64)]
 
 
 class CreatePipelineRequest(RequestModel):
@@ -27,6 +34,8 @@ class CreatePipelineRequest(RequestModel):
     max_concurrency: Annotated[int, WholeNumber(1, 10_000)] | None = Field(
         default=None, description=f"{_MOST} All if left out."
     )
+    active_hours: Hours | None = Field(default=None, description=f"{_HOURS} Always if left out.")
+    time_zone: Zone | None = Field(default=None, description=f"{_ZONE} `UTC` if left out.")
 
 
 class UpdatePipelineRequest(RequestModel):
@@ -43,6 +52,8 @@ class UpdatePipelineRequest(RequestModel):
     max_concurrency: Annotated[int, WholeNumber(0, 10_000)] | None = Field(
         default=None, description=f"{_MOST} 0 takes the limit away."
     )
+    active_hours: Hours | None = Field(default=None, description=f"{_HOURS} `always` takes them away.")
+    time_zone: Zone | None = Field(default=None, description=_ZONE)
 
 
 class PipelineRequest(RequestModel):
@@ -66,6 +77,11 @@ class PipelineDetails(AnswerObject):
     status: Literal["Active", "Paused"] = Field(description="Paused: nothing more is begun.")
     priority: int = Field(description="1 to 10; jobs of a larger one are done first.")
     max_concurrency: int | None = Field(default=None, description=_MOST)
+    active_hours: str | None = Field(default=None, description=_HOURS)
+    time_zone: str | None = Field(default=None, description=_ZONE)
+    off_hours: bool | None = Field(
+        default=None, description="Whether nothing is begun now because of ActiveHours. Not in IMS."
+    )
     create_time: UtcTime = Field(description="When it was made.")
     modified_time: UtcTime = Field(description="When it was changed last.")
 

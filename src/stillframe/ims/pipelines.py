@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from stillframe.catalog import active_hours
 from stillframe.catalog.pipelines import PipelineView
+from stillframe.errors import ConfigError
 from stillframe.ims.action import EXAMPLE_ID, Action, Context
 from stillframe.ims.models_pipelines import (
     CreatePipelineRequest,
@@ -18,12 +20,18 @@ from stillframe.ims.models_snapshot_jobs import SuccessAnswer
 
 def create(context: Context, request: CreatePipelineRequest) -> PipelineAnswer:
     """Make a queue."""
+    hours = None
+    if request.active_hours is not None:
+        hours = active_hours.parse(request.active_hours, request.time_zone or active_hours.UTC)
+    elif request.time_zone is not None:
+        raise ConfigError("TimeZone", request.time_zone, "left out where there are no ActiveHours")
     made = context.services.pipelines.create(
         context.caller.account_id,
         request.name,
         speed=request.speed,
         priority=request.priority,
         max_concurrency=request.max_concurrency,
+        active_hours=hours,
     )
     return PipelineAnswer(pipeline=_details(made))
 
@@ -37,6 +45,8 @@ def update(context: Context, request: UpdatePipelineRequest) -> SuccessAnswer:
         paused=request.status == "Paused" if request.status is not None else None,
         priority=request.priority,
         max_concurrency=request.max_concurrency,
+        active_hours=request.active_hours,
+        time_zone=request.time_zone,
     )
     return SuccessAnswer()
 
@@ -125,6 +135,9 @@ def _details(pipeline: PipelineView) -> PipelineDetails:
         status="Paused" if pipeline.paused else "Active",
         priority=pipeline.priority,
         max_concurrency=pipeline.max_concurrency,
+        active_hours=pipeline.active_hours,
+        time_zone=pipeline.time_zone,
+        off_hours=pipeline.off_hours if pipeline.active_hours is not None else None,
         create_time=pipeline.created_at,
         modified_time=pipeline.modified_at,
     )

@@ -9,16 +9,22 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TypeVar
 
+import structlog
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from stillframe.catalog import active_hours
+from stillframe.catalog.active_hours import ActiveHours
 from stillframe.catalog.models import PipelineRow
+from stillframe.catalog.pipelines import now, set_hours
+from stillframe.errors import ConfigError
 from stillframe.jobs import probe_jobs
 from stillframe.jobs.lifecycle import begun_jobs, resume
 from stillframe.jobs.models import KINDS, Job, ProbeJob
 from stillframe.jobs.queue import Queue
 
 AnyJob = TypeVar("AnyJob", Job, ProbeJob)
+log = structlog.get_logger(__name__)
 
 
 def pause(session: Session, pipeline_id: str) -> None:
@@ -69,6 +75,39 @@ def set_max_concurrency(session: Session, queue: Queue, pipeline_id: str, most: 
     let_in(session, queue, pipeline_id)
 
 
+def set_active_hours(session: Session, queue: Queue, row: PipelineRow, hours: ActiveHours | None) -> None:
+    """When jobs are begun; None is always."""
+    set_hours(session, row, hours)
+    session.flush()
+    let_in(session, queue, row.pipeline_id)
+
+
+def keep_hours(session: Session, queue: Queue) -> None:
+    """Begin and end the hours of all pipelines that have any; for the repair, every few seconds."""
+    with_hours = select(
+        PipelineRow.pipeline_id, PipelineRow.active_hours, PipelineRow.time_zone, PipelineRow.off_hours
+    ).where(PipelineRow.active_hours.is_not(None))
+    for row in session.execute(with_hours).all():
+        try:
+            off_hours = not active_hours.parse(row.active_hours, row.time_zone).contains(now(session))
+        except ConfigError as error:
+            # what was right for the process that has stored it; others know less of time zones
+            log.warning(
+                "the hours of a pipeline are not understood", pipeline_id=row.pipeline_id, error=str(error)
+            )
+            continue
+        if off_hours == row.off_hours:
+            continue
+        # nobody has changed it but the clock
+        change = {"off_hours": off_hours, "modified_at": PipelineRow.modified_at}
+        session.execute(
+            update(PipelineRow)
+            .where(PipelineRow.pipeline_id == row.pipeline_id, PipelineRow.active_hours == row.active_hours)
+            .values(change)
+        )
+        let_in(session, queue, row.pipeline_id)
+
+
 def parked_jobs(session: Session) -> dict[str, int]:
     """How many jobs wait for their pipeline, by its id; no pipeline where none does."""
     found: Counter[str] = Counter()
@@ -91,11 +130,11 @@ def has_ended(session: Session, queue: Queue, job: Job | ProbeJob) -> None:
 def let_in(session: Session, queue: Queue, pipeline_id: str) -> int:
     """Bring back into the queue what is parked, as far as the pipeline has room; how many jobs that were."""
     pipeline = session.execute(
-        select(PipelineRow.status, PipelineRow.max_concurrency)
+        select(PipelineRow.is_held, PipelineRow.max_concurrency)
         .where(PipelineRow.pipeline_id == pipeline_id)
         .with_for_update()
     ).one()
-    if pipeline.status == "Paused":
+    if pipeline.is_held:
         return 0
     room = None
     if pipeline.max_concurrency is not None:

@@ -49,6 +49,7 @@ def repair(
             mended = queue.put_back_dropped(session, worker)
         if session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK}):
             queue.put_in_order(session)
+            pipelines.keep_hours(session, queue)
             mended += queue.put_back_all(session) if all_workers_are_dead else queue.put_back_stalled(session)
             lost_since_s = 0 if all_workers_are_dead else lost_after_s
             for media_id in queue.assets_without_task(session, lost_since_s):

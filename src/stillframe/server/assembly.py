@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import anyio.to_thread
@@ -213,19 +214,23 @@ class Assembly:
             self.buckets.choose_storage(account_id, bucket, "", within=session)
         return FirstRun(key, bucket.name, bucket.place)
 
-    def start(self, *, works: bool = True) -> None:
-        """Begin to do what is not an answer to a request; `works`: jobs, too.
+    def start(self, *, works: bool = True, pipelines: Sequence[str] | None = None) -> None:
+        """Begin to do what is not an answer to a request; `works`: jobs, too, or only those of `pipelines`.
 
-        Raises SandboxUnavailable where the decoder cannot be locked in.
+        Raises SandboxUnavailable where the decoder cannot be locked in, and ConfigError for a pipeline that
+        nobody has.
         """
         settings = self.settings
+        works_on = self.pipelines.named(pipelines) if pipelines is not None else None
         if settings.sandbox != "off":
             # without a worker, too, there are videos to be looked at for those who wait
             require(available_layers())
-        self._node = Node(self.database, serves=self._serves, slots=settings.slots if works else 0)
+        self._node = Node(
+            self.database, serves=self._serves, slots=settings.slots if works else 0, pipelines=works_on
+        )
         if works:
             self._decoder = self._make_decoder()
-            self._start_worker(self._decoder)
+            self._start_worker(self._decoder, works_on)
         self._deliverer = Deliverer(
             self.outbox,
             self._callbacks,
@@ -243,7 +248,7 @@ class Assembly:
         self._cleaner.start()
         self._ready.set()
 
-    def _start_worker(self, decoder: Decoder) -> None:
+    def _start_worker(self, decoder: Decoder, pipelines: Sequence[str] | None) -> None:
         settings = self.settings
         if self._owns_database:
             repair(self.database, self.queue, all_workers_are_dead=True)
@@ -272,7 +277,9 @@ class Assembly:
         )
         probing = self._probe_step(decoder)
         handlers = Handlers(steps.survey, steps.render, steps.finish, registering.register, probing.probe)
-        self._worker = Worker(self._url, handlers, settings.slots, owns_database=self._owns_database)
+        self._worker = Worker(
+            self._url, handlers, settings.slots, pipelines=pipelines, owns_database=self._owns_database
+        )
         self._worker.start()
         if not self._owns_database:
             self._recall = Recall(self._url, self.running)

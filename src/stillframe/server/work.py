@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -19,10 +19,16 @@ log = structlog.get_logger(__name__)
 
 
 def work(
-    settings: Settings, on_ready: Callable[[Assembly], None], *, tells_health: bool = False, nice: int = 0
+    settings: Settings,
+    on_ready: Callable[[Assembly], None],
+    *,
+    pipelines: Sequence[str] | None = None,
+    tells_health: bool = False,
+    nice: int = 0,
 ) -> None:
     """Work until a signal ends it; then drain. Raises StillframeError when it cannot be started.
 
+    With `pipelines` (ids, or names that only one has) on their jobs only.
     With `tells_health` it answers for that, and for its metrics, on the settings' host and port. `nice` lets other
     programs of the machine go first (0 to 19).
     """
@@ -38,7 +44,7 @@ def work(
     url = with_driver(settings.database_url.get_secret_value())
     assembly = Assembly(settings, url, owns_database=False, serves=False)
     try:
-        assembly.start()
+        assembly.start(pipelines=pipelines)
         run(assembly, assembly.health_app(), listener, lambda: on_ready(assembly))
     finally:
         assembly.stop()

@@ -8,8 +8,10 @@ from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
+from stillframe.catalog import active_hours as hours_of_day
+from stillframe.catalog.active_hours import ALWAYS, ActiveHours
 from stillframe.catalog.models import PipelineRow
-from stillframe.catalog.pipelines import PipelineView, find, view
+from stillframe.catalog.pipelines import PipelineView, find, set_hours, view
 from stillframe.database.engine import Database
 from stillframe.errors import ConfigError
 from stillframe.jobs import pipelines
@@ -49,8 +51,13 @@ class PipelineControl:
         paused: bool | None = None,
         priority: int | None = None,
         max_concurrency: int | None = None,
+        active_hours: str | None = None,
+        time_zone: str | None = None,
     ) -> PipelineView:
-        """Change what is not None; 0 takes the limit `max_concurrency` away. Its waiting jobs move with it."""
+        """Change what is not None; its waiting jobs move with it. Raises ConfigError.
+
+        A `max_concurrency` of 0 takes the limit away, `active_hours` of ALWAYS the hours.
+        """
 
         def work(session: Session, row: PipelineRow) -> PipelineView:
             if priority is not None:
@@ -59,6 +66,9 @@ class PipelineControl:
                 pipelines.pause(session, row.pipeline_id)
             if max_concurrency is not None:
                 pipelines.set_max_concurrency(session, self._queue, row.pipeline_id, max_concurrency or None)
+            if active_hours is not None or time_zone is not None:
+                hours = _hours(row, active_hours, time_zone)
+                pipelines.set_active_hours(session, self._queue, row, hours)
             if paused is False:
                 pipelines.unpause(session, self._queue, row.pipeline_id)
             session.refresh(row)
@@ -80,6 +90,7 @@ class PipelineControl:
                 )
             # submits wait for this lock, and then find no pipeline
             row.deleted_at, row.status = datetime.now(UTC), "Active"
+            set_hours(session, row, None)
             session.flush()
             if live := pipelines.live_jobs(session, pipeline_id, _COUNTED):
                 raise ConfigError(
@@ -92,3 +103,13 @@ class PipelineControl:
         self, account_id: str, pipeline_id: str | None, work: Callable[[Session, PipelineRow], Result]
     ) -> Result:
         return self._database.retrying(lambda session: work(session, find(session, account_id, pipeline_id)))
+
+
+def _hours(row: PipelineRow, hours: str | None, time_zone: str | None) -> ActiveHours | None:
+    """What a pipeline's hours are after a change of one or both."""
+    hours = row.active_hours if hours is None else hours
+    if hours is None or hours == ALWAYS:
+        if time_zone is not None:
+            raise ConfigError("TimeZone", time_zone, "left out where there are no ActiveHours")
+        return None
+    return hours_of_day.parse(hours, time_zone or row.time_zone or hours_of_day.UTC)
