@@ -43,7 +43,8 @@ def jobs(shared: JobsByHand) -> JobsByHand:
         shared.sql(f"DELETE FROM {table}")
     shared.sql("DELETE FROM pipelines WHERE NOT is_default")
     shared.sql(
-        "UPDATE pipelines SET status = 'Active', max_concurrency = NULL, off_hours = false, active_hours = NULL"
+        "UPDATE pipelines SET status = 'Active', max_concurrency = NULL, off_hours = false, active_hours = NULL, "
+        "time_zone = NULL"
     )
     return shared
 
@@ -118,10 +119,10 @@ def test_a_worker_of_some_pipelines(jobs: JobsByHand, url: URL, monkeypatch: pyt
         done.append(job_id)
 
     def listening() -> bool:
+        """For the last of its pipelines, too."""
+        query = f"LISTEN%{also.pipeline_id}%"
         return bool(
-            jobs.sql(
-                "SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%procrastinate%'"
-            )
+            jobs.sql("SELECT FROM pg_stat_activity WHERE state = 'idle' AND query LIKE :query", query=query)
         )
 
     wanted = made.pipelines.named(["mine", also.pipeline_id, "mine"])
@@ -209,7 +210,11 @@ def test_hours_begin_and_end(jobs: JobsByHand) -> None:
 
     def let_it_be(*, inside: bool) -> None:
         """The time goes on until it is within the hours, or no more: the hours come to it, since a clock does not."""
-        jobs.sql("UPDATE pipelines SET active_hours = :hours", hours=hours(inside=inside))
+        jobs.sql(
+            "UPDATE pipelines SET active_hours = :hours WHERE pipeline_id = :id",
+            hours=hours(inside=inside),
+            id=pipeline_id,
+        )
         repair(database, made.queue)
 
     def hours(*, inside: bool) -> str:

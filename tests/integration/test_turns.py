@@ -308,6 +308,19 @@ def test_what_nobody_takes_holds_nobody_up(turns: Turns) -> None:
     assert turns.taken(2, of=["newer"]) == ["newer"] * 2
 
 
+def test_a_pipeline_that_is_ahead_has_newcomers_begin_there(turns: Turns) -> None:
+    """It has a worker of its own beside that of all: its backlog is not put behind whatever comes new."""
+    for name in ("of all", "of its own"):
+        turns.pipeline(name)
+    turns.small("of all", 5)
+    turns.small("of its own", 100)
+    Node(turns.jobs.assembly.database, serves=False, slots=1).appear()
+    turns.taken(60, of=["of its own"])
+    turns.long("long", "of its own", 50)
+    taken = turns.taken(20, of=["of its own"])
+    assert 5 <= Counter(taken)["long"] <= 15
+
+
 def test_a_change_of_the_priority_keeps_the_distance_to_the_first(turns: Turns) -> None:
     """Whether more or less has been done in the one band than in the other."""
     for name, priority in (("moves", 5), ("stays", 5), ("there", 7)):
