@@ -208,6 +208,21 @@ class Settings(BaseModel):
         description="Bytes between two wanted ranges up to which they are one request: more costs bytes and saves "
         "requests, which some stores charge for.",
     )
+    job_retention_days: float = Field(
+        90.0,
+        ge=0,
+        le=36_500,
+        description="How long jobs that have ended are kept, with their reports and lists of files; 0 keeps them for "
+        "ever. Their files stay in any case, and a job whose pictures are those of a media asset stays as long as "
+        "that.",
+    )
+    history_retention_days: float = Field(
+        1.0,
+        ge=0,
+        le=36_500,
+        description="How long servers and workers that are lost are remembered, and what is left of the queue's past; "
+        "0 remembers it for ever.",
+    )
     slice_attempts: int = Field(
         8,
         ge=1,

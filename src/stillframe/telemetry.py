@@ -207,6 +207,18 @@ class Metrics:
             "Events that were given up after their last try.",
             registry=self.registry,
         )
+        self.removed_records = Counter(
+            "stillframe_removed_records_total",
+            "Records that were removed because they were old enough, by kind.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.table_bytes = Gauge(
+            "stillframe_table_bytes",
+            "Size of each table of the database, with its indexes.",
+            ["table"],
+            registry=self.registry,
+        )
         self.database_restarts = Counter(
             "stillframe_database_restarts_total",
             "How often the private database was started anew.",

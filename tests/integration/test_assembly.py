@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from stillframe.catalog.buckets import Buckets
 from stillframe.catalog.pipelines import Pipelines
 from stillframe.database.engine import psycopg_dsn
 from stillframe.errors import ConfigError, SinkError
-from stillframe.jobs import queue, repair
+from stillframe.jobs import queue, repair, retention
 from stillframe.server.assembly import Assembly
 from stillframe.service.pipelines import PipelineControl
 from stillframe.settings import Settings
@@ -154,6 +154,7 @@ def test_what_a_running_service_keeps_current(
 ) -> None:
     """Its metrics as Prometheus gets them, while a bucket that is away holds a job up; and its memory of nonces."""
     monkeypatch.setattr(repair, "_EVERY_S", 0.05)
+    monkeypatch.setattr(retention, "_EVERY_S", 0.05)
     monkeypatch.setattr(queue, "_POLL_S", 0.1)
     with service(database_url, tmp_path, slots=1, sandbox="off") as running:
         videos.make(running.folder / "movie.mp4", frames=50)
@@ -164,7 +165,7 @@ def test_what_a_running_service_keeps_current(
             found = [line for line in text.splitlines() if line.startswith(f"stillframe_{name}{labels} ")]
             return float(found[0].split()[-1]) if found else None
 
-        running.assembly.nonces.use("old", "SFone", datetime.now(UTC))
+        running.assembly.nonces.use("old", "SFone", datetime.now(UTC) - timedelta(hours=1))
         waiting = f'{{pipeline="{pipeline}"}}'
         assert counted("queue_depth_tasks", waiting) is None
         away = running.folder.rename(running.folder.with_name("away"))
@@ -195,3 +196,4 @@ def test_what_a_running_service_keeps_current(
         wait_for(lambda: "old" not in known())
         # those of the client's own requests may still be tried again
         assert known()
+        wait_for(lambda: counted("removed_records_total", '{kind="nonce"}') == 1)

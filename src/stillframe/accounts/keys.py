@@ -10,13 +10,13 @@ A key that is disabled or deleted is so for the very next request: it is asked f
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.orm import Session
 
-from stillframe.accounts.models import AccessKey, Account, UsedNonce, User
+from stillframe.accounts.models import AccessKey, Account, User
 from stillframe.accounts.names import random_letters
 from stillframe.accounts.signatures import ACCOUNT, KeyFacts, Principal
 from stillframe.database.engine import Database
@@ -39,6 +39,15 @@ _USE = (
     "INSERT INTO used_nonces (access_key_id, nonce, until) "
     "SELECT %s, %s, %s FROM set_config('synchronous_commit', 'off', true) ON CONFLICT DO NOTHING"
 )
+#: by the database's clock, from which those of the servers may differ
+_FORGET = text(
+    "WITH old AS MATERIALIZED (SELECT access_key_id, nonce FROM used_nonces "
+    "WHERE until < now() - make_interval(secs => :slack_s) "
+    "ORDER BY until LIMIT :most FOR UPDATE SKIP LOCKED) "
+    "DELETE FROM used_nonces USING old WHERE used_nonces.access_key_id = old.access_key_id "
+    "AND used_nonces.nonce = old.nonce RETURNING old.nonce"
+)
+_SLACK_S = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +158,7 @@ class UsedNonces:
         with self._database.statements() as connection:
             return connection.execute(_USE, [access_key_id, nonce, until]).rowcount == 1
 
-    def forget_expired(self) -> None:
-        """Remove those that no request could use any more."""
-        with self._database.transaction() as session:
-            # what is lost with a crash here is deleted the next time
-            session.execute(text("SET LOCAL synchronous_commit TO off"))
-            session.execute(delete(UsedNonce).where(UsedNonce.until < datetime.now(UTC)))
+    def forget_expired(self, session: Session, most: int) -> tuple[int, bool]:
+        """Remove at most so many of those that no request could use any more; how many, and whether there are more."""
+        gone = len(session.execute(_FORGET, {"slack_s": _SLACK_S, "most": most}).all())
+        return gone, gone == most

@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
 
 from stillframe.accounts.keys import ID_LENGTH, SECRET_LENGTH, SECRETS_KEPT
 from stillframe.accounts.models import Account, StsToken, User
@@ -162,10 +163,14 @@ class StsTokens:
             if session.scalar(gone.returning(StsToken.access_key_id)) is None:
                 raise NotFound("AccessKey", access_key_id)
 
-    def forget_expired(self) -> None:
-        """Remove those that have been over for a while."""
-        with self._database.transaction() as session:
-            session.execute(delete(StsToken).where(StsToken.expires_at < self._now() - _REMEMBERED))
+    def forget_expired(self, session: Session, most: int) -> tuple[int, bool]:
+        """Remove at most so many that have been over for a while; how many, and whether there are more."""
+        over = select(StsToken.access_key_id).where(StsToken.expires_at < self._now() - _REMEMBERED)
+        those = over.order_by(StsToken.expires_at).limit(most).with_for_update(skip_locked=True)
+        gone = session.scalars(
+            delete(StsToken).where(StsToken.access_key_id.in_(those)).returning(StsToken.access_key_id)
+        ).all()
+        return len(gone), len(gone) == most
 
 
 def key_lookup(keys: KeyLookup, temporary: KeyLookup) -> KeyLookup:

@@ -27,6 +27,8 @@ class Job(Base):
     __table_args__ = (
         CheckConstraint("status IN ('Init', 'Success', 'Fail')", name="status"),
         Index("ix_jobs_account_created", "account_id", "created_at", "job_id"),
+        Index("ix_jobs_account_status", "account_id", "status", "created_at", "job_id"),
+        Index("ix_jobs_ended", "finished_at", "job_id", postgresql_where=text("status <> 'Init'")),
         Index("ix_jobs_live", "pipeline_id", postgresql_where="status = 'Init'"),
         Index("ix_jobs_input_asset", "input_asset_id", postgresql_where=text("input_asset_id IS NOT NULL")),
         Index(
@@ -171,6 +173,8 @@ class ProbeJob(Base):
     __table_args__ = (
         CheckConstraint("status IN ('Init', 'Success', 'Fail')", name="status"),
         Index("ix_probe_jobs_account_created", "account_id", "created_at", "job_id"),
+        Index("ix_probe_jobs_account_status", "account_id", "status", "created_at", "job_id"),
+        Index("ix_probe_jobs_ended", "finished_at", "job_id", postgresql_where=text("status <> 'Init'")),
         Index("ix_probe_jobs_live", "pipeline_id", postgresql_where="status = 'Init'"),
     )
 

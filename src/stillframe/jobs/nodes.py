@@ -26,8 +26,6 @@ from stillframe.jobs.models import NodeRow
 
 #: not heard of for so long, a process is taken for dead
 DEAD_AFTER_S = 30
-#: and is shown no more
-_FORGOTTEN_AFTER_S = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ class Node:
             session.execute(insert(NodeRow).values(self._values).on_conflict_do_nothing())
 
     def beat(self) -> Mapping[str, int]:
-        """Say that it still lives, and forget those who have not done so for long: how many live, by their roles."""
+        """Say that it still lives: how many do, by their roles."""
         with self._database.transaction() as session:
             # what a crash loses is said again in a moment: no disk is waited for
             session.execute(text("SET LOCAL synchronous_commit TO off"))
@@ -89,8 +87,6 @@ class Node:
             )
             if found.first() is None:
                 session.execute(insert(NodeRow).values(self._values).on_conflict_do_nothing())
-            forgotten = now - func.make_interval(0, 0, 0, 0, 0, 0, _FORGOTTEN_AFTER_S)
-            session.execute(delete(NodeRow).where(NodeRow.seen_at < forgotten))
             return Counter(node.role for node in nodes(session) if node.is_alive)
 
     def leave(self) -> None:
@@ -109,6 +105,23 @@ _SLOTS = select(func.sum(NodeRow.slots)).where(
 def slots_for(session: Session, pipeline_id: str) -> int:
     """How many slices of a pipeline all living workers can have in work at the same time."""
     return int(session.scalar(_SLOTS, {"pipeline": pipeline_id}) or 0)
+
+
+def living_nodes(session: Session) -> int:
+    """How many processes are there."""
+    return session.scalar(select(func.count()).select_from(NodeRow).where(_IS_ALIVE)) or 0
+
+
+def forget_dead(session: Session, age_s: float, most: int) -> int:
+    """Remove processes, at most so many, that were not heard of for so long; how many these were."""
+    forgotten = func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, age_s)
+    dead = select(NodeRow.node_id).where(NodeRow.seen_at < forgotten).limit(most)
+    gone = session.execute(
+        delete(NodeRow)
+        .where(NodeRow.node_id.in_(dead.with_for_update(skip_locked=True)))
+        .returning(NodeRow.node_id)
+    )
+    return len(gone.all())
 
 
 def nodes(session: Session) -> list[NodeFacts]:

@@ -231,6 +231,15 @@ class Queue:
         )
         return bool(found)
 
+    def forget_history(self, session: Session, age_s: float, most: int) -> int:
+        """Remove what is left of tasks that have ended, of long lives, and of dead workers, if it is so old.
+
+        A task that is done is removed with its history at once; this is for what was done by hand, for what is tried
+        again and again, and for workers on a database that has none any more. At most so many of each; how many.
+        """
+        gone = [session.execute(text(remove), {"age_s": age_s, "most": most}).all() for remove in _HISTORY]
+        return sum(map(len, gone))
+
     def depth(self, session: Session) -> list[tuple[str, int, float]]:
         """(pipeline id, tasks that wait, age of the oldest in seconds) of each pipeline that has any."""
         found = session.execute(
@@ -250,6 +259,23 @@ class Queue:
         values = _values(name, lane.account_id, lane.pipeline_id, delay_s or None, **arguments)
         statement = _DEFER_FINISH if name == "finish" else _DEFER_IN_TURN
         driver_connection(session).execute(statement, values | {"job_priority": lane.priority})
+
+
+#: the first events are the oldest ones
+_HISTORY = (
+    "WITH old AS MATERIALIZED (SELECT id FROM procrastinate_jobs "
+    "WHERE status IN ('succeeded', 'failed', 'cancelled', 'aborted') AND NOT EXISTS (SELECT FROM "
+    "procrastinate_events AS event WHERE event.job_id = procrastinate_jobs.id "
+    "AND event.at > now() - make_interval(secs => :age_s)) LIMIT :most FOR UPDATE SKIP LOCKED) "
+    "DELETE FROM procrastinate_jobs AS task USING old WHERE task.id = old.id RETURNING old.id",
+    "WITH first AS MATERIALIZED (SELECT id, at FROM procrastinate_events ORDER BY id LIMIT :most) "
+    "DELETE FROM procrastinate_events AS event USING first WHERE event.id = first.id "
+    "AND first.at < now() - make_interval(secs => :age_s) RETURNING event.id",
+    "WITH old AS MATERIALIZED (SELECT id FROM procrastinate_workers "
+    "WHERE last_heartbeat < now() - make_interval(secs => :age_s) "
+    "ORDER BY last_heartbeat LIMIT :most FOR UPDATE SKIP LOCKED) "
+    "DELETE FROM procrastinate_workers AS worker USING old WHERE worker.id = old.id RETURNING old.id",
+)
 
 
 def _statement(task: str, task_args: str = _ARGUMENTS) -> str:

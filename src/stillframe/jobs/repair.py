@@ -6,7 +6,7 @@ One process at a time does it, whoever gets the advisory lock.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import structlog
 from prometheus_client import Gauge
@@ -81,14 +81,12 @@ class Keeper:
         worker: Worker | None,
         node: Node,
         metrics: Metrics,
-        also: Callable[[], None] | None = None,
     ) -> None:
         self._database = database
         self._queue = queue
         self._worker = worker
         self._node = node
         self._metrics = metrics
-        self._also = also
         #: what each metric tells of: pipelines, roles
         self._shown: dict[Gauge, set[str]] = {}
         self._stopping = threading.Event()
@@ -113,8 +111,6 @@ class Keeper:
                 rounds += 1
                 with self._database.transaction() as session:
                     self._measure(session)
-                if self._also is not None:
-                    self._also()
             except Exception as error:
                 # the database is away most often; what was not done now is done the next time
                 log.warning("the repair could not be done", error=str(error))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import anyio.to_thread
@@ -41,6 +41,7 @@ from stillframe.jobs.probe_step import ProbeStep
 from stillframe.jobs.queue import Handlers, Queue, Worker
 from stillframe.jobs.registering import Registering
 from stillframe.jobs.repair import Keeper, repair
+from stillframe.jobs.retention import Chore, FinishedJobs, FinishedProbes, Sweeper, old_history
 from stillframe.jobs.running import Running
 from stillframe.jobs.steps import Steps
 from stillframe.keyring import Keyring
@@ -194,6 +195,7 @@ class Assembly:
         self._worker: Worker | None = None
         self._recall: Recall | None = None
         self._keeper: Keeper | None = None
+        self._sweeper: Sweeper | None = None
         self._cleaner: Cleaner | None = None
         self._ready = threading.Event()
         self.is_hurried = False
@@ -240,10 +242,10 @@ class Assembly:
         )
         self._deliverer.start()
         self._node.appear()
-        self._keeper = Keeper(
-            self.database, self.queue, self._worker, self._node, self.metrics, self._forget_expired
-        )
+        self._keeper = Keeper(self.database, self.queue, self._worker, self._node, self.metrics)
         self._keeper.start()
+        self._sweeper = Sweeper(self.database, self.metrics, self._chores())
+        self._sweeper.start()
         self._cleaner = Cleaner(self.buckets)
         self._cleaner.start()
         self._ready.set()
@@ -327,6 +329,8 @@ class Assembly:
         self._ready.clear()
         if self._cleaner is not None:
             self._cleaner.stop()
+        if self._sweeper is not None:
+            self._sweeper.stop()
         if self._worker is not None:
             self._worker.stop()
             if self.is_hurried or not self._worker.join(self.settings.drain_seconds):
@@ -407,9 +411,17 @@ class Assembly:
             Route("/metrics", self._metrics_answer),
         ]
 
-    def _forget_expired(self) -> None:
-        self.nonces.forget_expired()
-        self.sts.forget_expired()
+    def _chores(self) -> Mapping[str, Chore]:
+        """What is removed when it is old enough, by the kind that metrics tell of."""
+        chores: dict[str, Chore] = {
+            "nonce": self.nonces.forget_expired,
+            "temporary_key": self.sts.forget_expired,
+        }
+        if days := self.settings.job_retention_days:
+            chores |= {"job": FinishedJobs(days=days), "probe_job": FinishedProbes(days=days)}
+        if days := self.settings.history_retention_days:
+            chores |= old_history(self.queue, days=days)
+        return chores
 
     async def _find_bucket(self, name: str) -> Bucket | None:
         try:

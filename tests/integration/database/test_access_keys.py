@@ -18,7 +18,7 @@ from stillframe.errors import KeyringError
 from stillframe.keyring import Keyring
 
 SOON = datetime.now(UTC) + timedelta(minutes=15)
-LONG_AGO = datetime.now(UTC) - timedelta(seconds=1)
+LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
 
 
 @contextmanager
@@ -86,8 +86,13 @@ def test_only_nonces_that_are_of_no_use_any_more_are_forgotten(database_url: URL
         assert nonces.use("old", "SFone", LONG_AGO)
         assert nonces.use("new", "SFone", SOON)
         assert not nonces.use("old", "SFone", SOON)
-        nonces.forget_expired()
+        assert nonces.use("older", "SFone", LONG_AGO - timedelta(days=1))
+        # the clock of whoever takes the request may be behind
+        assert nonces.use("just now", "SFone", datetime.now(UTC) - timedelta(seconds=200))
         with database.transaction() as session:
+            assert nonces.forget_expired(session, 1) == (1, True)
+            assert "older" not in session.scalars(text("SELECT nonce FROM used_nonces")).all()
+            assert nonces.forget_expired(session, 5) == (1, False)
             kept = session.scalars(text("SELECT nonce FROM used_nonces")).all()
-        assert kept == ["new"]
+        assert sorted(kept) == ["just now", "new"]
         assert not nonces.use("new", "SFone", SOON)
