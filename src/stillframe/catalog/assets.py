@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select, tuple_
@@ -201,9 +201,9 @@ def _conditions(account_id: str, wanted: AssetFilter) -> list[ColumnElement[bool
         if value is not None:
             conditions.append(column == value)
     # as it is shown, to the second
-    made = func.date_trunc("second", MediaAssetRow.created_at)
+    second = timedelta(seconds=1)
     if wanted.after is not None:
-        conditions.append(made > wanted.after)
+        conditions.append(MediaAssetRow.created_at >= wanted.after.replace(microsecond=0) + second)
     if wanted.until is not None:
-        conditions.append(made <= wanted.until)
+        conditions.append(MediaAssetRow.created_at < wanted.until.replace(microsecond=0) + second)
     return conditions

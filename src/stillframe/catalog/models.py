@@ -132,6 +132,9 @@ class MediaAssetRow(Base):
     __table_args__ = (
         CheckConstraint("status IN ('Preparing', 'PrepareFail', 'Normal')", name="status"),
         Index("ix_media_assets_account_created", "account_id", "created_at", "media_id"),
+        Index("ix_media_assets_account_type", "account_id", "media_type", "created_at", "media_id"),
+        Index("ix_media_assets_account_business", "account_id", "business_type", "created_at", "media_id"),
+        Index("ix_media_assets_account_status", "account_id", "status", "created_at", "media_id"),
         Index("uq_media_assets_object", "account_id", "bucket", "key", unique=True),
         Index("uq_media_assets_client_token", "account_id", "client_token", unique=True),
         Index("uq_media_assets_reference", "account_id", "reference_id", unique=True),

@@ -247,8 +247,8 @@ class Queue:
                 "SELECT jobs.pipeline_id, count(*) AS tasks, "
                 "extract(epoch FROM clock_timestamp() - min(jobs.submitted_at)) AS age "
                 "FROM procrastinate_jobs AS task "
-                "JOIN (SELECT job_id, pipeline_id, submitted_at FROM jobs "
-                "UNION ALL SELECT job_id, pipeline_id, submitted_at FROM probe_jobs) AS jobs "
+                "JOIN (SELECT job_id, pipeline_id, submitted_at FROM jobs WHERE status = 'Init' "
+                "UNION ALL SELECT job_id, pipeline_id, submitted_at FROM probe_jobs WHERE status = 'Init') AS jobs "
                 "ON jobs.job_id = task.args->>'job_id' "
                 "WHERE task.status = 'todo' GROUP BY jobs.pipeline_id"
             )

@@ -153,7 +153,9 @@ class Sweeper:
                 is_more |= self._do(kind, chore)
             except Exception as error:
                 # the database is away, or somebody else holds what is to go
-                log.warning("old records could not be removed", kind=kind, error=str(error))
+                log.warning(
+                    "old records could not be removed", kind=kind, error=str(error).partition("\n")[0]
+                )
         return is_more
 
     def _do(self, kind: str, chore: Chore) -> bool:
@@ -172,9 +174,11 @@ class Sweeper:
         while not self._stopping.wait(pause_s):
             began = time.monotonic()
             # others are to come to the database as well: no more than half of the time is spent on this
-            pause_s = time.monotonic() - began if self.sweep() else self._pause_s()
-            if pause_s > 1:
+            if self.sweep():
+                pause_s = time.monotonic() - began
+            else:
                 self._measure()
+                pause_s = self._pause_s()
 
     def _pause_s(self) -> float:
         try:

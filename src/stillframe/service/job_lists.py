@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TypeVar
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from stillframe.jobs.models import Job, ProbeJob
@@ -28,7 +29,10 @@ def page_of(
     if request.created_from is not None:
         query = query.where(kind.created_at >= request.created_from)
     if request.created_to is not None:
-        query = query.where(func.date_trunc("second", kind.created_at) <= request.created_to)
+        # as it is shown, to the second
+        query = query.where(
+            kind.created_at < request.created_to.replace(microsecond=0) + timedelta(seconds=1)
+        )
     if request.page_token is not None:
         place, after = tuple_(*order), place_of(request.page_token, account_id, "NextPageToken")
         query = query.where(place < after if request.newest_first else place > after)

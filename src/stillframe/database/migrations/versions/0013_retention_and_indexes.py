@@ -41,6 +41,12 @@ def upgrade() -> None:
             ["finished_at", "job_id"],
             postgresql_where=sa.text("status <> 'Init'"),
         )
+    for name, column in (("type", "media_type"), ("business", "business_type"), ("status", "status")):
+        op.create_index(
+            f"ix_media_assets_account_{name}",
+            "media_assets",
+            ["account_id", column, "created_at", "media_id"],
+        )
     # next to none at any time
     op.execute(
         "CREATE INDEX procrastinate_jobs_ended ON procrastinate_jobs (id) "

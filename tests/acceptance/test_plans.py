@@ -1,0 +1,207 @@
+"""Every statement that the product sends, explained over many jobs that have ended: none looks through them.
+
+The statements are those that are really sent, by SQLAlchemy and by psycopg itself, while every action is called, jobs
+are worked on, and the repair and the sweeper go their rounds. Each is run once more under EXPLAIN, in a transaction
+that is rolled back: what it has read is counted, not estimated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import URL
+
+from populated import CALLS, World, parameters_of, populate
+from service_client import Client, Service, service, wait_for
+from stillframe.database.engine import psycopg_dsn
+from stillframe.jobs import repair, retention
+from stillframe.testing import Clip
+from stillframe.testing.many_jobs import TABLES, fill
+
+#: as many as are looked at in `make test`; the plans are the same as over the million of the full table
+SAMPLE, FULL = 30_000, 1_000_000
+#: jobs that wait meanwhile, with their tasks
+LIVE = 300
+#: blocks of 8 KiB that one statement may touch, however many jobs there are: all of the sample's have ten times that
+MOST_BLOCKS = 2500
+#: rows that are sorted, or looked at in vain: all that wait, and no page is larger than that
+MOST_ROWS = 2 * LIVE + 200
+#: statements that are about all that there is
+ABOUT_ALL = {
+    "SELECT count(*) AS count_1 FROM media_assets": "TotalCount of ListMediaBasicInfos is that of all assets",
+}
+Statement = tuple[str, Any]
+
+
+@contextmanager
+def captured(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """The statements that are sent in the block by anybody in this process, with parameters of one time each."""
+    seen: dict[str, Any] = {}
+    with monkeypatch.context() as patches:
+        for cursor in (psycopg.Cursor, psycopg.AsyncCursor):
+            patches.setattr(cursor, "execute", _noting(cursor.execute, seen))
+        yield seen
+
+
+def _noting(execute: Any, seen: dict[str, Any]) -> Any:
+    def noting(self: Any, query: Any, params: Any = None, **options: Any) -> Any:
+        seen.setdefault(query if isinstance(query, str) else query.as_string(None), params)
+        return execute(self, query, params, **options)
+
+    return noting
+
+
+def explained(connection: psycopg.Connection[Any], query: str, params: Any) -> dict[str, Any]:
+    """The plan of a statement, with what it has read; what it did is undone."""
+    for kind in ("ANALYZE, BUFFERS, ", ""):
+        try:
+            row = connection.execute(f"EXPLAIN ({kind}FORMAT JSON) {query}", params).fetchone()
+            assert row is not None
+            plan: dict[str, Any] = row[0][0]["Plan"]
+            return plan
+        except (psycopg.errors.IntegrityError, psycopg.errors.RaiseException):
+            # it is there already, or is gone: what it would read shows in the plan all the same
+            pass
+        finally:
+            connection.rollback()
+    raise AssertionError
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for inner in plan.get("Plans", ()):
+        yield from nodes(inner)
+
+
+def flaws(plan: dict[str, Any]) -> Iterator[str]:
+    """What would become slower with each job that has ended."""
+    for node in nodes(plan):
+        rows = node.get("Actual Rows", node["Plan Rows"]) * node.get("Actual Loops", 1)
+        if (
+            node["Node Type"] == "Seq Scan"
+            and node["Relation Name"] in TABLES
+            and node.get("Actual Loops", 1)
+        ):
+            yield f"it reads all of {node['Relation Name']}"
+        if node["Node Type"] in ("Sort", "Hash") and rows > MOST_ROWS:
+            yield f"it sorts or hashes {rows:.0f} rows"
+        vain = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+        if vain * node.get("Actual Loops", 1) > MOST_ROWS:
+            yield f"it looks at {vain} rows of {node.get('Relation Name', node['Node Type'])} in vain"
+    blocks = plan.get("Shared Hit Blocks", 0) + plan.get("Shared Read Blocks", 0)
+    if blocks > MOST_BLOCKS:
+        yield f"it reads {blocks} blocks"
+
+
+def page_calls(client: Client) -> None:
+    """All lists with each of their filters and orders, and a page in the middle."""
+    middle = f"{datetime.now(UTC) - timedelta(days=40):%Y-%m-%dT%H:%M:%SZ}"
+    for action in ("ListSnapshotJobs", "ListMediaInfoJobs"):
+        for order in ("CreateTimeDesc", "CreateTimeAsc"):
+            for more in (
+                {},
+                {"Status": "Init"},
+                {"Status": "Fail"},
+                {"Status": "Success", "StartOfCreateTime": middle},
+                {"EndOfCreateTime": middle},
+                {"Status": "Init", "EndOfCreateTime": middle},
+                {"StartOfCreateTime": middle, "EndOfCreateTime": middle},
+            ):
+                told = client.call(action, OrderBy=order, PageSize=100, **more)
+                if token := told.get("NextPageToken"):
+                    client.call(action, OrderBy=order, PageSize=100, NextPageToken=token, **more)
+    for order in ("asc", "desc"):
+        for more in (
+            {},
+            {"MediaType": "image"},
+            {"BusinessType": "opening"},
+            {"Status": "PrepareFail"},
+            {"StartTime": middle},
+            {"EndTime": middle},
+        ):
+            told = client.call("ListMediaBasicInfos", SortBy=order, MaxResults=100, **more)
+            if token := told.get("NextToken"):
+                client.call("ListMediaBasicInfos", SortBy=order, MaxResults=100, NextToken=token, **more)
+
+
+def work(running: Service, world: World) -> None:
+    """Jobs of all kinds from the submit to the end, tokens, retries, and pipelines that let in few."""
+    client = running.client
+    limited = client.call("CreatePipeline", Name="one at a time", Speed="Standard", MaxConcurrency=1)[
+        "Pipeline"
+    ]
+    more = {"ScheduleConfig": {"PipelineId": limited["PipelineId"]}}
+    jobs = [
+        client.submit("oss://local/movie.mp4", f"oss://local/l{n}/{{Count}}.jpg", more=more) for n in range(3)
+    ]
+    token = {"ClientToken": "the same"}
+    assert client.submit(more=token) == client.submit(more=token)
+    client.submit("oss://local/nothing.mp4")
+    for job_id in jobs:
+        client.succeeded(job_id)
+    client.call("UpdatePipeline", PipelineId=world.paused_id, Priority=7)
+    client.call("UpdatePipeline", PipelineId=world.pipeline_id, Status="Paused")
+    client.call("UpdatePipeline", PipelineId=world.pipeline_id, Status="Active")
+
+
+def wait_for_jobs(connection: psycopg.Connection[Any], account_id: str, pipeline_id: str) -> None:
+    """LIVE jobs with tasks that are due in an hour."""
+    connection.execute(
+        "INSERT INTO jobs SELECT (jsonb_populate_record(model, jsonb_build_object('job_id', md5('live' || n), "
+        "'status', 'Init', 'finished_at', NULL, 'pipeline_id', %s::text, 'client_token', NULL, 'planned', NULL, "
+        "'output_asset_id', NULL, 'modified_at', now() - interval '1 h'))).* "
+        "FROM generate_series(1, %s) AS n, jobs AS model WHERE model.job_id = md5('job1')",
+        [pipeline_id, LIVE],
+    )
+    connection.execute(
+        "SELECT procrastinate_defer_jobs_v1(array_agg(ROW('work', 'survey', 5, NULL, NULL, "
+        "jsonb_build_object('job_id', md5('live' || n), 'epoch', 1), now() + interval '1 h')"
+        "::procrastinate_job_to_defer_v1)) FROM generate_series(1, %s) AS n",
+        [LIVE],
+    )
+    connection.execute("ANALYZE")
+
+
+@pytest.mark.parametrize("jobs", [SAMPLE, pytest.param(FULL, marks=pytest.mark.full)])
+def test_no_statement_looks_through_what_has_ended(
+    jobs: int,
+    database_url: URL,
+    tmp_path: Path,
+    film: Clip,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(repair, "_EVERY_S", 0.2)
+    monkeypatch.setattr(retention, "_EVERY_S", 0.2)
+    with (
+        service(database_url, tmp_path, slots=1, job_retention_days=79.9) as running,
+        psycopg.connect(psycopg_dsn(database_url)) as connection,
+    ):
+        world = populate(running.client, running.folder, film.path)
+        pipeline_id = running.assembly.pipelines.of_account(running.account_id, None).pipeline_id
+        fill(connection, running.account_id, pipeline_id, jobs=jobs)
+        wait_for_jobs(connection, running.account_id, pipeline_id)
+        with captured(monkeypatch) as seen:
+            for action in CALLS:
+                running.client.call(action, **parameters_of(action, world))
+            page_calls(running.client)
+            work(running, world)
+            removed = {"kind": "job"}
+            registry = running.assembly.metrics.registry
+            wait_for(lambda: registry.get_sample_value("stillframe_removed_records_total", removed))
+            wait_for(lambda: any("pg_total_relation_size" in query for query in seen))
+            wait_for(lambda: any("UPDATE nodes" in query for query in seen))
+    with psycopg.connect(psycopg_dsn(database_url)) as connection:
+        found = {
+            " ".join(query.split()): [*flaws(explained(connection, query, params))]
+            for query, params in seen.items()
+            if query.lstrip().upper().startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH"))
+        }
+    assert len(found) > 80
+    bad = {query: why for query, why in found.items() if why and not query.startswith((*ABOUT_ALL,))}
+    assert not bad, "\n\n".join(f"{'; '.join(why)}:\n{query}" for query, why in bad.items())
