@@ -53,17 +53,7 @@ class Served:
 
     def cpu(self) -> Cpu:
         """Of all processes, those that have ended included."""
-        postgres = ours = 0.0
-        for process in _family(self.pid):
-            with contextlib.suppress(OSError):
-                name, _, rest = process.joinpath("stat").read_text().rpartition(")")
-                # user and system time of itself, and of children that it has waited for
-                used = sum(int(field) for field in rest.split()[11:15]) / _TICKS
-                if name.endswith("(postgres"):
-                    postgres += used
-                else:
-                    ours += used
-        return Cpu(postgres, ours)
+        return cpu_of(self.pid)
 
     def pss_mib(self) -> dict[str, float]:
         """Memory by the kind of process: what several share is divided among them."""
@@ -78,18 +68,38 @@ class Served:
         return found
 
 
-@contextlib.contextmanager
-def serving(command: Sequence[str], data_dir: Path) -> Iterator[Served]:
-    """A server on a free port with no settings of its own, stopped at the end."""
-    log = data_dir.with_name("server.log")
+def cpu_of(*pids: int) -> Cpu:
+    """Of these processes and all that descend from them, those that have ended included."""
+    postgres = ours = 0.0
+    for process in {member for pid in pids for member in _family(pid)}:
+        with contextlib.suppress(OSError):
+            name, _, rest = process.joinpath("stat").read_text().rpartition(")")
+            # user and system time of itself, and of children that it has waited for
+            used = sum(int(field) for field in rest.split()[11:15]) / _TICKS
+            if name.endswith("(postgres"):
+                postgres += used
+            else:
+                ours += used
+    return Cpu(postgres, ours)
+
+
+def environment_with(**settings: str) -> dict[str, str]:
+    """The environment with these settings of Stillframe, and no others."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("STILLFRAME_")}
+    return clean | {f"STILLFRAME_{name.upper()}": value for name, value in settings.items()}
+
+
+@contextlib.contextmanager
+def serving(command: Sequence[str], data_dir: Path, *options: str, **settings: str) -> Iterator[Served]:
+    """A server on a free port with no other settings than these, stopped at the end."""
+    log = data_dir.with_name("server.log")
     with log.open("w") as complaints:
         process = subprocess.Popen(
-            [*command, "serve", "--port", "0", "--data-dir", str(data_dir)],
+            [*command, "serve", "--port", "0", "--data-dir", str(data_dir), *options],
             stdout=subprocess.PIPE,
             stderr=complaints,
             text=True,
-            env=clean,
+            env=environment_with(**settings),
         )
     assert process.stdout is not None
     try:

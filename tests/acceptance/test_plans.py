@@ -25,10 +25,10 @@ from stillframe.testing import Clip
 from stillframe.testing.many_jobs import TABLES, fill
 
 #: as many as are looked at in `make test`; the plans are the same as over the million of the full table
-SAMPLE, FULL = 30_000, 1_000_000
+SAMPLE, FULL = 12_000, 1_000_000
 #: jobs that wait meanwhile, with their tasks
 LIVE = 300
-#: blocks of 8 KiB that one statement may touch, however many jobs there are: all of the sample's have ten times that
+#: blocks of 8 KiB that one statement may touch, however many jobs there are
 MOST_BLOCKS = 2500
 #: rows that are sorted, or looked at in vain: all that wait, and no page is larger than that
 MOST_ROWS = 2 * LIVE + 200

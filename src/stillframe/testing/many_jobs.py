@@ -111,4 +111,4 @@ def fill(connection: psycopg.Connection[Any], account_id: str, pipeline_id: str,
             connection.execute(definition)
     connection.commit()
     connection.autocommit = True
-    connection.execute("VACUUM (ANALYZE)")
+    connection.execute(f"VACUUM (ANALYZE) {', '.join(TABLES)}")

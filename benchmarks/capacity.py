@@ -1,0 +1,310 @@
+"""What one slice takes: of a processor, of the database, of the store. `day.py` and docs/capacity.md use the figures.
+
+python benchmarks/capacity.py [--figures FILE] [--markdown FILE]
+
+A real server and a real worker on an external PostgreSQL, one kind of work after the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from catalogue import default_cache
+from cluster import FILM
+from cluster_processes import Cluster, cluster, processors
+from page import write_between
+from report import machine
+from server_process import Cpu
+from stillframe.database.engine import Database, make_engine
+from stillframe.jobs.retention import FinishedJobs, Sweeper
+from stillframe.telemetry import Metrics
+from stillframe.testing import videos
+
+FIGURES = Path(__file__).with_name("figures.json")
+BEGIN, END = "<!-- figures begin -->", "<!-- figures end -->"
+IDLE_S = 20.0
+IDLE_WORKERS = 4
+TABLES = ("jobs", "slices", "job_outputs")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of job, and how many of them are measured. `slices` of each, all in all."""
+
+    name: str
+    words: str
+    jobs: int
+    movie: str
+    output: str
+    config: dict[str, Any]
+
+
+KINDS = (
+    Kind(
+        "small-still",
+        "a keyframe still of 640x360",
+        200,
+        "small.mp4",
+        "{Count}.jpg",
+        {"Count": 1, "Width": 320},
+    ),
+    Kind("still", "a keyframe still of 1080p", 60, "film.mp4", "{Count}.jpg", {"Count": 1, "Time": 60_760}),
+    Kind(
+        "exact-still", "an exact still of 1080p", 60, "film.mp4", "{Count}.jpg", {"Count": 1, "Time": 60_760}
+    ),
+    Kind(
+        "sheet",
+        "100 keyframe cells of 1080p, 20 minutes",
+        8,
+        "film.mp4",
+        "{TileCount}.jpg",
+        {"Type": "Sprite", "Count": 100, "Width": 160, "Time": 760},
+    ),
+    Kind(
+        "long",
+        "600 exact cells of 1080p, 20 minutes",
+        1,
+        "film.mp4",
+        "{TileCount}.jpg",
+        {"Type": "Sprite", "Count": 600, "Width": 160, "Time": 760},
+    ),
+)
+_KEYFRAMES = {"small-still", "still", "sheet"}
+
+
+@dataclass(slots=True)
+class Reading:
+    """Where all counters stand."""
+
+    cpu: Cpu
+    wal_bytes: int
+    transactions: int
+    statements: int
+    table_bytes: int
+
+
+def main() -> None:
+    """Measure everything, write the figures, and print the table."""
+    options = _options()
+    if sys.platform != "linux":
+        sys.exit("it reads /proc: Linux only")
+    from longfiles import make
+
+    film = make(FILM, options.cache)
+    with (
+        tempfile.TemporaryDirectory(prefix="stillframe-bench-") as folder,
+        cluster(options.stillframe, Path(folder)) as made,
+    ):
+        videos.make(made.server.bucket / "small.mp4", frames=250, width=640, height=360, gop=25)
+        (made.server.bucket / "film.mp4").write_bytes(film.read_bytes())
+        figures: dict[str, Any] = {
+            "machine": machine(),
+            "measured_on": time.strftime("%Y-%m-%d"),
+            "processors": processors(),
+            "idle": _idle(made),
+            "submit": _submits(made),
+            "kinds": {kind.name: _kind(made, kind) for kind in KINDS},
+            "removal": _removal(made),
+        }
+        figures["load_at_the_end"] = round(os.getloadavg()[0], 1)
+    options.figures.write_text(json.dumps(figures, indent=2) + "\n")
+    table = _as_markdown(figures)
+    print("\n" + table)
+    if options.markdown:
+        write_between(options.markdown, BEGIN, END, table)
+
+
+def _read(made: Cluster, told: Path | None = None) -> Reading:
+    return Reading(
+        made.cpu(),
+        int(made.ask("SELECT pg_current_wal_insert_lsn() - '0/0'")),
+        int(
+            made.ask(
+                "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+            )
+        ),
+        int(told.read_text() or 0) if told is not None else 0,
+        int(
+            made.ask(
+                "SELECT sum(pg_total_relation_size(name::regclass)) FROM unnest(%s::text[]) AS name",
+                [*TABLES],
+            )
+        ),
+    )
+
+
+def _settled(made: Cluster) -> None:
+    """Counters are told when a backend has come to rest."""
+    time.sleep(1.5)
+
+
+def _submits(made: Cluster) -> dict[str, float]:
+    """Submits while nobody works, each costs so much."""
+    number = 600
+    requests = [made.submit(Count=1) for _ in range(number)]
+    made.send(requests[:50])
+    _settled(made)
+    before = _read(made)
+    made.send(requests[50:])
+    _settled(made)
+    after = _read(made)
+    with made.connect() as connection:
+        connection.execute("DELETE FROM procrastinate_jobs")
+        connection.execute("DELETE FROM jobs WHERE status = 'Init'")
+    print("submits", flush=True)
+    return _each(before, after, number - 50)
+
+
+def _kind(made: Cluster, kind: Kind) -> dict[str, float]:
+    """Jobs of a kind by one worker, in the figures of one slice of them."""
+    frame_type = "intra" if kind.name in _KEYFRAMES else "normal"
+
+    def requests(number: int) -> Sequence[bytes]:
+        return [
+            made.submit(kind.movie, kind.output, **{**kind.config, "FrameType": frame_type})
+            for _ in range(number)
+        ]
+
+    with made.working(1, slots=processors(), counts=True) as told:
+        # what a first job loads is no part of the second's price
+        made.send(requests(1 if kind.jobs < 10 else 10))
+        made.wait_until_done()
+        if kind.jobs == 1:
+            time.sleep(1)
+        _settled(made)
+        began = time.perf_counter()
+        before = _read(made, told)
+        ids = made.send(requests(kind.jobs))
+        made.wait_until_done()
+        wall_s = time.perf_counter() - began
+        _settled(made)
+        after = _read(made, told)
+    slices = int(made.ask("SELECT count(*) FROM slices WHERE job_id = ANY(%s)", ids))
+    read = int(
+        made.ask("SELECT sum((report->>'BytesRead')::bigint) FROM jobs WHERE job_id = ANY(%s)", ids) or 0
+    )
+    print(f"{kind.name}: {slices} slices in {wall_s:.1f} s", flush=True)
+    figures = _each(before, after, slices)
+    return {
+        **figures,
+        "slices_a_job": slices / kind.jobs,
+        "slices_a_second_a_core": 1000 / figures["worker_cpu_ms"],
+        "read_bytes": read / slices,
+        "wall_s": wall_s / slices * processors(),
+    }
+
+
+def _idle(made: Cluster) -> dict[str, float]:
+    """What each process more costs the database while there is nothing to do."""
+    used = {}
+    for number in (0, IDLE_WORKERS):
+        with made.working(number):
+            time.sleep(5)
+            before = _read(made)
+            time.sleep(IDLE_S)
+            after = _read(made)
+        used[number] = _each(before, after, 1)
+    print("idle", flush=True)
+    each = {
+        name: (used[IDLE_WORKERS][name] - used[0][name]) / IDLE_WORKERS / IDLE_S
+        for name in ("postgres_cpu_ms", "wal_bytes", "transactions")
+    }
+    return {name: max(value, 0.0) for name, value in each.items()}
+
+
+def _removal(made: Cluster) -> dict[str, float]:
+    """What it costs to remove a job with its slices and outputs."""
+    database = Database(make_engine(made.postgres.url))
+    sweeper = Sweeper(database, Metrics(), {"job": FinishedJobs(days=1e-9)})
+    jobs = int(made.ask("SELECT count(*) FROM jobs WHERE status <> 'Init'"))
+    _settled(made)
+    before = _read(made)
+    began = time.perf_counter()
+    while sweeper.sweep():
+        pass
+    wall_s = time.perf_counter() - began
+    _settled(made)
+    after = _read(made)
+    database.close()
+    print("removal", flush=True)
+    return {**_each(before, after, jobs), "jobs_a_second": jobs / wall_s}
+
+
+def _each(before: Reading, after: Reading, number: int) -> dict[str, float]:
+    used = after.cpu.since(before.cpu)
+    found = {
+        "postgres_cpu_ms": used.postgres_s * 1000,
+        "worker_cpu_ms": used.ours_s * 1000,
+        "wal_bytes": after.wal_bytes - before.wal_bytes,
+        "transactions": after.transactions - before.transactions,
+        "statements": after.statements - before.statements,
+        "table_bytes": after.table_bytes - before.table_bytes,
+    }
+    return {name: value / number for name, value in found.items()}
+
+
+def _as_markdown(figures: dict[str, Any]) -> str:
+    submit, idle, removal = figures["submit"], figures["idle"], figures["removal"]
+    lines = [
+        f"Measured on {figures['measured_on']}: {figures['machine']}; load average {figures['load_at_the_end']} at the",
+        "end. Each figure is that of one slice, with its part of submit, survey and finish; a small job is one slice.",
+        "CPU of workers is that of workers, their children, and the server.",
+        "",
+        "| work | slices a job | a second and core | worker CPU | database CPU | statements | transactions | WAL "
+        "| rows and indexes | read |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for kind in KINDS:
+        one = figures["kinds"][kind.name]
+        cells = (
+            kind.words,
+            f"{one['slices_a_job']:.0f}",
+            f"{one['slices_a_second_a_core']:.2f}",
+            f"{one['worker_cpu_ms']:.0f} ms",
+            f"{one['postgres_cpu_ms']:.1f} ms",
+            f"{one['statements']:.0f}",
+            f"{one['transactions']:.0f}",
+            f"{one['wal_bytes'] / 1024:.1f} KiB",
+            f"{one['table_bytes'] / 1024:.1f} KiB",
+            f"{one['read_bytes'] / 1024:.0f} KiB",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += [
+        "",
+        f"Of these, a submit costs the database {submit['postgres_cpu_ms']:.2f} ms of CPU and "
+        f"{submit['wal_bytes'] / 1024:.1f} KiB of WAL, and the server {submit['worker_cpu_ms']:.1f} ms.",
+        f"A process with nothing to do costs the database {idle['postgres_cpu_ms']:.2f} ms of CPU and "
+        f"{idle['wal_bytes']:.0f} bytes of WAL a second.",
+        f"To remove a job with all that hangs on it costs {removal['postgres_cpu_ms']:.2f} ms and "
+        f"{removal['wal_bytes'] / 1024:.1f} KiB of WAL; one process removes {removal['jobs_a_second']:.0f} a second.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure what one slice takes.")
+    parser.add_argument("--figures", type=Path, default=FIGURES, help="where the figures go (JSON)")
+    parser.add_argument("--cache", type=Path, default=default_cache(), help="where the long video is kept")
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="write the table to this page, too (between its marks)"
+    )
+    parser.add_argument(
+        "--stillframe",
+        nargs="+",
+        default=[sys.executable, "-m", "stillframe"],
+        help="the command (default: the one of this Python)",
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
