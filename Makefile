@@ -7,7 +7,7 @@ TESTS ?= -n $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)") 
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all fuzz-api drill sdks moto players check format bench bench-service bench-far picture clean
+.PHONY: help demo test test-all fuzz-api drill sdks moto players check format bench bench-service bench-far bench-cluster capacity picture clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -55,6 +55,13 @@ bench-service: .venv/dev ## Measure the service: submits, jobs, and what it take
 
 bench-far: .venv/dev ## Measure bytes, requests and seconds of videos in a store 30 ms away (about 8 minutes, 6 GiB of disk)
 	$(BIN)/python benchmarks/far.py --markdown docs/performance.md
+
+bench-cluster: .venv/dev ## Measure many processes on one external PostgreSQL (about 9 minutes, 1 GiB of disk)
+	$(BIN)/python benchmarks/cluster.py --markdown docs/performance.md
+
+capacity: .venv/dev ## Measure what a slice takes, and simulate a day of ten million jobs (about 6 minutes, 1 GiB of disk)
+	$(BIN)/python benchmarks/capacity.py --markdown docs/capacity.md
+	$(BIN)/python benchmarks/day.py --markdown docs/capacity.md
 
 picture: .venv/base ## Make the README's picture anew
 	$(BIN)/python scripts/demo.py demo-output --picture docs/images/sheet.jpg

@@ -28,11 +28,15 @@ from stillframe.database.engine import Database, make_engine
 from stillframe.jobs.retention import FinishedJobs, Sweeper
 from stillframe.telemetry import Metrics
 from stillframe.testing import videos
+from stillframe.testing.many_jobs import fill
 
 FIGURES = Path(__file__).with_name("figures.json")
 BEGIN, END = "<!-- figures begin -->", "<!-- figures end -->"
 IDLE_S = 20.0
 IDLE_WORKERS = 4
+#: a look whether it is done costs what is measured
+_LOOK_S = 0.5
+_REMOVED = 20_000
 TABLES = ("jobs", "slices", "job_outputs")
 
 
@@ -52,14 +56,14 @@ KINDS = (
     Kind(
         "small-still",
         "a keyframe still of 640x360",
-        200,
+        150,
         "small.mp4",
         "{Count}.jpg",
         {"Count": 1, "Width": 320},
     ),
-    Kind("still", "a keyframe still of 1080p", 60, "film.mp4", "{Count}.jpg", {"Count": 1, "Time": 60_760}),
+    Kind("still", "a keyframe still of 1080p", 50, "film.mp4", "{Count}.jpg", {"Count": 1, "Time": 60_760}),
     Kind(
-        "exact-still", "an exact still of 1080p", 60, "film.mp4", "{Count}.jpg", {"Count": 1, "Time": 60_760}
+        "exact-still", "an exact still of 1080p", 40, "film.mp4", "{Count}.jpg", {"Count": 1, "Time": 60_760}
     ),
     Kind(
         "sheet",
@@ -71,11 +75,11 @@ KINDS = (
     ),
     Kind(
         "long",
-        "600 exact cells of 1080p, 20 minutes",
+        "300 exact cells of 1080p, 20 minutes",
         1,
         "film.mp4",
         "{TileCount}.jpg",
-        {"Type": "Sprite", "Count": 600, "Width": 160, "Time": 760},
+        {"Type": "Sprite", "Count": 300, "Width": 160, "Time": 760},
     ),
 )
 _KEYFRAMES = {"small-still", "still", "sheet"}
@@ -110,9 +114,9 @@ def main() -> None:
             "machine": machine(),
             "measured_on": time.strftime("%Y-%m-%d"),
             "processors": processors(),
-            "idle": _idle(made),
+            "idle": (idle := _idle(made)),
             "submit": _submits(made),
-            "kinds": {kind.name: _kind(made, kind) for kind in KINDS},
+            "kinds": {kind.name: _kind(made, kind, idle) for kind in KINDS},
             "removal": _removal(made),
         }
         figures["load_at_the_end"] = round(os.getloadavg()[0], 1)
@@ -164,8 +168,8 @@ def _submits(made: Cluster) -> dict[str, float]:
     return _each(before, after, number - 50)
 
 
-def _kind(made: Cluster, kind: Kind) -> dict[str, float]:
-    """Jobs of a kind by one worker, in the figures of one slice of them."""
+def _kind(made: Cluster, kind: Kind, idle: dict[str, float]) -> dict[str, float]:
+    """Jobs of a kind by one worker, in the figures of one slice of them; without what is there when nothing is done."""
     frame_type = "intra" if kind.name in _KEYFRAMES else "normal"
 
     def requests(number: int) -> Sequence[bytes]:
@@ -176,24 +180,25 @@ def _kind(made: Cluster, kind: Kind) -> dict[str, float]:
 
     with made.working(1, slots=processors(), counts=True) as told:
         # what a first job loads is no part of the second's price
-        made.send(requests(1 if kind.jobs < 10 else 10))
+        made.send([made.submit(Count=1) for _ in range(10)])
         made.wait_until_done()
-        if kind.jobs == 1:
-            time.sleep(1)
         _settled(made)
         began = time.perf_counter()
         before = _read(made, told)
         ids = made.send(requests(kind.jobs))
-        made.wait_until_done()
+        made.wait_until_done(_LOOK_S)
         wall_s = time.perf_counter() - began
         _settled(made)
         after = _read(made, told)
+        idle_s = time.perf_counter() - began
     slices = int(made.ask("SELECT count(*) FROM slices WHERE job_id = ANY(%s)", ids))
     read = int(
         made.ask("SELECT sum((report->>'BytesRead')::bigint) FROM jobs WHERE job_id = ANY(%s)", ids) or 0
     )
     print(f"{kind.name}: {slices} slices in {wall_s:.1f} s", flush=True)
     figures = _each(before, after, slices)
+    for name in ("postgres_cpu_ms", "worker_cpu_ms", "wal_bytes", "transactions", "statements"):
+        figures[name] -= idle[f"of_two_{name}"] * idle_s / slices
     return {
         **figures,
         "slices_a_job": slices / kind.jobs,
@@ -204,28 +209,36 @@ def _kind(made: Cluster, kind: Kind) -> dict[str, float]:
 
 
 def _idle(made: Cluster) -> dict[str, float]:
-    """What each process more costs the database while there is nothing to do."""
-    used = {}
-    for number in (0, IDLE_WORKERS):
-        with made.working(number):
+    """What each process more costs the database in a second without work; and what a server and a worker do."""
+    used, connections = {}, {}
+    for number in (1, 1 + IDLE_WORKERS):
+        with made.working(1, counts=True) as told, made.working(number - 1):
             time.sleep(5)
-            before = _read(made)
+            before = _read(made, told)
             time.sleep(IDLE_S)
-            after = _read(made)
-        used[number] = _each(before, after, 1)
+            after = _read(made, told)
+            connections[number] = int(
+                made.ask("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+            )
+        used[number] = _each(before, after, IDLE_S)
     print("idle", flush=True)
-    each = {
-        name: (used[IDLE_WORKERS][name] - used[0][name]) / IDLE_WORKERS / IDLE_S
-        for name in ("postgres_cpu_ms", "wal_bytes", "transactions")
-    }
-    return {name: max(value, 0.0) for name, value in each.items()}
+    one, more = used.values()
+    names = ("postgres_cpu_ms", "wal_bytes", "transactions")
+    each = {"connections": (connections[1 + IDLE_WORKERS] - connections[1]) / IDLE_WORKERS}
+    each |= {name: max((more[name] - one[name]) / IDLE_WORKERS, 0.0) for name in names}
+    return each | {f"of_two_{name}": value for name, value in one.items()}
 
 
 def _removal(made: Cluster) -> dict[str, float]:
     """What it costs to remove a job with its slices and outputs."""
     database = Database(make_engine(made.postgres.url))
     sweeper = Sweeper(database, Metrics(), {"job": FinishedJobs(days=1e-9)})
-    jobs = int(made.ask("SELECT count(*) FROM jobs WHERE status <> 'Init'"))
+    with made.connect(as_superuser=True) as connection:
+        account, pipeline = connection.execute(
+            "SELECT account_id, pipeline_id FROM pipelines"
+        ).fetchone() or ("", "")
+        fill(connection, account, pipeline, jobs=_REMOVED)
+    jobs = int(made.ask("SELECT count(*) FROM jobs WHERE status <> 'Init' AND output_asset_id IS NULL"))
     _settled(made)
     before = _read(made)
     began = time.perf_counter()
@@ -283,7 +296,7 @@ def _as_markdown(figures: dict[str, Any]) -> str:
         f"Of these, a submit costs the database {submit['postgres_cpu_ms']:.2f} ms of CPU and "
         f"{submit['wal_bytes'] / 1024:.1f} KiB of WAL, and the server {submit['worker_cpu_ms']:.1f} ms.",
         f"A process with nothing to do costs the database {idle['postgres_cpu_ms']:.2f} ms of CPU and "
-        f"{idle['wal_bytes']:.0f} bytes of WAL a second.",
+        f"{idle['wal_bytes']:.0f} bytes of WAL a second, and {idle['connections']:.0f} connections.",
         f"To remove a job with all that hangs on it costs {removal['postgres_cpu_ms']:.2f} ms and "
         f"{removal['wal_bytes'] / 1024:.1f} KiB of WAL; one process removes {removal['jobs_a_second']:.0f} a second.",
     ]

@@ -118,9 +118,9 @@ class Cluster:
         found = self.client.call("ListPipelines")["PipelineList"]
         self.client.call("UpdatePipeline", PipelineId=found[0]["PipelineId"], Status=status)
 
-    def wait_until_done(self) -> None:
-        """Until no job is live; raises RuntimeError when one has failed."""
-        self.wait(lambda: not self.ask("SELECT EXISTS (SELECT FROM jobs WHERE status = 'Init')"))
+    def wait_until_done(self, look_s: float = 0.02) -> None:
+        """Until no job is live, which is looked for so often; raises RuntimeError when one has failed."""
+        self.wait(lambda: not self.ask("SELECT EXISTS (SELECT FROM jobs WHERE status = 'Init')"), look_s)
         failed = self.ask(
             "SELECT message FROM jobs WHERE status = 'Fail' AND finished_at > now() - interval '5 min' "
             "AND input_key IN ('small.mp4', 'film.mp4') LIMIT 1"
@@ -128,13 +128,13 @@ class Cluster:
         if failed:
             raise RuntimeError(f"a job has failed: {failed}")
 
-    def wait(self, is_so: Callable[[], Any]) -> None:
+    def wait(self, is_so: Callable[[], Any], look_s: float = 0.02) -> None:
         """Until it is so."""
         deadline = time.monotonic() + _DEADLINE_S
         while not is_so():
             if time.monotonic() > deadline:
                 raise RuntimeError("waited in vain")
-            time.sleep(0.01)
+            time.sleep(look_s)
 
     def ask(self, question: str, *values: Any) -> Any:
         """The first value that the database answers, on a connection that stays open."""
