@@ -25,10 +25,11 @@ from page import write_between
 from report import machine
 from server_process import Cpu
 from stillframe.database.engine import Database, make_engine
+from stillframe.jobs.queue import Queue
 from stillframe.jobs.retention import FinishedJobs, Sweeper
 from stillframe.telemetry import Metrics
 from stillframe.testing import videos
-from stillframe.testing.many_jobs import fill
+from stillframe.testing.many_jobs import add_waiting, fill
 
 FIGURES = Path(__file__).with_name("figures.json")
 BEGIN, END = "<!-- figures begin -->", "<!-- figures end -->"
@@ -37,6 +38,7 @@ IDLE_WORKERS = 4
 #: a look whether it is done costs what is measured
 _LOOK_S = 0.5
 _REMOVED = 20_000
+_WAITING, _LOOKS = 10_000, 30
 TABLES = ("jobs", "slices", "job_outputs")
 
 
@@ -118,6 +120,7 @@ def main() -> None:
             "submit": _submits(made),
             "kinds": {kind.name: _kind(made, kind, idle) for kind in KINDS},
             "removal": _removal(made),
+            "look": _look(made),
         }
         figures["load_at_the_end"] = round(os.getloadavg()[0], 1)
     options.figures.write_text(json.dumps(figures, indent=2) + "\n")
@@ -238,6 +241,8 @@ def _removal(made: Cluster) -> dict[str, float]:
             "SELECT account_id, pipeline_id FROM pipelines"
         ).fetchone() or ("", "")
         fill(connection, account, pipeline, jobs=_REMOVED)
+        # needed by what follows, and not removed
+        connection.execute("UPDATE jobs SET finished_at = now() + interval '1 d' WHERE job_id = md5('job1')")
     jobs = int(made.ask("SELECT count(*) FROM jobs WHERE status <> 'Init' AND output_asset_id IS NULL"))
     _settled(made)
     before = _read(made)
@@ -250,6 +255,23 @@ def _removal(made: Cluster) -> dict[str, float]:
     database.close()
     print("removal", flush=True)
     return {**_each(before, after, jobs), "jobs_a_second": jobs / wall_s}
+
+
+def _look(made: Cluster) -> dict[str, float]:
+    """What it costs a process to look how long the queue is, when many jobs wait."""
+    with made.connect() as connection:
+        pipeline = made.ask("SELECT pipeline_id FROM pipelines")
+        add_waiting(connection, pipeline, jobs=_WAITING)
+    database, queue = Database(make_engine(made.postgres.url)), Queue()
+    with database.transaction() as session:
+        queue.depth(session)
+        before = _read(made)
+        for _ in range(_LOOKS):
+            queue.depth(session)
+        after = _read(made)
+    database.close()
+    print("look", flush=True)
+    return {"waiting_jobs": _WAITING, "postgres_cpu_ms": _each(before, after, _LOOKS)["postgres_cpu_ms"]}
 
 
 def _each(before: Reading, after: Reading, number: int) -> dict[str, float]:
@@ -266,7 +288,7 @@ def _each(before: Reading, after: Reading, number: int) -> dict[str, float]:
 
 
 def _as_markdown(figures: dict[str, Any]) -> str:
-    submit, idle, removal = figures["submit"], figures["idle"], figures["removal"]
+    submit, idle, removal, look = (figures[name] for name in ("submit", "idle", "removal", "look"))
     lines = [
         f"Measured on {figures['measured_on']}: {figures['machine']}; load average {figures['load_at_the_end']} at the",
         "end. Each figure is that of one slice, with its part of submit, survey and finish; a small job is one slice.",
@@ -297,6 +319,8 @@ def _as_markdown(figures: dict[str, Any]) -> str:
         f"{submit['wal_bytes'] / 1024:.1f} KiB of WAL, and the server {submit['worker_cpu_ms']:.1f} ms.",
         f"A process with nothing to do costs the database {idle['postgres_cpu_ms']:.2f} ms of CPU and "
         f"{idle['wal_bytes']:.0f} bytes of WAL a second, and {idle['connections']:.0f} connections.",
+        f"Every five seconds it looks how long the queue is: with {look['waiting_jobs']:,} jobs in it that costs "
+        f"{look['postgres_cpu_ms']:.1f} ms.",
         f"To remove a job with all that hangs on it costs {removal['postgres_cpu_ms']:.2f} ms and "
         f"{removal['wal_bytes'] / 1024:.1f} KiB of WAL; one process removes {removal['jobs_a_second']:.0f} a second.",
     ]

@@ -22,7 +22,7 @@ from service_client import Client, Service, service, wait_for
 from stillframe.database.engine import psycopg_dsn
 from stillframe.jobs import repair, retention
 from stillframe.testing import Clip
-from stillframe.testing.many_jobs import TABLES, fill
+from stillframe.testing.many_jobs import TABLES, add_waiting, fill
 
 #: as many as are looked at in `make test`; the plans are the same as over the million of the full table
 SAMPLE, FULL = 12_000, 1_000_000
@@ -150,24 +150,6 @@ def work(running: Service, world: World) -> None:
     client.call("UpdatePipeline", PipelineId=world.pipeline_id, Status="Active")
 
 
-def wait_for_jobs(connection: psycopg.Connection[Any], account_id: str, pipeline_id: str) -> None:
-    """LIVE jobs with tasks that are due in an hour."""
-    connection.execute(
-        "INSERT INTO jobs SELECT (jsonb_populate_record(model, jsonb_build_object('job_id', md5('live' || n), "
-        "'status', 'Init', 'finished_at', NULL, 'pipeline_id', %s::text, 'client_token', NULL, 'planned', NULL, "
-        "'output_asset_id', NULL, 'modified_at', now() - interval '1 h'))).* "
-        "FROM generate_series(1, %s) AS n, jobs AS model WHERE model.job_id = md5('job1')",
-        [pipeline_id, LIVE],
-    )
-    connection.execute(
-        "SELECT procrastinate_defer_jobs_v1(array_agg(ROW('work', 'survey', 5, NULL, NULL, "
-        "jsonb_build_object('job_id', md5('live' || n), 'epoch', 1), now() + interval '1 h')"
-        "::procrastinate_job_to_defer_v1)) FROM generate_series(1, %s) AS n",
-        [LIVE],
-    )
-    connection.execute("ANALYZE")
-
-
 @pytest.mark.parametrize("jobs", [SAMPLE, pytest.param(FULL, marks=pytest.mark.full)])
 def test_no_statement_looks_through_what_has_ended(
     jobs: int,
@@ -185,7 +167,7 @@ def test_no_statement_looks_through_what_has_ended(
         world = populate(running.client, running.folder, film.path)
         pipeline_id = running.assembly.pipelines.of_account(running.account_id, None).pipeline_id
         fill(connection, running.account_id, pipeline_id, jobs=jobs)
-        wait_for_jobs(connection, running.account_id, pipeline_id)
+        add_waiting(connection, pipeline_id, jobs=LIVE)
         with captured(monkeypatch) as seen:
             for action in CALLS:
                 running.client.call(action, **parameters_of(action, world))

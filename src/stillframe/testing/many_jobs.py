@@ -1,6 +1,7 @@
 """A database in which much has happened: any number of jobs that have ended, made by the database itself.
 
     fill(connection, account_id, pipeline_id, jobs=1_000_000)
+    add_waiting(connection, pipeline_id, jobs=300)
 
 What months of work leave behind, in a minute: for tests of plans and for benchmarks. The last of the jobs ended just
 now, and the first 80 days ago. `psycopg` has to be installed.
@@ -77,6 +78,17 @@ SELECT 'SF0123456789012345678901', md5('nonce' || n), now() + interval '10 min' 
 """
 #: each statement with the part of the number of jobs that it makes
 _STEPS = ((_JOBS, 1), (_SLICES, 1), (_OUTPUTS, 1), (_PROBES, 10), (_ASSETS, 20), (_NONCES, 10))
+_WAITING = """
+INSERT INTO jobs SELECT (jsonb_populate_record(model, jsonb_build_object('job_id', md5('live' || n), 'status', 'Init',
+    'finished_at', NULL, 'pipeline_id', %(pipeline)s::text, 'client_token', NULL, 'planned', NULL,
+    'output_asset_id', NULL, 'modified_at', now() - interval '1 h'))).*
+FROM generate_series(1, %(jobs)s) AS n, jobs AS model WHERE model.job_id = md5('job1')
+"""
+_TASKS = """
+SELECT procrastinate_defer_jobs_v1(array_agg(ROW('work', 'survey', 5, NULL, NULL,
+    jsonb_build_object('job_id', md5('live' || n), 'epoch', 1), now() + interval '1 h')::procrastinate_job_to_defer_v1))
+FROM generate_series(1, %(jobs)s) AS n
+"""
 TABLES = ("jobs", "slices", "job_outputs", "probe_jobs", "media_assets", "used_nonces")
 _INDEXES = """
 SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS definition FROM pg_index
@@ -112,3 +124,12 @@ def fill(connection: psycopg.Connection[Any], account_id: str, pipeline_id: str,
     connection.commit()
     connection.autocommit = True
     connection.execute(f"VACUUM (ANALYZE) {', '.join(TABLES)}")
+
+
+def add_waiting(connection: psycopg.Connection[Any], pipeline_id: str, *, jobs: int) -> None:
+    """Add so many jobs that wait in the queue, with tasks that are due in an hour; after `fill`, and only once."""
+    for statement in (_WAITING, _TASKS):
+        connection.execute(statement, {"pipeline": pipeline_id, "jobs": jobs})
+    connection.execute("ANALYZE jobs, procrastinate_jobs, procrastinate_events")
+    if not connection.autocommit:
+        connection.commit()
