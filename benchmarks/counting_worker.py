@@ -22,6 +22,12 @@ _EVERY_S = 0.1
 def run() -> None:
     """Count, and be the command."""
     file, *sys.argv[1:] = sys.argv[1:]
+    count(Path(file))
+    main()
+
+
+def count(file: Path) -> None:
+    """Tell in a file how many statements this process has sent until now."""
     numbers = itertools.count(1)
     sent = [0]
 
@@ -34,8 +40,7 @@ def run() -> None:
 
     for cursor in (psycopg.Cursor, psycopg.AsyncCursor):
         cursor.execute = counting(cursor.execute)  # type: ignore[attr-defined]
-    threading.Thread(target=_tell, args=(Path(file), sent), daemon=True).start()
-    main()
+    threading.Thread(target=_tell, args=(file, sent), daemon=True).start()
 
 
 def _tell(file: Path, sent: list[int]) -> None:

@@ -50,6 +50,8 @@ SLOW = ((10 * 3600.0, 11 * 3600.0, 1, 5.0), (18 * 3600.0, 18.5 * 3600.0, 2, 10.0
 #: of its processors PostgreSQL is to use no more in the busiest minute
 BUSY = 0.7
 RETENTION_DAYS = 90
+#: how often each process looks how long the queue is, and for what part of the time all of them may (jobs.repair)
+LOOK_EVERY_S, LOOK_REST = 5, 10
 _CHUNK = 100_000
 
 
@@ -89,6 +91,8 @@ def simulate(figures: Mapping[str, Any], *, jobs: int, workers: int, seed: int) 
     database_ms = [
         max(kind["postgres_cpu_ms"] - submit_ms / max(kind["slices_a_job"], 1), 0.0) for kind in kinds
     ]
+    # its own row counts what the database does by itself meanwhile
+    database_ms[LONG] = figures["slice"]["postgres_cpu_ms"]
     slices = max(round(kinds[LONG]["slices_a_job"]), 2)
     survey_s, survey_ms = service_s[0], database_ms[0]
     arrivals, refused = _arrivals(random, jobs)
@@ -221,9 +225,12 @@ def told(day: Day, figures: Mapping[str, Any]) -> list[tuple[str, str]]:
         for name, number in zip(MIX, day.by_kind.tolist(), strict=True)
     )
     wal = sum(
-        number * figures["kinds"][name]["wal_bytes"] * figures["kinds"][name]["slices_a_job"]
+        number
+        * (figures["slice"] if name == "long" else figures["kinds"][name])["wal_bytes"]
+        * figures["kinds"][name]["slices_a_job"]
         for name, number in zip(MIX, day.by_kind.tolist(), strict=True)
     )
+    look = figures["look"]
     databases = math.ceil(peak_ms / carried_ms)
     return [
         ("jobs, and tasks of theirs", f"{day.jobs:,}, {day.tasks:,}"),
@@ -246,6 +253,11 @@ def told(day: Day, figures: Mapping[str, Any]) -> list[tuple[str, str]]:
         (
             "so this day needs",
             f"{databases} such databases, or one of {math.ceil(peak_ms / 1000 / BUSY)} processors",
+        ),
+        (
+            f"a look at a queue of {look['waiting_jobs']:,} jobs, by each process every {LOOK_EVERY_S} seconds",
+            f"would be {look['postgres_cpu_ms'] * day.workers / LOOK_EVERY_S / 1000:.1f} processors; so all together "
+            f"look a tenth of the time, each every {look['postgres_cpu_ms'] / 1000 * day.workers * LOOK_REST:.0f} s",
         ),
         (
             "connections, at rest",

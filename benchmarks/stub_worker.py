@@ -3,7 +3,7 @@
 python benchmarks/stub_worker.py SECONDS STARTS worker ...
 
 Each shot is a slice of its own, takes SECONDS, and makes no picture. The moment at which a job is begun is appended to
-the file STARTS, in seconds of Unix time.
+the file STARTS, in seconds of Unix time; STARTS.count tells how many statements were sent.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from counting_worker import count
 from stillframe.cli.main import main
 from stillframe.media.config import SnapshotConfig
 from stillframe.media.plan import Stretch
@@ -61,6 +62,7 @@ class Sleeping(Unlocked):
 def run() -> None:
     """Replace the decoder, and be the command."""
     seconds, starts, *sys.argv[1:] = sys.argv[1:]
+    count(Path(f"{starts}.count"))
     Assembly._make_decoder = lambda _: Sleeping(float(seconds), Path(starts))  # type: ignore[method-assign]
     main()
 

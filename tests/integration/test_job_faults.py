@@ -255,3 +255,26 @@ def test_the_depth_and_the_age_of_the_queue(jobs: JobsByHand, monkeypatch: pytes
         wait_for(lambda: depth() is None and age() == 0)
     finally:
         keeper.stop()
+
+
+def test_a_look_at_the_queue_that_takes_long_is_taken_seldom(
+    jobs: JobsByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repair, "_EVERY_S", 0.02)
+    monkeypatch.setattr(repair, "_REST", 1_000_000)
+    jobs.submit(ONE_SLICE)
+    ((pipeline,),) = jobs.sql("SELECT pipeline_id FROM pipelines")
+    made = jobs.assembly
+    node = Node(made.database, serves=True, slots=1)
+    keeper = repair.Keeper(made.database, made.queue, None, node, made.metrics)
+    keeper.start()
+    try:
+        wait_for(lambda: jobs.metric("queue_depth_tasks", pipeline=pipeline) == 1)
+        jobs.do_all()
+        for _ in range(3):
+            ((seen_at,),) = jobs.sql("SELECT seen_at FROM nodes")
+            wait_for(lambda before=seen_at: jobs.sql("SELECT seen_at FROM nodes") != [(before,)])
+        # it has gone its rounds, and not looked again
+        assert jobs.metric("queue_depth_tasks", pipeline=pipeline) == 1
+    finally:
+        keeper.stop()

@@ -6,6 +6,7 @@ One process at a time does it, whoever gets the advisory lock.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 
 import structlog
@@ -25,6 +26,8 @@ LOST_AFTER_S = 60.0
 _EVERY_S = 5.0
 #: rounds after which it is said that this process lives
 _BEAT_EVERY = 2
+#: all processes together look at a long queue for no more than a tenth of the time
+_REST = 10
 log = structlog.get_logger(__name__)
 
 
@@ -102,15 +105,19 @@ class Keeper:
         self._thread.join()
 
     def _run(self) -> None:
-        rounds = 0
+        rounds, processes, next_look = 0, 1, 0.0
         while not self._stopping.wait(_EVERY_S):
             try:
                 repair(self._database, self._queue, self._worker)
                 if rounds % _BEAT_EVERY == 0:
-                    self._show(self._metrics.nodes, self._node.beat())
+                    living = self._node.beat()
+                    self._show(self._metrics.nodes, living)
+                    processes = max(sum(living.values()), 1)
                 rounds += 1
-                with self._database.transaction() as session:
-                    self._measure(session)
+                if (began := time.monotonic()) >= next_look:
+                    with self._database.transaction() as session:
+                        self._measure(session)
+                    next_look = time.monotonic() + (time.monotonic() - began) * processes * _REST
             except Exception as error:
                 # the database is away most often; what was not done now is done the next time
                 log.warning("the repair could not be done", error=str(error))
