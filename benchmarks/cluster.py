@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -46,7 +46,7 @@ class Result:
     met: bool
     cost: str
     others: float
-    #: what is compared with the same over many jobs: larger is slower
+    #: what is compared with the same over many jobs: larger is slower; 0 is not compared, and has its goal once more
     slowness: float = 0.0
 
 
@@ -97,6 +97,7 @@ def submit_rate(bench: Bench) -> Result:
         "at least 300 a second",
         f"{rate:.0f} a second",
         rate >= 300,
+        bench.each(number),
         bench.others,
         1 / rate,
     )
@@ -162,7 +163,7 @@ def database_share(bench: Bench) -> Result:
     share = used.postgres_s / used.total_s
     measured = f"{share:.1%} ({used.postgres_s / jobs * 1000:.0f} ms a job)"
     work = "PostgreSQL's share of CPU, jobs of 20 exact cells of 1080p"
-    return Result(work, "under 10 %", measured, share < 0.10, bench.each(jobs), bench.others, share)
+    return Result(work, "under 10 %", measured, share < 0.10, bench.each(jobs), bench.others)
 
 
 def two_workers(bench: Bench) -> Result:
@@ -211,16 +212,21 @@ def over_many(bench: Bench) -> Iterator[Result]:
             "SELECT account_id, pipeline_id FROM pipelines"
         ).fetchone() or ("", "")
         fill(connection, account, pipeline, jobs=MANY // 20 if bench.quick else MANY)
+        # what was filled in is written by now, and not while something else is measured
+        connection.execute("CHECKPOINT")
     for name, before in bench.plain.items():
         after = COMPARED[name](bench)
+        work = f"{after.work}, over a million jobs"
+        if not before.slowness:
+            yield replace(after, work=work)
+            continue
         ratio = after.slowness / before.slowness
-        yield Result(
-            f"{after.work}, over a million jobs",
-            f"at most {MOST_SLOWER} x slower",
-            f"{after.measured}: {ratio:.2f} x",
-            ratio <= MOST_SLOWER,
-            after.cost,
-            after.others,
+        yield replace(
+            after,
+            work=work,
+            goal=f"at most {MOST_SLOWER} x slower",
+            measured=f"{after.measured}: {ratio:.2f} x",
+            met=ratio <= MOST_SLOWER,
         )
 
 

@@ -4,15 +4,12 @@
     add_waiting(connection, pipeline_id, jobs=300)
 
 What months of work leave behind, in a minute: for tests of plans and for benchmarks. The last of the jobs ended just
-now, and the first 80 days ago. `psycopg` has to be installed.
+now, and the first 80 days ago. A connection is one of psycopg's, to an up-to-date database.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import psycopg
+from typing import Any
 
 _DAYS = 80
 _CONFIG = '{"Type": "Normal", "Count": 1, "FrameType": "intra", "Width": 320}'
@@ -96,7 +93,7 @@ WHERE indrelid = ANY(%s::regclass[]) AND NOT indisprimary
 """
 
 
-def fill(connection: psycopg.Connection[Any], account_id: str, pipeline_id: str, *, jobs: int) -> None:
+def fill(connection: Any, account_id: str, pipeline_id: str, *, jobs: int) -> None:
     """Add so many snapshot jobs, and some of all else, to an account; statistics are made anew.
 
     The connection's role must be a superuser (references are not checked one by one); what it does is committed.
@@ -126,7 +123,7 @@ def fill(connection: psycopg.Connection[Any], account_id: str, pipeline_id: str,
     connection.execute(f"VACUUM (ANALYZE) {', '.join(TABLES)}")
 
 
-def add_waiting(connection: psycopg.Connection[Any], pipeline_id: str, *, jobs: int) -> None:
+def add_waiting(connection: Any, pipeline_id: str, *, jobs: int) -> None:
     """Add so many jobs that wait in the queue, with tasks that are due in an hour; after `fill`, and only once."""
     for statement in (_WAITING, _TASKS):
         connection.execute(statement, {"pipeline": pipeline_id, "jobs": jobs})
