@@ -27,7 +27,7 @@ from stillframe.testing.many_jobs import TABLES, add_waiting, fill
 #: as many as are looked at in `make test`; the plans are the same as over the million of the full table
 SAMPLE, FULL = 12_000, 1_000_000
 #: jobs that wait meanwhile, with their tasks
-LIVE = 300
+LIVE = 1000
 #: blocks of 8 KiB that one statement may touch, however many jobs there are
 MOST_BLOCKS = 2500
 #: rows that are sorted, or looked at in vain: all that wait, and no page is larger than that
