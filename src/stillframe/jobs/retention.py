@@ -34,6 +34,7 @@ _BATCH = 1000
 #: all processes together try about so often
 _EVERY_S = 10.0
 _LONGEST_PAUSE_S = 600.0
+_STOP_S = 5.0
 #: what somebody else holds is left for later
 _LOCK_WAIT = "SET LOCAL lock_timeout TO '1s'"
 #: what a crash brings back is removed again: no disk is waited for
@@ -139,9 +140,9 @@ class Sweeper:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the transaction in hand."""
+        """End after the transaction in hand; one that hangs is not waited for."""
         self._stopping.set()
-        self._thread.join()
+        self._thread.join(_STOP_S)
 
     def sweep(self) -> bool:
         """One transaction for each chore; whether there may be more to do. Not while another process is at it."""
