@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Literal, Protocol, TextIO
@@ -194,6 +194,12 @@ class Metrics:
             ["stage"],
             registry=self.registry,
         )
+        self.repaired = Counter(
+            "stillframe_repaired_total",
+            "What was lost and was brought back, by kind.",
+            ["kind"],
+            registry=self.registry,
+        )
         self.waiting_events = Gauge(
             "stillframe_outbox_waiting_events", "Events that are not delivered yet.", registry=self.registry
         )
@@ -229,6 +235,11 @@ class Metrics:
         """A source that lies in this kind of store was read."""
         self.bytes_read.labels(store=store).inc(stats.bytes_read)
         self.requests.labels(store=store).inc(stats.requests)
+
+    def note_repaired(self, mended: Mapping[Any, int]) -> None:
+        """So many of each kind were brought back."""
+        for kind, number in mended.items():
+            self.repaired.labels(kind=kind).inc(number)
 
     def exposition(self) -> tuple[bytes, str]:
         """The text for Prometheus and its content type."""

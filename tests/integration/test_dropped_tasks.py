@@ -1,4 +1,4 @@
-"""A task whose end could not be stored counts as begun by a worker that lives: it must come back all the same."""
+"""What a worker cannot tell the queue just now, and what counts as begun by it though it knows nothing of that."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from jobs_by_hand import handlers
 from stillframe.database.embedded import EmbeddedPostgres
 from stillframe.database.engine import Database, make_engine, psycopg_dsn
 from stillframe.database.migrations import history
+from stillframe.jobs import queue
 from stillframe.jobs.lanes import Lane
 from stillframe.jobs.queue import Queue, Worker
 from stillframe.jobs.repair import repair
@@ -34,6 +35,11 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
         history.upgrade(engine)
         engine.dispose()
         yield started
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "_POLL_S", 0.1)
 
 
 class Work:
@@ -63,7 +69,7 @@ class Work:
 
     def mend(self) -> int:
         with contextlib.suppress(DBAPIError, psycopg.Error):
-            return repair(self.database, self.queue, self.worker)
+            return repair(self.database, self.queue, self.worker).total()
         return 0
 
 
@@ -83,7 +89,7 @@ def kill_postgres(work: Work, backend: int) -> None:
 
 
 @pytest.mark.parametrize("accident", [lose_the_connection, kill_its_process, kill_postgres])
-def test_a_task_whose_end_was_not_stored_comes_back(
+def test_the_end_of_a_task_is_stored_when_the_database_is_back(
     postgres: EmbeddedPostgres, accident: Callable[[Work, int], None]
 ) -> None:
     starts: list[int] = []
@@ -91,8 +97,7 @@ def test_a_task_whose_end_was_not_stored_comes_back(
     with psycopg.connect(psycopg_dsn(postgres.superuser_url.set(database="stillframe"))) as lock:
 
         def do(start: int) -> None:
-            if not starts:
-                lock.execute("LOCK TABLE procrastinate_jobs IN EXCLUSIVE MODE")
+            lock.execute("LOCK TABLE procrastinate_jobs IN EXCLUSIVE MODE")
             starts.append(start)
 
         with Work(postgres, do) as work:
@@ -105,15 +110,30 @@ def test_a_task_whose_end_was_not_stored_comes_back(
             accident(work, backend)
             with contextlib.suppress(psycopg.Error):
                 lock.rollback()
-            if accident is lose_the_connection:
-                # its worker lives on: nobody takes that for dead
-                with work.database.transaction() as session:
-                    assert work.queue.put_back_stalled(session) == 0
-                    assert work.queue.put_back_dropped(session, work.worker) == 0
-            wait_for(lambda: work.mend() or len(starts) > 1)
-            wait_for(lambda: len(starts) > 1)
+            # it was done: nobody is to do it again meanwhile
+            assert [work.mend() for _ in range(3)] == [0, 0, 0]
             wait_for(lambda: _asked(work, "SELECT count(*) FROM procrastinate_jobs") == [(0,)])
-        assert starts == [0, 1]
+            # and it works on as the same one
+            assert len(work.worker.ids()) == 1
+        assert starts == [0]
+
+
+def test_a_task_that_its_worker_never_got_comes_back(postgres: EmbeddedPostgres) -> None:
+    """It was fetched, and the answer got lost."""
+    starts: list[int] = []
+    with Work(postgres, starts.append) as work:
+        wait_for(lambda: starts and work.sql("SELECT count(*) FROM procrastinate_jobs") == [(0,)])
+        with work.database.transaction() as session:
+            work.queue.defer_survey(session, JOB, 1, priority=5, delay_s=DEADLINE_S)
+            found = "UPDATE procrastinate_jobs SET status = 'doing', scheduled_at = NULL, worker_id = :id"
+            session.execute(text(found), {"id": work.worker.ids()[0]})
+        with work.database.transaction() as session:
+            # its worker lives: nobody takes that for dead
+            assert work.queue.put_back_stalled(session) == 0
+            assert work.queue.put_back_dropped(session, work.worker) == 0
+        assert work.mend() == 1
+        wait_for(lambda: starts == [0, 1])
+        wait_for(lambda: work.sql("SELECT count(*) FROM procrastinate_jobs") == [(0,)])
 
 
 def test_a_task_in_work_is_left_alone(postgres: EmbeddedPostgres) -> None:

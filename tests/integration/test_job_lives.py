@@ -34,7 +34,7 @@ def jobs(database_url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def mend(jobs: JobsByHand, lost_after_s: float = 0) -> int:
-    return repair(jobs.assembly.database, jobs.assembly.queue, lost_after_s=lost_after_s)
+    return repair(jobs.assembly.database, jobs.assembly.queue, lost_after_s=lost_after_s).total()
 
 
 def demand_success(jobs: JobsByHand, job_id: str, count: int) -> None:

@@ -93,9 +93,9 @@ def test_a_lost_task_comes_back(jobs: JobsByHand) -> None:
     media_id = register(jobs)
     jobs.sql("DELETE FROM procrastinate_jobs")
     made = jobs.assembly
-    assert repair(made.database, made.queue) == 0
-    assert repair(made.database, made.queue, lost_after_s=0) == 1
-    assert repair(made.database, made.queue, lost_after_s=0) == 0
+    assert not repair(made.database, made.queue)
+    assert repair(made.database, made.queue, lost_after_s=0) == {"media_asset": 1}
+    assert not repair(made.database, made.queue, lost_after_s=0)
     jobs.do(the_task(jobs))
     assert look(jobs, media_id).status == "Normal"
 

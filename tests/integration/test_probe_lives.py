@@ -63,7 +63,7 @@ class Failing(Unlocked):
 
 
 def mend(jobs: JobsByHand, lost_after_s: float = 0) -> int:
-    return repair(jobs.assembly.database, jobs.assembly.queue, lost_after_s=lost_after_s)
+    return repair(jobs.assembly.database, jobs.assembly.queue, lost_after_s=lost_after_s).total()
 
 
 def demand_success(jobs: JobsByHand, job_id: str) -> ProbeJobView:

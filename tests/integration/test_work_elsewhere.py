@@ -108,7 +108,7 @@ def test_a_worker_that_drains_is_still_at_work(elsewhere: Elsewhere, database: D
         assert time.monotonic() < deadline
         with database.transaction() as session:
             session.execute(text("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '40 s'"))
-    assert repair(database, Queue(), elsewhere.worker) == 0
+    assert not repair(database, Queue(), elsewhere.worker)
     assert asking.is_at(JOB)
 
 

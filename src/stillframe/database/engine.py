@@ -12,20 +12,24 @@ database.retrying(lambda session: claim(session, slice_id))
 
 from __future__ import annotations
 
-import random
+import re
 import select
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import psycopg
+import structlog
 from psycopg.conninfo import make_conninfo
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
+from stillframe.database.connecting import ANSWER_S, Connecting, LimitedConnection, backoff, with_patience
 from stillframe.errors import DatabaseError
 
 Result = TypeVar("Result")
@@ -33,8 +37,9 @@ Result = TypeVar("Result")
 #: threads of the API that may hold a connection at the same time
 _API_CONNECTIONS = 12
 _POOL_WAIT_SECONDS = 30
-_CONNECT_SECONDS = 10
 
+#: the server may only be read: it is about to be replaced, or was
+READ_ONLY = "25006"
 #: SQLSTATEs after which the same transaction may well succeed; see PostgreSQL's appendix "Error Codes"
 _TRANSIENT_STATES = frozenset(
     {
@@ -44,11 +49,18 @@ _TRANSIENT_STATES = frozenset(
         "57P01",  # the server is being shut down
         "57P02",  # a server process has crashed
         "57P03",  # the server is starting up
-        "25006",  # read-only: a primary that is about to be replaced
+        "25P03",  # idle in a transaction for too long
+        READ_ONLY,
     }
 )
 #: of the connection; and when the server is short of something: disk, memory, connections
 _TRANSIENT_CLASSES = ("08", "53")
+#: of an address: what stands before its hosts, hosts of which there are several, and what follows
+_SEVERAL_HOSTS = re.compile(r"(?P<before>[^:]+://(?:[^/]*@)?)(?P<hosts>[^/?@]*,[^/?@]*)(?P<after>.*)")
+_HOST = re.compile(r"(?P<host>\[[^]]*\]|[^:]*)(?::(?P<port>\d+))?")
+#: tries of a transaction: the first few of them are a deadlock's
+_TELLS_AFTER = 2
+log = structlog.get_logger(__name__)
 
 
 def make_engine(url: str | URL, *, slots: int = 1, application_name: str = "stillframe") -> Engine:
@@ -63,16 +75,25 @@ def make_engine(url: str | URL, *, slots: int = 1, application_name: str = "stil
         max_overflow=_API_CONNECTIONS // 2,
         pool_timeout=_POOL_WAIT_SECONDS,
         pool_use_lifo=True,
-        connect_args={"application_name": application_name, "connect_timeout": _CONNECT_SECONDS},
     )
+    connecting = Connecting()
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_: object, __: object, ___: object, arguments: dict[str, Any]) -> LimitedConnection:
+        return connecting.connect(**{"application_name": application_name, **arguments})
+
     event.listen(engine, "checkout", _demand_alive)
+    event.listen(engine, "handle_error", _leave_what_may_only_be_read)
     return engine
 
 
 def with_driver(url: str | URL) -> URL:
-    """The address with psycopg as its driver. Raises DatabaseError, which never shows the password."""
+    """The address with psycopg as its driver. Raises DatabaseError, which never shows the password.
+
+    Of several hosts, as PostgreSQL writes them (`a:5432,b:5433`), whichever takes connections is meant.
+    """
     try:
-        parsed = make_url(url)
+        parsed = url if isinstance(url, URL) else _parsed(url)
     except (ArgumentError, ValueError) as error:
         raise DatabaseError("database_url is not an address such as postgresql://user@host/name") from error
     if parsed.drivername not in ("postgres", "postgresql", "postgresql+psycopg"):
@@ -80,14 +101,30 @@ def with_driver(url: str | URL) -> URL:
     return parsed.set(drivername="postgresql+psycopg")
 
 
+def _parsed(address: str) -> URL:
+    found = _SEVERAL_HOSTS.fullmatch(address)
+    if found is None:
+        return make_url(address)
+    hosts = [_HOST.fullmatch(host) for host in found["hosts"].split(",")]
+    if not all(hosts):
+        raise ValueError("a host is none")
+    named = {
+        "host": ",".join(host["host"].strip("[]") for host in hosts if host),
+        "port": ",".join(host["port"] or "" for host in hosts if host),
+    }
+    return make_url(found["before"] + found["after"]).update_query_dict(
+        {name: value for name, value in named.items() if value.strip(",")}
+    )
+
+
 def psycopg_dsn(url: str | URL) -> str:
-    """The address for psycopg itself, password included: for the queue's own connections.
+    """The address for psycopg itself, password and time limits included: for the queue's own connections.
 
     Not as a URL: SQLAlchemy writes a space in it as `+`, which PostgreSQL's library takes for a plus sign.
     """
     address = with_driver(url)
     _, arguments = address.get_dialect()().create_connect_args(address)
-    return make_conninfo(**arguments)
+    return make_conninfo(**with_patience(arguments))
 
 
 class Database:
@@ -120,8 +157,9 @@ class Database:
         try:
             connection.autocommit = True
             yield connection
-        except psycopg.OperationalError as error:
-            pooled.invalidate(error)
+        except psycopg.Error as error:
+            if isinstance(error, psycopg.OperationalError) or error.sqlstate == READ_ONLY:
+                pooled.invalidate(error)
             raise
         finally:
             if not connection.closed:
@@ -129,21 +167,32 @@ class Database:
                 connection.autocommit = False
             pooled.close()
 
-    def retrying(self, work: Callable[[Session], Result], *, seconds: float = 20.0) -> Result:
+    def retrying(
+        self,
+        work: Callable[[Session], Result],
+        *,
+        seconds: float | None = 20.0,
+        ended: threading.Event | None = None,
+    ) -> Result:
         """Do `work` in a transaction; do all of it again after a transient fault, for at most so many seconds.
 
-        `work` must do nothing outside of the transaction that may not be done twice. A commit whose answer got
-        lost is repeated, too: `work` must find that it was done already.
+        With None for as long as it takes; but once `ended` is set there is no other try. `work` must do nothing
+        outside of the transaction that may not be done twice. A commit whose answer got lost is repeated, too: `work`
+        must find that it was done already.
         """
-        deadline = time.monotonic() + seconds
-        for pause_seconds in backoff():
+        began = time.monotonic()
+        ended = ended or threading.Event()
+        for number, pause_seconds in enumerate(backoff()):
             try:
                 with self.transaction() as session:
                     return work(session)
             except Exception as error:
-                if not is_transient(error) or time.monotonic() + pause_seconds > deadline:
+                is_late = seconds is not None and time.monotonic() - began + pause_seconds > seconds
+                if not is_transient(error) or is_late or ended.is_set():
                     raise
-            time.sleep(pause_seconds)
+                if number == _TELLS_AFTER:
+                    log.warning("the database is away: what was done is kept for it", error=str(error))
+            ended.wait(pause_seconds)
         raise AssertionError("backoff() never ends")
 
     def close(self) -> None:
@@ -166,9 +215,26 @@ def _demand_alive(connection: psycopg.Connection[object], record: object, proxy:
             raise InvalidatePoolError from error
 
 
+def _leave_what_may_only_be_read(context: ExceptionContext) -> None:
+    """What is connected to a server that was replaced is connected anew, to the one that is the first now."""
+    if isinstance(context.original_exception, psycopg.Error):
+        context.is_disconnect |= context.original_exception.sqlstate == READ_ONLY
+
+
 def driver_connection(session: Session) -> psycopg.Connection[object]:
     """psycopg's own connection beneath a session: what is done on it belongs to the session's transaction."""
     return cast("psycopg.Connection[object]", session.connection().connection.driver_connection)
+
+
+@contextmanager
+def without_limit(connection: Connection) -> Iterator[None]:
+    """In the block answers may take as long as they do: of changes to large tables."""
+    driver = cast("LimitedConnection", connection.connection.driver_connection)
+    driver.answer_s = None
+    try:
+        yield
+    finally:
+        driver.answer_s = ANSWER_S
 
 
 def is_transient(error: BaseException) -> bool:
@@ -185,11 +251,3 @@ def is_transient(error: BaseException) -> bool:
         # no answer from a server at all: refused, reset, closed
         return isinstance(original, psycopg.OperationalError)
     return state in _TRANSIENT_STATES or state.startswith(_TRANSIENT_CLASSES)
-
-
-def backoff(first_seconds: float = 0.05, longest_seconds: float = 3.0) -> Iterator[float]:
-    """Pauses without end that double up to a limit, each a random part of that, so that callers spread."""
-    limit = first_seconds
-    while True:
-        yield limit * (0.5 + random.random() / 2)
-        limit = min(limit * 2, longest_seconds)

@@ -15,15 +15,14 @@ from stillframe.database.engine import psycopg_dsn
 
 #: on one machine it takes a millisecond
 _DEADLINE_S = 2.0
-_CONNECT_S = 10
 
 
 def keeps_sessions(url: URL) -> bool:
     """Listen on one connection and notify on another, as the queue does. Raises psycopg.Error."""
     channel = f"stillframe_doctor_{secrets.token_hex(8)}"
     with (
-        psycopg.connect(psycopg_dsn(url), autocommit=True, connect_timeout=_CONNECT_S) as listening,
-        psycopg.connect(psycopg_dsn(url), autocommit=True, connect_timeout=_CONNECT_S) as notifying,
+        psycopg.connect(psycopg_dsn(url), autocommit=True) as listening,
+        psycopg.connect(psycopg_dsn(url), autocommit=True) as notifying,
     ):
         listening.execute(f"LISTEN {channel}")
         notifying.execute(f"NOTIFY {channel}")

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import structlog
 
 from stillframe import __version__
+from stillframe.database.connecting import backoff
 from stillframe.database.engine import is_transient
 from stillframe.events.callbacks import Callback, Callbacks
 from stillframe.events.outbox import Claimed, Outbox
@@ -32,6 +33,8 @@ _RECEIVED = 200
 _EACH, _MOST = 8, 200
 #: what this process has written or put off is looked for when it is due; this is for what others have left behind
 _POLL_S = 2.0
+#: while the database is away
+_LONGEST_POLL_S = 15.0
 _DATABASE_THREADS = 2
 _LOOKUP_THREADS = 64
 _STOP_S = ANSWER_S + 2.0
@@ -98,6 +101,7 @@ class Deliverer:
         loop = self._loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(_LOOKUP_THREADS, "stillframe-lookup"))
         measured = 0.0
+        pauses = backoff(_POLL_S, _LONGEST_POLL_S)
         while not self._stopping:
             self._due.clear()
             try:
@@ -105,10 +109,13 @@ class Deliverer:
                 if time.monotonic() - measured >= _POLL_S:
                     measured = time.monotonic()
                     self._metrics.waiting_events.set(await self._in_thread(self._outbox.waiting))
+                pauses = backoff(_POLL_S, _LONGEST_POLL_S)
+                pause_s = _POLL_S
             except Exception as error:
                 # the database is away most often; what waits in it can wait
                 log.warning("the outbox cannot be read", error=str(error))
-            await self._wait()
+                pause_s = next(pauses)
+            await self._wait(pause_s)
         while self._in_hand and not self._is_hurried:
             await asyncio.wait(self._in_hand, timeout=0.1)
         for task in self._in_hand:
@@ -116,15 +123,16 @@ class Deliverer:
         await asyncio.gather(*self._in_hand, return_exceptions=True)
         await self._poster.close()
 
-    async def _wait(self) -> None:
+    async def _wait(self, pause_s: float) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_POLL_S):
+            async with asyncio.timeout(pause_s):
                 await self._due.wait()
 
     async def _begin_due(self) -> None:
         taken = Counter(self._busy)
         room = _MOST - taken.total()
         events = await self._in_thread(lambda: self._outbox.claim(dict(taken), each=_EACH, most=room))
+        self._metrics.note_repaired({"event": sum(event.was_left for event in events)})
         for event in events:
             taken[event.account_id] += 1
             self._busy[event.account_id] += 1

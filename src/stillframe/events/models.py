@@ -41,3 +41,5 @@ class Event(Base):
     #: tries that have failed
     failures: Mapped[int] = mapped_column(default=0)
     due_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())
+    #: somebody is delivering it, or has died over that
+    leased: Mapped[bool] = mapped_column(default=False, server_default="false")

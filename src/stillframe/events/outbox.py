@@ -30,25 +30,25 @@ _WRITE = "INSERT INTO events (event_id, account_id, type, body, failures) VALUES
 #: of each account as many as it has room for, the accounts in any order: none is always the last
 _CLAIM = """
 WITH picked AS (
-    SELECT event.event_id
+    SELECT event.event_id, event.leased
     FROM (
         SELECT account_id FROM event_callbacks WHERE EXISTS (SELECT FROM events) ORDER BY random()
     ) AS callback
     LEFT JOIN unnest(%(accounts)s::text[], %(numbers)s::int[]) AS busy (account_id, number)
         ON busy.account_id = callback.account_id
     CROSS JOIN LATERAL (
-        SELECT event_id FROM events
+        SELECT event_id, leased FROM events
         WHERE events.account_id = callback.account_id AND due_at <= clock_timestamp()
         ORDER BY due_at LIMIT greatest(%(each)s - coalesce(busy.number, 0), 0) FOR UPDATE SKIP LOCKED
     ) AS event
     LIMIT %(most)s
 )
-UPDATE events SET due_at = clock_timestamp() + make_interval(secs => %(lease_s)s)
+UPDATE events SET due_at = clock_timestamp() + make_interval(secs => %(lease_s)s), leased = true
 FROM picked WHERE events.event_id = picked.event_id
-RETURNING events.event_id, account_id, type, body, failures, due_at
+RETURNING events.event_id, account_id, type, body, failures, due_at, picked.leased
 """
 _PUT_OFF = (
-    "UPDATE events SET failures = failures + 1, due_at = clock_timestamp() + make_interval(secs => %s) "
+    "UPDATE events SET failures = failures + 1, due_at = clock_timestamp() + make_interval(secs => %s), leased = false "
     "WHERE event_id = %s AND due_at = %s"
 )
 
@@ -57,7 +57,10 @@ _GIVE_UP = "DELETE FROM events WHERE event_id = %s AND due_at = %s"
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """An event to be delivered now, by nobody else until `lease_end`; `failures` tries have failed before."""
+    """An event to be delivered now, by nobody else until `lease_end`; `failures` tries have failed before.
+
+    It `was_left` when whoever had it before has not settled it until the end of his lease: he died, most often.
+    """
 
     event_id: str
     account_id: str
@@ -65,6 +68,7 @@ class Claimed:
     body: str = field(repr=False)
     failures: int
     lease_end: datetime
+    was_left: bool = False
 
 
 class Outbox:

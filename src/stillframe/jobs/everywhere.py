@@ -5,17 +5,15 @@ A process that wants work ended says so on a channel of the database; each worke
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import psycopg
 import structlog
-from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, text
 
+from stillframe.database.connecting import backoff
 from stillframe.database.engine import Database, psycopg_dsn
 from stillframe.jobs.queue import Queue
 from stillframe.jobs.running import Running
@@ -24,15 +22,7 @@ _CHANNEL = "stillframe_recall"
 _LOOK_AGAIN_S, _LONGEST_LOOK_AGAIN_S = 0.05, 0.5
 #: a listener looks up so often whether it is to end
 _LOOK_UP_S = 1.0
-_RECONNECT_S, _LONGEST_RECONNECT_S = 0.5, 10.0
-#: nothing is ever sent on this connection, so the system asks whether the other end is there
-_NOTICES_A_DEAD_NETWORK: dict[str, Any] = {
-    "connect_timeout": 5,
-    "keepalives": 1,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-}
+_RECONNECT_S, _LONGEST_RECONNECT_S = 1.0, 15.0
 log = structlog.get_logger(__name__)
 
 
@@ -94,7 +84,7 @@ class Recall:
     """Ends what this process has in work when another one says so; on a thread and a connection of its own."""
 
     def __init__(self, url: URL, running: Running) -> None:
-        self._dsn = make_conninfo(psycopg_dsn(url), **_NOTICES_A_DEAD_NETWORK)
+        self._dsn = psycopg_dsn(url)
         self._running = running
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stillframe-recall", daemon=True)
@@ -109,17 +99,16 @@ class Recall:
         self._thread.join()
 
     def _run(self) -> None:
-        pause_s = _RECONNECT_S
+        pauses = backoff(_RECONNECT_S, _LONGEST_RECONNECT_S)
         while not self._stopping.is_set():
             try:
                 with psycopg.connect(self._dsn, autocommit=True) as connection:
                     connection.execute(f"LISTEN {_CHANNEL}")
-                    pause_s = _RECONNECT_S
+                    pauses = backoff(_RECONNECT_S, _LONGEST_RECONNECT_S)
                     self._listen(connection)
             except psycopg.Error as error:
                 log.warning("recalls do not arrive, trying again", error=str(error))
-                self._stopping.wait(pause_s * random.uniform(1, 2))
-                pause_s = min(2 * pause_s, _LONGEST_RECONNECT_S)
+                self._stopping.wait(next(pauses))
 
     def _listen(self, connection: psycopg.Connection) -> None:
         while not self._stopping.is_set():

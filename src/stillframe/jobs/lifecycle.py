@@ -240,6 +240,12 @@ def dispatch(session: Session, queue: Queue, job: Job) -> None:
     _queue(session, queue, job, session.scalars(waiting.order_by(Slice.number).limit(max(room, 0))).all())
 
 
+def is_all_done(session: Session, job: Job) -> bool:
+    """Whether nothing but its finish is left of a job."""
+    left = select(Slice).where(Slice.job_id == job.job_id, Slice.state != "done").exists()
+    return job.planned is not None and not session.scalar(select(left))
+
+
 def requeue(session: Session, queue: Queue, job: Job, piece: Slice, delay_s: float = 0) -> None:
     """Queue a slice (again), as a new attempt."""
     _queue(session, queue, job, [piece], delay_s)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 import structlog
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from stillframe.catalog import active_hours
@@ -165,11 +165,18 @@ def _parked(session: Session, kind: type[AnyJob], pipeline_id: str, room: int | 
     return session.scalars(parked.with_for_update()).all()
 
 
-def limited(session: Session) -> Sequence[str]:
-    """The pipelines that have a limit."""
-    return session.scalars(
-        select(PipelineRow.pipeline_id).where(PipelineRow.max_concurrency.is_not(None))
-    ).all()
+def with_parked_jobs(session: Session) -> Sequence[str]:
+    """The pipelines that are not paused and hold parked jobs, locked; but for those that somebody is at just now."""
+    parked = (
+        select(kind.job_id).where(
+            kind.pipeline_id == PipelineRow.pipeline_id, kind.status == "Init", kind.parked
+        )
+        for kind in KINDS
+    )
+    active = select(PipelineRow.pipeline_id).where(
+        ~PipelineRow.is_held, or_(*(jobs.exists() for jobs in parked))
+    )
+    return session.scalars(active.with_for_update(skip_locked=True)).all()
 
 
 def live_jobs(session: Session, pipeline_id: str, most: int) -> int:

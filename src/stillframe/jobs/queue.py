@@ -1,4 +1,4 @@
-"""The queue: tasks on Procrastinate, in our own PostgreSQL. The only module that knows it.
+"""The queue: tasks on Procrastinate, in our own PostgreSQL. The only module that knows it, but `queue_connection`.
 
 A task carries ids only. It is deferred on the caller's own connection, so that it exists if and only if that
 transaction commits. What a task does is told to the queue as `Handlers`, by whoever works.
@@ -7,15 +7,15 @@ transaction commits. What a task does is told to the queue as `Handlers`, by who
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import procrastinate
-import psycopg
 import structlog
 from procrastinate.app import WorkerOptions
 from procrastinate.jobs import DeleteJobCondition, Job
@@ -23,17 +23,18 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, text
 from sqlalchemy.orm import Session
 
+from stillframe.database.connecting import backoff
 from stillframe.database.engine import driver_connection, psycopg_dsn
 from stillframe.jobs import lanes
 from stillframe.jobs.lanes import Lane
+from stillframe.jobs.queue_connection import open_queue
 
 #: a worker that was not heard of for so long is dead
 DEAD_AFTER_S = 30
 _POLL_S = 5.0
-_RESTART_S = 0.5
-#: how often a connection that waits looks up without being told to
-_LOOK_UP_S = 60.0
-Result = TypeVar("Result")
+#: pauses before it is begun anew
+_RESTART_S, _LONGEST_RESTART_S = 0.5, 10.0
+_FOR_EVER_S, _FORGOTTEN_AFTER_S = 30 * 24 * 3600.0, 24 * 3600.0
 log = structlog.get_logger(__name__)
 
 
@@ -149,10 +150,13 @@ class Queue:
         return len(found.all())
 
     def keep_alive(self, session: Session, worker: Worker) -> None:
-        """Say that a worker of this process lives: Procrastinate says it no more from when it is told to stop."""
+        """Say that a worker of this process lives: Procrastinate says it no more from when it ends, or is told to."""
         session.execute(
-            text("UPDATE procrastinate_workers SET last_heartbeat = now() WHERE id = ANY(:ids)"),
-            {"ids": worker.ids()},
+            text(
+                "UPDATE procrastinate_workers SET last_heartbeat = now() WHERE id = ANY(:ids) "
+                "AND last_heartbeat < now() - make_interval(secs => :seconds)"
+            ),
+            {"ids": worker.ids(), "seconds": DEAD_AFTER_S / 2},
         )
 
     def put_back_dropped(self, session: Session, worker: Worker) -> int:
@@ -185,7 +189,9 @@ class Queue:
                 "SELECT job_id, epoch FROM jobs WHERE status = 'Init' AND NOT parked "
                 "AND modified_at < clock_timestamp() - make_interval(secs => :seconds) "
                 "AND NOT EXISTS (SELECT FROM procrastinate_jobs AS task WHERE task.status IN ('todo', 'doing') "
-                "AND task.args->>'job_id' = jobs.job_id AND (task.args->>'epoch')::int = jobs.epoch)"
+                "AND task.args->>'job_id' = jobs.job_id AND (task.args->>'epoch')::int = jobs.epoch) "
+                # whoever is at one at this moment is not waited for
+                "ORDER BY job_id FOR UPDATE SKIP LOCKED"
             ),
             {"seconds": older_than_s},
         )
@@ -198,7 +204,7 @@ class Queue:
                 "SELECT media_id FROM media_assets WHERE status = 'Preparing' "
                 "AND modified_at < clock_timestamp() - make_interval(secs => :seconds) "
                 "AND NOT EXISTS (SELECT FROM procrastinate_jobs AS task WHERE task.status IN ('todo', 'doing') "
-                "AND task.args->>'media_id' = media_assets.media_id)"
+                "AND task.args->>'media_id' = media_assets.media_id) FOR UPDATE SKIP LOCKED"
             ),
             {"seconds": older_than_s},
         )
@@ -212,7 +218,7 @@ class Queue:
                 "AND modified_at < clock_timestamp() - make_interval(secs => :seconds) "
                 "AND NOT EXISTS (SELECT FROM procrastinate_jobs AS task WHERE task.status IN ('todo', 'doing') "
                 "AND task.args->>'job_id' = probe_jobs.job_id "
-                "AND (task.args->>'attempt')::int = probe_jobs.attempt)"
+                "AND (task.args->>'attempt')::int = probe_jobs.attempt) FOR UPDATE SKIP LOCKED"
             ),
             {"seconds": older_than_s},
         )
@@ -324,6 +330,8 @@ class Worker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._work: asyncio.Task[None] | None = None
         self._stopping = threading.Event()
+        #: the same, for its loop
+        self._ending = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="stillframe-worker", daemon=True)
         #: what it is known by in the queue: by another number whenever it has lost the database
         self._ids: set[int] = set()
@@ -339,17 +347,15 @@ class Worker:
         self._stopping.set()
         loop, work = self._loop, self._work
         if loop is not None and work is not None:
-            loop.call_soon_threadsafe(work.cancel)
+            # one that has ended is told nothing
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._ending.set)
+                loop.call_soon_threadsafe(work.cancel)
 
     def join(self, timeout_s: float | None = None) -> bool:
         """Wait until all has ended; False when that takes longer."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
-
-    @property
-    def is_unheard(self) -> bool:
-        """Whether it may have tasks in hand under a number by which it is not heard of any more."""
-        return self._stopping.is_set() or len(self._ids) > 1
 
     def ids(self) -> list[int]:
         """The numbers that the queue has given it."""
@@ -368,6 +374,7 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(self._slots, "stillframe-slot") as threads:
             self._loop.set_default_executor(threads)
+            pauses = backoff(_RESTART_S, _LONGEST_RESTART_S)
             while not self._stopping.is_set():
                 self._work = asyncio.create_task(self._work_once())
                 try:
@@ -375,20 +382,25 @@ class Worker:
                 except asyncio.CancelledError:
                     break
                 except Exception as error:
-                    log.warning("the queue is out of reach, trying again", error=str(error))
-                    await asyncio.sleep(_RESTART_S)
+                    log.warning(
+                        "the queue is out of reach, beginning anew", error=str(error.__cause__ or error)
+                    )
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(next(pauses)):
+                            await self._ending.wait()
 
     async def _work_once(self) -> None:
-        connector = procrastinate.PsycopgConnector(
-            conninfo=self._dsn, connection_class=_PatientConnection, min_size=1, max_size=4, timeout=5
-        )
-        app = procrastinate.App(connector=connector)
+        app = open_queue(self._dsn, self._ending, self._in_hand)
         _add_tasks(app, self._handle)
         async with app.open_async():
             options: WorkerOptions = {
                 "concurrency": self._slots,
                 "install_signal_handlers": False,
                 "fetch_job_polling_interval": _POLL_S,
+                # nobody asks for that: `Recall` ends what is in work
+                "abort_job_polling_interval": _FOR_EVER_S,
+                # who was not heard of because the database was away is heard of again
+                "stalled_worker_timeout": _FORGOTTEN_AFTER_S,
                 "delete_jobs": DeleteJobCondition.ALWAYS.value,
             }
             if self._pipelines is not None:
@@ -406,21 +418,6 @@ class Worker:
             await loop.run_in_executor(None, lambda: handler(*arguments.values(), task.attempts))
         finally:
             self._in_hand.discard(task.id)
-
-
-class _PatientConnection(psycopg.AsyncConnection[Any]):
-    """Sleeps until something arrives: psycopg looks ten times a second whether Ctrl-C was pressed, an idle one too.
-
-    The worker's thread is never told of that, and its loop wakes for whatever else it is to do.
-    """
-
-    async def wait(
-        self,
-        gen: Generator[Any, Any, Result],
-        interval: float = _LOOK_UP_S,
-        timeout: float | None = None,
-    ) -> Result:
-        return await super().wait(gen, interval, timeout)
 
 
 _Handle = Callable[[str, Job, dict[str, Any]], Awaitable[None]]

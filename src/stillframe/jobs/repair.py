@@ -5,30 +5,42 @@ One process at a time does it, whoever gets the advisory lock.
 
 from __future__ import annotations
 
+import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping
+from typing import Literal
 
 import structlog
 from prometheus_client import Gauge
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from stillframe.database.connecting import backoff
 from stillframe.database.engine import Database
 from stillframe.jobs import lifecycle, pipelines, probe_jobs, registering
 from stillframe.jobs.nodes import Node
-from stillframe.jobs.queue import Queue, Worker
+from stillframe.jobs.queue import DEAD_AFTER_S, Queue, Worker
 from stillframe.telemetry import Metrics
 
 _ADVISORY_LOCK = 0x5F11_2E9A
 #: a live job that nothing has happened to for so long, and that no task stands for, has lost its task
 LOST_AFTER_S = 60.0
-_EVERY_S = 5.0
+#: about how often it is looked for; while the database is away the pauses grow
+_EVERY_S, _LONGEST_S = 5.0, 15.0
+#: others say that they live every ten seconds, and when the database was away after a pause as long as ours
+HEARS_AFTER_S = float(DEAD_AFTER_S)
 #: rounds after which it is said that this process lives
 _BEAT_EVERY = 2
 #: all processes together look at a long queue for no more than a tenth of the time
 _REST = 10
 log = structlog.get_logger(__name__)
+
+
+#: what was mended: tasks that a dead worker had begun, or that a living one has let go of without being able to say so;
+#: what no task stood for: jobs, jobs whose slices are all done, probe jobs, media assets; parked jobs that may go on
+Kind = Literal["stalled_task", "dropped_task", "job", "finish", "probe_job", "media_asset", "parked_job"]
 
 
 def repair(
@@ -38,39 +50,44 @@ def repair(
     *,
     lost_after_s: float = LOST_AFTER_S,
     all_workers_are_dead: bool = False,
-) -> int:
-    """Put back what dead workers have begun, and jobs whose task is lost; how many these were.
+    hears_others: bool = True,
+) -> Counter[Kind]:
+    """Put back what dead workers have begun, and jobs whose task is lost; how many of each kind these were.
 
     Of its own living `worker` a process puts back what that has let go of without being able to say so.
     `all_workers_are_dead`: the caller owns the database alone and has not begun to work, so nobody is waited for.
+    Unless the caller `hears_others`, their silence means nothing: the database was away a moment ago.
     """
+    mended = Counter[Kind]()
     with database.transaction() as session:
-        mended = 0
         if worker is not None:
-            if worker.is_unheard:
-                queue.keep_alive(session, worker)
-            mended = queue.put_back_dropped(session, worker)
+            queue.keep_alive(session, worker)
+            mended["dropped_task"] = queue.put_back_dropped(session, worker)
         if session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK}):
             queue.put_in_order(session)
             pipelines.keep_hours(session, queue)
-            mended += queue.put_back_all(session) if all_workers_are_dead else queue.put_back_stalled(session)
+            if all_workers_are_dead:
+                mended["stalled_task"] = queue.put_back_all(session)
+            elif hears_others:
+                mended["stalled_task"] = queue.put_back_stalled(session)
             lost_since_s = 0 if all_workers_are_dead else lost_after_s
             for media_id in queue.assets_without_task(session, lost_since_s):
-                mended += registering.resume(session, queue, media_id)
+                mended["media_asset"] += registering.resume(session, queue, media_id)
             for job_id, epoch in queue.jobs_without_task(session, lost_since_s):
                 job = lifecycle.claim(session, job_id, epoch)
                 if job is not None:
+                    mended["finish" if lifecycle.is_all_done(session, job) else "job"] += 1
                     lifecycle.resume(session, queue, job)
-                    mended += 1
             for job_id, attempt in queue.probe_jobs_without_task(session, lost_since_s):
                 probe_job = probe_jobs.claim(session, job_id, attempt)
                 if probe_job is not None:
                     probe_jobs.resume(session, queue, probe_job)
-                    mended += 1
-        for pipeline_id in pipelines.limited(session):
-            pipelines.let_in(session, queue, pipeline_id)
+                    mended["probe_job"] += 1
+            for pipeline_id in pipelines.with_parked_jobs(session):
+                mended["parked_job"] += pipelines.let_in(session, queue, pipeline_id)
+    mended = +mended
     if mended:
-        log.warning("brought back what was lost", tasks=mended)
+        log.warning("brought back what was lost", tasks=mended.total(), kinds=[*mended])
     return mended
 
 
@@ -92,6 +109,8 @@ class Keeper:
         self._metrics = metrics
         #: what each metric tells of: pipelines, roles
         self._shown: dict[Gauge, set[str]] = {}
+        #: since when the database was there each time that it was asked
+        self._in_touch_since: float | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stillframe-keeper", daemon=True)
 
@@ -106,9 +125,11 @@ class Keeper:
 
     def _run(self) -> None:
         rounds, processes, next_look = 0, 1, 0.0
-        while not self._stopping.wait(_EVERY_S):
+        pauses = backoff(_EVERY_S, _LONGEST_S)
+        pause_s = _EVERY_S
+        while not self._stopping.wait(pause_s):
             try:
-                repair(self._database, self._queue, self._worker)
+                self._repair()
                 if rounds % _BEAT_EVERY == 0:
                     living = self._node.beat()
                     self._show(self._metrics.nodes, living)
@@ -118,9 +139,21 @@ class Keeper:
                     with self._database.transaction() as session:
                         self._measure(session)
                     next_look = time.monotonic() + (time.monotonic() - began) * processes * _REST
+                pauses = backoff(_EVERY_S, _LONGEST_S)
+                pause_s = _EVERY_S * random.uniform(0.9, 1.1)
             except Exception as error:
                 # the database is away most often; what was not done now is done the next time
                 log.warning("the repair could not be done", error=str(error))
+                self._in_touch_since = None
+                pause_s = next(pauses)
+
+    def _repair(self) -> None:
+        """Who could not hear of others because the database was away waits until they had the time to be heard of."""
+        if self._in_touch_since is None:
+            self._in_touch_since = time.monotonic()
+        hears_others = time.monotonic() - self._in_touch_since >= HEARS_AFTER_S
+        mended = repair(self._database, self._queue, self._worker, hears_others=hears_others)
+        self._metrics.note_repaired(mended)
 
     def _measure(self, session: Session) -> None:
         depth = self._queue.depth(session)

@@ -6,7 +6,7 @@ What follows from an error is said in `faults`. A slice that is given up takes i
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -107,12 +107,16 @@ class Steps:
                     found = self._decoder.survey_and_render(source, config, sink, work)
                     self._note_read(task, source, found.stats)
                     if found.rendered is None:
-                        with self._database.transaction() as session:
+
+                        def count(session: Session) -> None:
                             live = self._claim(job_id, epoch, session, begun=True)
-                            live.stats = _sum(live.stats, found.stats)
+                            live.stats = _sum(job.stats, found.stats)
+
+                        # or else the slices that are in work would be begun anew
+                        self._store(count, task)
                         return
                     rendered = Rendered(found.rendered.shots, found.rendered.outputs, found.stats)
-                    self._finish(job, found.survey, [rendered], sink, (1, rendered))
+                    self._finish(job, found.survey, [rendered], sink, (1, rendered), task)
 
     def render(self, job_id: str, epoch: int, number: int, attempt: int, starts: int) -> None:
         """Make the pictures of one slice, and let the next one into the queue."""
@@ -136,7 +140,8 @@ class Steps:
                     rendered = self._decoder.render(survey, survey.stretches[number - 1], source, sink, work)
                     self._note_read(task, source, rendered.stats)
                     rendered.stats.add(_spent(piece.stats))
-                    with self._database.transaction() as session:
+
+                    def complete(session: Session) -> None:
                         job = self._claim(job_id, epoch, session, begun=True)
                         self._complete(session, job_id, number, attempt, rendered, sink.kept)
                         if limit is not None and lifecycle.bytes_read(session, job) > limit.most_bytes:
@@ -145,6 +150,8 @@ class Steps:
                         # what may have held it up does so no more
                         job.code = job.message = None
                         lifecycle.dispatch(session, self._queue, job)
+
+                    self._store(complete, task)
 
     def finish(self, job_id: str, epoch: int, starts: int) -> None:
         """Verify every output, write the track, and end the job."""
@@ -163,7 +170,7 @@ class Steps:
                 self._make_again(job, survey, lost)
                 return
             with self._keeping(job_id, epoch, sink):
-                self._finish(job, survey, rendered, sink, None)
+                self._finish(job, survey, rendered, sink, None, task)
 
     def _finish(
         self,
@@ -172,6 +179,7 @@ class Steps:
         rendered: list[Rendered],
         sink: JobSink,
         last: tuple[int, Rendered] | None,
+        task: Task,
     ) -> None:
         """Write the track and end the job; `last` is the one slice that was rendered just now, if there is one."""
         report = finish(survey, rendered, sink, _spent(job.stats))
@@ -179,20 +187,31 @@ class Steps:
         if lost:
             sink.kept = [item for item in sink.kept if item not in lost]
             raise SinkError(lost[0].output.name, "is not what was written to it a moment ago", transient=True)
-        with self._database.transaction() as session:
+        told = report_of(report)
+        count = sum(shot.status in ("taken", "replaced") for shot in report.shots)
+
+        def end(session: Session) -> None:
             live = self._claim(job.job_id, job.epoch, session, begun=True)
             if last is not None:
                 self._complete(session, job.job_id, last[0], 1, last[1], [])
             outputs.store(session, job.job_id, sink.kept)
-            told = report_of(report)
-            count = sum(shot.status in ("taken", "replaced") for shot in report.shots)
             if report.ok:
                 lifecycle.succeed(session, self._outbox, live, count, told)
             else:
                 code, message = report.code or faults.BAD_CONTENT, report.message or ""
                 lifecycle.fail(session, self._outbox, live, code, message, count=count, report=told)
             pipelines.has_ended(session, self._queue, live)
+
+        self._store(end, task)
         self._metrics.job_outcomes.labels(code=report.code or "Success").inc()
+
+    def _store(self, work: Callable[[Session], None], task: Task) -> None:
+        """Store what was made, in a transaction: when the database is back, where it is away.
+
+        Until then it is kept, for as long as the task is wanted: a worker that ends gives it up after `drain_seconds`.
+        Somebody else may have made the same meanwhile: what this comes to is seen in the transaction.
+        """
+        self._database.retrying(work, seconds=None, ended=task.cancelled)
 
     def _make_again(self, job: Job, survey: Survey, lost: list[Kept]) -> None:
         """Outputs are gone, or were changed by somebody: their slices are rendered once more."""

@@ -253,7 +253,7 @@ class Assembly:
     def _start_worker(self, decoder: Decoder, pipelines: Sequence[str] | None) -> None:
         settings = self.settings
         if self._owns_database:
-            repair(self.database, self.queue, all_workers_are_dead=True)
+            self.metrics.note_repaired(repair(self.database, self.queue, all_workers_are_dead=True))
         steps = Steps(
             self.database,
             self.queue,

@@ -17,6 +17,7 @@ from alembic.script import Script
 from sqlalchemy import Connection, Engine, text
 
 from stillframe.database.base import Base
+from stillframe.database.engine import without_limit
 from stillframe.database.migrations import connected, demand_known, newest, read
 from stillframe.database.migrations.procrastinate_schema import PREFIX, check_installed
 
@@ -31,7 +32,7 @@ def upgrade(engine: Engine) -> None:
     fit, or the role may not create tables.
     """
     check_installed()
-    with connected(engine) as connection, connection.begin():
+    with connected(engine) as connection, without_limit(connection), connection.begin():
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         demand_known(read(connection))
         command.upgrade(_config(connection), "head")

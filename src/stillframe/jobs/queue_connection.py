@@ -1,0 +1,167 @@
+"""Procrastinate over a database that goes away: nothing of it ends then, all of it goes on when the database is back.
+
+By itself it says no more that a worker lives when that could not be said once, hears of no new task when it could not
+listen anew at once, and begins nothing more until all that is in work has ended when it could not fetch a task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+from collections.abc import Awaitable, Callable, Generator, Iterable
+from typing import Any, TypeVar
+
+import procrastinate
+import psycopg
+import psycopg_pool
+import structlog
+from procrastinate import connector, jobs, manager
+from procrastinate.exceptions import ConnectorException
+
+from stillframe.database.connecting import ANSWER_S, backoff, settle_async
+from stillframe.database.engine import READ_ONLY, is_transient
+
+#: a connection of the pool is waited for, and tried for, so long; then those who need one pause
+_POOL_WAIT_S = 5.0
+_MOST_CONNECTIONS = 4
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
+#: how often a connection that waits looks up without being told to
+_LOOK_UP_S = 60.0
+Result = TypeVar("Result")
+log = structlog.get_logger(__name__)
+
+
+def open_queue(dsn: str, ending: asyncio.Event, in_hand: set[int]) -> procrastinate.App:
+    """Procrastinate on a database, to be opened; once `ending` is set nothing is tried again.
+
+    Tasks whose end is still to be told are among those `in_hand`.
+    """
+    pool = _Connector(
+        pool_factory=_Pool,
+        conninfo=dsn,
+        connection_class=_PatientConnection,
+        configure=settle_async,
+        min_size=1,
+        max_size=_MOST_CONNECTIONS,
+        timeout=_POOL_WAIT_S,
+        reconnect_timeout=_POOL_WAIT_S,
+    )
+    app = procrastinate.App(connector=pool)
+    app.job_manager = _Manager(pool, ending, in_hand)
+    return app
+
+
+class _Manager(manager.JobManager):
+    """What a worker asks of the queue, and tells it: again and again, where the database is away."""
+
+    def __init__(self, pool: _Connector, ending: asyncio.Event, in_hand: set[int]) -> None:
+        super().__init__(pool)
+        self._pool = pool
+        self._ending = ending
+        self._in_hand = in_hand
+
+    async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> jobs.Job | None:
+        return await self._insist(lambda: super(_Manager, self).fetch_job(queues, worker_id), None)
+
+    async def finish_job(self, job: jobs.Job, status: jobs.Status, delete_job: bool) -> None:
+        finish = super().finish_job
+        await self._tell_end(job, lambda: finish(job, status, delete_job))
+
+    async def retry_job(
+        self,
+        job: jobs.Job,
+        retry_at: datetime.datetime | None = None,
+        priority: int | None = None,
+        queue: str | None = None,
+        lock: str | None = None,
+    ) -> None:
+        retry = super().retry_job
+        await self._tell_end(job, lambda: retry(job, retry_at, priority, queue, lock))
+
+    async def update_heartbeat(self, worker_id: int) -> None:
+        # who cannot say it now says it the next time
+        with contextlib.suppress(ConnectorException, TimeoutError):
+            async with asyncio.timeout(ANSWER_S):
+                await super().update_heartbeat(worker_id)
+
+    async def _tell_end(self, job: jobs.Job, tell: Callable[[], Awaitable[None]]) -> None:
+        assert job.id is not None
+        self._in_hand.add(job.id)
+        try:
+            await self._insist(tell, None)
+        finally:
+            self._in_hand.discard(job.id)
+
+    async def _insist(self, ask: Callable[[], Awaitable[Result]], otherwise: Result) -> Result:
+        """The answer, when the database has one; `otherwise` where the end has come before that."""
+        for number, pause_s in enumerate(backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)):
+            try:
+                async with asyncio.timeout(ANSWER_S):
+                    return await ask()
+            except (ConnectorException, TimeoutError) as error:
+                if not _is_away(error):
+                    raise
+                if number == 0:
+                    log.warning(
+                        "the queue is out of reach, trying again", error=str(error.__cause__ or error)
+                    )
+                if self._ending.is_set():
+                    return otherwise
+                await self._pool.leave_what_may_only_be_read(error)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._ending.wait()
+        raise AssertionError("backoff() never ends")
+
+
+class _Connector(procrastinate.PsycopgConnector):
+    """A pool, and a listener that listens anew whenever it can."""
+
+    async def listen_notify(self, on_notification: connector.Notify, channels: Iterable[str]) -> None:
+        loop = asyncio.get_running_loop()
+        names = [*channels]
+        pauses, began = backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S), loop.time()
+        while True:
+            try:
+                # it comes back by an error only
+                await super().listen_notify(on_notification, names)
+            except ConnectorException as error:
+                log.info("new tasks are not heard of, only looked for", error=str(error.__cause__ or error))
+            if loop.time() - began > 2 * _LONGEST_PAUSE_S:
+                pauses = backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+            await asyncio.sleep(next(pauses))
+            began = loop.time()
+
+    async def leave_what_may_only_be_read(self, error: BaseException) -> None:
+        """What is connected to a server that was replaced is connected anew."""
+        cause = error.__cause__
+        if isinstance(cause, psycopg.Error) and cause.sqlstate == READ_ONLY:
+            assert isinstance(self.pool, psycopg_pool.AsyncConnectionPool)
+            await self.pool.drain()
+
+
+class _Pool(psycopg_pool.AsyncConnectionPool[Any]):
+    """Is open when it has a first connection, or has tried for one."""
+
+    async def open(self, wait: bool = False, timeout: float = _POOL_WAIT_S) -> None:
+        await super().open(wait, timeout)
+
+
+class _PatientConnection(psycopg.AsyncConnection[Any]):
+    """Sleeps until something arrives: psycopg looks ten times a second whether Ctrl-C was pressed, an idle one too.
+
+    The worker's thread is never told of that, and its loop wakes for whatever else it is to do.
+    """
+
+    async def wait(
+        self,
+        gen: Generator[Any, Any, Result],
+        interval: float = _LOOK_UP_S,
+        timeout: float | None = None,
+    ) -> Result:
+        return await super().wait(gen, interval, timeout)
+
+
+def _is_away(error: BaseException) -> bool:
+    return isinstance(error, TimeoutError) or (error.__cause__ is not None and is_transient(error.__cause__))
