@@ -158,6 +158,20 @@ def test_a_frozen_survey_is_not_kept(jobs: JobsByHand, meanwhile: str) -> None:
         demand_success(jobs, job_id, ONE_SLICE)
 
 
+def test_a_survey_that_a_crash_of_the_database_took_along(jobs: JobsByHand) -> None:
+    """Of a single slice it is not waited for until it is on the disk; who renders it has it still."""
+    job_id = jobs.submit(ONE_SLICE)
+
+    def crash() -> None:
+        jobs.sql("DELETE FROM slices")
+        jobs.sql("UPDATE jobs SET planned = NULL, survey = NULL")
+
+    jobs.decoder = Interrupted(crash)
+    jobs.do(jobs.waiting()[0])
+    demand_success(jobs, job_id, ONE_SLICE)
+    assert jobs.sql("SELECT state, attempt FROM slices") == [("done", 1)]
+
+
 def test_two_repairs_at_the_same_moment(jobs: JobsByHand, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process's finds somebody at it, and leaves what is lost to that."""
     job_id = jobs.submit(SLICES)

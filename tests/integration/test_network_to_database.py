@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import secrets
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,16 +13,18 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import URL, text
 from sqlalchemy.exc import DBAPIError
 
 from jobs_by_hand import Interrupted, JobsByHand, handlers, jobs_by_hand
 from service_client import DEADLINE_S, wait_for
-from stillframe.database.engine import Database, make_engine
-from stillframe.jobs import queue, repair
+from stillframe.database import connecting
+from stillframe.database.engine import Database, driver_connection, is_transient, make_engine, psycopg_dsn
+from stillframe.jobs import queue, queue_connection, repair
 from stillframe.jobs.nodes import Node
-from stillframe.jobs.queue import Worker
+from stillframe.jobs.queue import Queue, Worker
 from stillframe.jobs.repair import Keeper
 from stillframe.media import plan
 from stillframe.server.assembly import Assembly
@@ -50,6 +55,7 @@ def jobs(
     monkeypatch.setattr(plan, "STRETCH_S", 0.005)
     monkeypatch.setattr(queue, "_POLL_S", 0.1)
     monkeypatch.setattr(repair, "_EVERY_S", 0.2)
+    monkeypatch.setattr(queue_connection, "_POOL_WAIT_S", 1.0)
     with jobs_by_hand(through(proxy, database_url), tmp_path) as made:
         yield made
 
@@ -64,7 +70,8 @@ def beside(database_url: URL) -> Iterator[Database]:
 
 def asked(database: Database, statement: str) -> list[Any]:
     with database.transaction() as session:
-        return [*session.execute(text(statement)).all()]
+        found = session.execute(text(statement))
+        return [*found.all()] if found.returns_rows else []
 
 
 def answers(database: Database) -> bool:
@@ -104,7 +111,7 @@ def working(jobs: JobsByHand, proxy: TcpProxy, url: URL, slots: int = 1) -> Iter
         keeper.stop()
 
 
-@pytest.mark.parametrize("ends", ["cut", "refuse"])
+@pytest.mark.parametrize("ends", ["cut", pytest.param("refuse", marks=pytest.mark.full)])
 def test_a_slice_that_ends_while_the_database_is_away_is_stored_when_it_is_back(
     jobs: JobsByHand, proxy: TcpProxy, beside: Database, database_url: URL, ends: str
 ) -> None:
@@ -177,3 +184,170 @@ def test_what_is_kept_for_a_database_that_is_away_is_given_up_with_its_task(
     jobs.do_all()
     assert jobs.get(job_id).status == "Success"
     assert decoder.decoded > 1
+
+
+@pytest.mark.parametrize("delay_s", [0.02, pytest.param(0.1, marks=pytest.mark.full)])
+def test_a_slow_network(
+    jobs: JobsByHand, proxy: TcpProxy, beside: Database, database_url: URL, delay_s: float
+) -> None:
+    """So much each way: everything takes longer, and nothing is given up or done twice."""
+    job_id = jobs.submit(SLICES)
+    proxy.delay_s = delay_s
+    with working(jobs, proxy, database_url, slots=3) as worker:
+        wait_for(lambda: asked(beside, "SELECT status FROM jobs") == [("Success",)])
+        wait_for(lambda: asked(beside, "SELECT count(*) FROM procrastinate_jobs") == [(0,)])
+        assert len(worker.ids()) == 1
+    proxy.delay_s = 0
+    assert jobs.get(job_id).count == SLICES
+    ((slices, most, failures),) = asked(beside, "SELECT count(*), max(attempt), sum(failures) FROM slices")
+    assert slices > 1
+    assert (most, failures) == (1, 0)
+    for stage in ("survey", "render", "finish"):
+        assert jobs.metric("retries_total", stage=stage) is None
+    assert jobs.metric("stage_seconds_count", stage="render") == slices
+    kinds = ("stalled_task", "dropped_task", "job", "finish")
+    assert [jobs.metric("repaired_total", kind=kind) or 0 for kind in kinds] == [0] * 4
+
+
+def test_a_worker_begins_more_beside_what_it_had_in_work(
+    proxy: TcpProxy, beside: Database, database_url: URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What takes long goes on over an outage, and its worker waits for nothing that it does not need."""
+    monkeypatch.setattr(queue, "_POLL_S", 0.1)
+    begun: list[str] = []
+    freed = threading.Event()
+
+    def survey(job_id: str, *_: object) -> None:
+        begun.append(job_id)
+        if len(begun) == 1:
+            freed.wait(DEADLINE_S)
+
+    def defer(job_id: str) -> None:
+        with beside.transaction() as session:
+            Queue().defer_survey(session, job_id, 1, priority=5)
+
+    worker = Worker(through(proxy, database_url), handlers(survey=survey), slots=2)
+    defer("long")
+    worker.start()
+    try:
+        wait_for(lambda: begun == ["long"])
+        proxy.refuse()
+        defer("short")
+        # it has looked, and was not let in
+        refused = proxy.connections
+        wait_for(lambda: proxy.connections > refused + 1)
+        proxy.heal()
+        wait_for(lambda: begun == ["long", "short"])
+        wait_for(lambda: asked(beside, "SELECT count(*) FROM procrastinate_jobs") == [(1,)])
+        assert len(worker.ids()) == 1
+        freed.set()
+        wait_for(lambda: asked(beside, "SELECT count(*) FROM procrastinate_jobs") == [(0,)])
+    finally:
+        freed.set()
+        worker.stop()
+        assert worker.join(DEADLINE_S)
+
+
+def test_a_process_does_not_rush_at_a_database_that_is_away(proxy: TcpProxy, database_url: URL) -> None:
+    """Whatever its threads want: it is asked for a connection now and then."""
+    database = Database(make_engine(through(proxy, database_url)))
+    proxy.refuse()
+    refusals = []
+
+    def ask() -> None:
+        for _ in range(50):
+            with pytest.raises(DBAPIError) as caught:
+                asked(database, "SELECT 1")
+            refusals.append(is_transient(caught.value))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert refusals == [True] * 400
+    assert proxy.connections < 60
+    proxy.heal()
+    wait_for(lambda: answers(database))
+    database.close()
+
+
+def test_a_server_that_says_nothing(
+    proxy: TcpProxy, database_url: URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It acknowledges all that it is sent, so that the system takes it for alive: its answer is waited for so long."""
+    database = Database(make_engine(through(proxy, database_url)))
+    assert answers(database)
+    monkeypatch.setattr(connecting.LimitedConnection, "answer_s", 0.5)
+    proxy.delay_s = 3600
+    with pytest.raises(DBAPIError) as caught:
+        asked(database, "SELECT 1")
+    assert is_transient(caught.value)
+    proxy.delay_s = 0
+    wait_for(lambda: answers(database))
+    database.close()
+
+
+def test_both_ends_notice_that_the_other_is_gone(proxy: TcpProxy, database_url: URL) -> None:
+    address = database_url.set(host="127.0.0.1", port=proxy.port, query={})
+    database = Database(make_engine(address))
+    with database.transaction() as session:
+        with socket.socket(fileno=os.dup(driver_connection(session).fileno())) as end:
+            assert end.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+            assert [end.getsockopt(socket.IPPROTO_TCP, name) for name in options] == [10, 5, 3, 15_000]
+        assert session.scalar(text("SHOW idle_in_transaction_session_timeout")) == "5min"
+        with (
+            psycopg.connect(psycopg_dsn(address)) as other,
+            socket.socket(fileno=os.dup(other.fileno())) as end,
+        ):
+            assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 15_000
+    database.close()
+    # what an operator has set for the role stays
+    chosen = address.update_query_dict({"options": "-c idle_in_transaction_session_timeout=7s"})
+    database = Database(make_engine(chosen))
+    assert asked(database, "SHOW idle_in_transaction_session_timeout") == [("7s",)]
+    database.close()
+
+
+def test_an_address_that_leads_elsewhere(proxy: TcpProxy, database_url: URL, tmp_path: Path) -> None:
+    """As a name whose address was changed: those who were connected stay cut off for ever."""
+    database = Database(make_engine(through(proxy, database_url)))
+    assert answers(database)
+    proxy.cut()
+    assert not answers(database)
+    here = proxy.target
+    proxy.target = str(tmp_path / "nobody")
+    proxy.heal(old_ones=False)
+    assert not answers(database)
+    proxy.target = here
+    wait_for(lambda: answers(database))
+    database.close()
+
+
+def test_as_many_connections_as_there_may_be(proxy: TcpProxy, database_url: URL, beside: Database) -> None:
+    """Who gets none waits, and goes on by himself when there is one."""
+    role = f"limited_{secrets.token_hex(4)}"
+    asked(beside, f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 1")
+    limited = through(proxy, database_url).set(username=role)
+    database = Database(make_engine(limited))
+    try:
+        with psycopg.connect(psycopg_dsn(limited)):
+            with pytest.raises(DBAPIError, match="too many connections") as caught:
+                asked(database, "SELECT 1")
+            assert is_transient(caught.value)
+            found: list[Any] = []
+            waiting = threading.Thread(
+                target=lambda: found.append(
+                    database.retrying(lambda session: session.scalar(text("SELECT 1")), seconds=None)
+                )
+            )
+            waiting.start()
+            refused = proxy.connections
+            wait_for(lambda: proxy.connections > refused + 2)
+            assert not found
+        waiting.join(DEADLINE_S)
+        assert found == [1]
+    finally:
+        database.close()
+        asked(beside, f"DROP ROLE {role}")

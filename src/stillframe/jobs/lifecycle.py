@@ -220,6 +220,14 @@ def keep_survey(session: Session, job: Job, survey: Survey) -> None:
     )
 
 
+def keep_lost_survey(session: Session, job: Job, survey: Survey) -> None:
+    """Freeze what `keep_small_survey` had frozen, if the database has died before that was on the disk."""
+    if job.planned is None:
+        keep_survey(session, job, survey)
+        session.flush()
+        session.execute(update(Slice).where(Slice.job_id == job.job_id).values(state="queued", attempt=1))
+
+
 def dispatch(session: Session, queue: Queue, job: Job) -> None:
     """Queue as many waiting slices as the window has room for; when all are done, the finish.
 

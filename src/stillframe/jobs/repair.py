@@ -20,8 +20,9 @@ from sqlalchemy.orm import Session
 from stillframe.database.connecting import backoff
 from stillframe.database.engine import Database
 from stillframe.jobs import lifecycle, pipelines, probe_jobs, registering
+from stillframe.jobs import queue as queues
 from stillframe.jobs.nodes import Node
-from stillframe.jobs.queue import DEAD_AFTER_S, Queue, Worker
+from stillframe.jobs.queue import Queue, Worker
 from stillframe.telemetry import Metrics
 
 _ADVISORY_LOCK = 0x5F11_2E9A
@@ -29,8 +30,6 @@ _ADVISORY_LOCK = 0x5F11_2E9A
 LOST_AFTER_S = 60.0
 #: about how often it is looked for; while the database is away the pauses grow
 _EVERY_S, _LONGEST_S = 5.0, 15.0
-#: others say that they live every ten seconds, and when the database was away after a pause as long as ours
-HEARS_AFTER_S = float(DEAD_AFTER_S)
 #: rounds after which it is said that this process lives
 _BEAT_EVERY = 2
 #: all processes together look at a long queue for no more than a tenth of the time
@@ -92,7 +91,11 @@ def repair(
 
 
 class Keeper:
-    """Repairs every few seconds, and keeps the metrics of the queue current, on a thread of its own."""
+    """Repairs every few seconds, and keeps the metrics of the queue current, on a thread of its own.
+
+    Others are taken for dead only when the database was there for `hears_after_s`, or as long as they may be silent:
+    where it was away they had no way to be heard.
+    """
 
     def __init__(
         self,
@@ -101,12 +104,15 @@ class Keeper:
         worker: Worker | None,
         node: Node,
         metrics: Metrics,
+        *,
+        hears_after_s: float | None = None,
     ) -> None:
         self._database = database
         self._queue = queue
         self._worker = worker
         self._node = node
         self._metrics = metrics
+        self._hears_after_s = queues.DEAD_AFTER_S if hears_after_s is None else hears_after_s
         #: what each metric tells of: pipelines, roles
         self._shown: dict[Gauge, set[str]] = {}
         #: since when the database was there each time that it was asked
@@ -148,10 +154,9 @@ class Keeper:
                 pause_s = next(pauses)
 
     def _repair(self) -> None:
-        """Who could not hear of others because the database was away waits until they had the time to be heard of."""
         if self._in_touch_since is None:
             self._in_touch_since = time.monotonic()
-        hears_others = time.monotonic() - self._in_touch_since >= HEARS_AFTER_S
+        hears_others = time.monotonic() - self._in_touch_since >= self._hears_after_s
         mended = repair(self._database, self._queue, self._worker, hears_others=hears_others)
         self._metrics.note_repaired(mended)
 

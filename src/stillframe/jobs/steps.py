@@ -193,6 +193,7 @@ class Steps:
         def end(session: Session) -> None:
             live = self._claim(job.job_id, job.epoch, session, begun=True)
             if last is not None:
+                lifecycle.keep_lost_survey(session, live, survey)
                 self._complete(session, job.job_id, last[0], 1, last[1], [])
             outputs.store(session, job.job_id, sink.kept)
             if report.ok:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
+from collections import Counter
 from collections.abc import Iterator
 
 import psycopg
@@ -12,6 +14,7 @@ from sqlalchemy import URL, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
+from stillframe.database.connecting import backoff
 from stillframe.database.engine import Database, driver_connection, is_transient, make_engine
 
 
@@ -135,6 +138,39 @@ def test_the_drivers_connection_is_in_the_sessions_transaction(database: Databas
         assert session.scalar(text("SELECT number FROM numbers")) == 7
         raise ZeroDivisionError
     assert count(database) == 0
+
+
+@pytest.mark.parametrize("is_statement", [False, True])
+def test_a_server_that_may_only_be_read_is_left(database: Database, is_statement: bool) -> None:
+    """Another one has taken its place: who connects anew gets to that."""
+
+    def write(number: int) -> None:
+        if is_statement:
+            with database.statements() as connection:
+                connection.execute("INSERT INTO numbers VALUES (%s)", [number])
+            return
+        with database.transaction() as session:
+            add(session, number)
+
+    write(1)
+    with database.transaction() as session:
+        session.execute(text("SET SESSION default_transaction_read_only = on"))
+    with pytest.raises(Exception, match="read-only") as caught:
+        write(2)
+    assert is_transient(caught.value)
+    write(2)
+    assert count(database) == 2
+
+
+def test_pauses_grow_up_to_a_bound_and_differ() -> None:
+    """So that a thousand processes that begin at the same moment do not come back at the same."""
+    all_pauses = [list(itertools.islice(backoff(1.0, 8.0), 6)) for _ in range(1000)]
+    for number, limit in enumerate((1, 2, 4, 8, 8, 8)):
+        pauses = sorted(pauses[number] for pauses in all_pauses)
+        assert limit / 2 <= pauses[0] < pauses[-1] <= limit
+        # no tenth of the time has more than its share by far
+        tenths = Counter(int((pause - limit / 2) * 20 / limit) for pause in pauses)
+        assert max(tenths.values()) < 200
 
 
 def kill(url: URL, pid: int | None) -> None:

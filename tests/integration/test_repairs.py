@@ -1,0 +1,224 @@
+"""The periodic repair: whatever was lost is brought back by somebody's keeper, once, and is counted by its kind."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL
+
+from jobs_by_hand import JobsByHand, handlers, jobs_by_hand
+from receiver import receiving
+from service_client import DEADLINE_S, wait_for
+from stillframe.events.callbacks import Callback, Callbacks
+from stillframe.events.delivery import Deliverer
+from stillframe.events.outbox import Outbox
+from stillframe.jobs import queue, repair
+from stillframe.jobs.nodes import Node
+from stillframe.jobs.queue import Worker
+from stillframe.jobs.repair import Keeper
+from stillframe.media import plan
+from stillframe.service.assets import RegisterRequest
+from stillframe.telemetry import Metrics
+
+SLICES = 20
+LOST = "DELETE FROM procrastinate_jobs"
+LONG_AGO = "now() - interval '61 s'"
+
+
+@pytest.fixture
+def jobs(database_url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobsByHand]:
+    monkeypatch.setattr(plan, "STRETCH_S", 0.005)
+    monkeypatch.setattr(repair, "_EVERY_S", 0.05)
+    with jobs_by_hand(database_url, tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def keeping(jobs: JobsByHand, metrics: Metrics, hears_after_s: float = 0) -> Iterator[Keeper]:
+    """The keeper of one process."""
+    made = jobs.assembly
+    node = Node(made.database, serves=True, slots=1)
+    keeper = Keeper(made.database, made.queue, None, node, metrics, hears_after_s=hears_after_s)
+    keeper.start()
+    try:
+        yield keeper
+    finally:
+        keeper.stop()
+
+
+def repaired(*all_metrics: Metrics) -> Counter[str]:
+    """What was mended, by kind."""
+    found: Counter[str] = Counter()
+    for metrics in all_metrics:
+        for family in metrics.registry.collect():
+            if family.name == "stillframe_repaired":
+                found.update({sample.labels["kind"]: int(sample.value) for sample in family.samples})
+    return +found
+
+
+def left_by_a_dead_worker(jobs: JobsByHand) -> None:
+    jobs.submit(SLICES)
+    jobs.sql("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '31 s')")
+    jobs.sql(
+        "UPDATE procrastinate_jobs SET status = 'doing', worker_id = (SELECT id FROM procrastinate_workers)"
+    )
+
+
+def without_its_survey(jobs: JobsByHand) -> None:
+    jobs.submit(SLICES)
+    jobs.sql(LOST)
+
+
+def without_its_slices(jobs: JobsByHand) -> None:
+    jobs.submit(SLICES)
+    for _ in range(2):
+        jobs.do(jobs.waiting()[0])
+    jobs.sql(LOST)
+
+
+def without_its_finish(jobs: JobsByHand) -> None:
+    jobs.submit(SLICES)
+    while jobs.waiting()[0].name != "finish":
+        jobs.do(jobs.waiting()[0])
+    jobs.sql(LOST)
+
+
+def a_probe_job(jobs: JobsByHand) -> None:
+    jobs.submit_probe()
+    jobs.sql(LOST)
+
+
+def a_media_asset(jobs: JobsByHand) -> None:
+    jobs.assembly.media_assets.register(jobs.account_id, RegisterRequest("oss://local/long.mp4"))
+    jobs.sql(LOST)
+
+
+def parked_though_its_pipeline_goes_on(jobs: JobsByHand) -> None:
+    jobs.submit(SLICES)
+    jobs.submit_probe()
+    for table in ("jobs", "probe_jobs"):
+        jobs.sql(f"UPDATE {table} SET parked = true")
+    jobs.sql(LOST)
+
+
+BROKEN: dict[str, tuple[Callable[[JobsByHand], None], dict[str, int]]] = {
+    "stalled": (left_by_a_dead_worker, {"stalled_task": 1}),
+    "survey": (without_its_survey, {"job": 1}),
+    "slices": (without_its_slices, {"job": 1}),
+    "finish": (without_its_finish, {"finish": 1}),
+    "probe job": (a_probe_job, {"probe_job": 1}),
+    "media asset": (a_media_asset, {"media_asset": 1}),
+    "parked": (parked_though_its_pipeline_goes_on, {"parked_job": 2}),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_was_lost_comes_back_once_and_is_counted(jobs: JobsByHand, name: str) -> None:
+    """Two processes look for it at the same time, as often as they can."""
+    break_it, counted = BROKEN[name]
+    break_it(jobs)
+    for table in ("jobs", "probe_jobs", "media_assets"):
+        jobs.sql(f"UPDATE {table} SET modified_at = {LONG_AGO}")
+    assert [task.name for task in jobs.waiting()] == []
+    both = (Metrics(), Metrics())
+    with ExitStack() as stack:
+        for metrics in both:
+            stack.enter_context(keeping(jobs, metrics))
+        wait_for(lambda: repaired(*both) == counted)
+        jobs.do_all()
+    assert repaired(*both) == counted
+    ((left,),) = jobs.sql(
+        "SELECT (SELECT count(*) FROM jobs WHERE status <> 'Success')"
+        " + (SELECT count(*) FROM probe_jobs WHERE status <> 'Success')"
+        " + (SELECT count(*) FROM media_assets WHERE status <> 'Normal')"
+    )
+    assert left == 0
+
+
+def test_a_task_that_its_worker_never_got_is_counted(
+    jobs: JobsByHand, database_url: URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "_POLL_S", 0.05)
+    done: list[object] = []
+    worker = Worker(database_url, handlers(survey=lambda *_: done.append(1)), slots=1)
+    made, metrics = jobs.assembly, Metrics()
+    keeper = Keeper(made.database, made.queue, worker, Node(made.database, serves=False, slots=1), metrics)
+    jobs.submit(SLICES)
+    worker.start()
+    try:
+        wait_for(lambda: done and not jobs.sql("SELECT FROM procrastinate_jobs"))
+        with made.database.transaction() as session:
+            made.queue.defer_survey(session, "0" * 32, 1, priority=5, delay_s=DEADLINE_S)
+        jobs.sql(
+            "UPDATE procrastinate_jobs SET status = 'doing', scheduled_at = NULL, worker_id = :id",
+            id=worker.ids()[0],
+        )
+        keeper.start()
+        wait_for(lambda: len(done) == 2)
+        keeper.stop()
+    finally:
+        worker.stop()
+        assert worker.join(DEADLINE_S)
+    assert repaired(metrics)["dropped_task"] == 1
+
+
+def test_who_is_at_a_job_is_not_waited_for(jobs: JobsByHand) -> None:
+    """Somebody stands still in a transaction: the others are mended meanwhile, and that one later."""
+    first, second = jobs.submit(SLICES), jobs.submit(SLICES)
+    jobs.sql(LOST)
+    made = jobs.assembly
+    with made.database.transaction() as frozen:
+        frozen.connection().exec_driver_sql("SELECT FROM jobs WHERE job_id = %s FOR UPDATE", (first,))
+        assert repair.repair(made.database, made.queue, lost_after_s=0) == {"job": 1}
+    assert [task.arguments["job_id"] for task in jobs.waiting()] == [second]
+    assert repair.repair(made.database, made.queue, lost_after_s=0) == {"job": 1}
+
+
+def test_nobody_is_taken_for_dead_who_could_not_be_heard(jobs: JobsByHand) -> None:
+    """The database was away: each has the time to say that it lives before somebody judges."""
+    left_by_a_dead_worker(jobs)
+    metrics = Metrics()
+    with keeping(jobs, metrics, DEADLINE_S):
+        without_its_survey(jobs)
+        jobs.sql(f"UPDATE jobs SET modified_at = {LONG_AGO}")
+        # it does look, and mends what is nobody's
+        wait_for(lambda: repaired(metrics)["job"])
+    assert repaired(metrics)["stalled_task"] == 0
+
+
+def happen(jobs: JobsByHand, url: str) -> Outbox:
+    """An event, of which its account is to be told at this URL."""
+    made = jobs.assembly
+    Callbacks(made.database, made.keyring).set(jobs.account_id, Callback(url, ("SnapshotComplete",)))
+    outbox = Outbox(made.database)
+    with made.database.transaction() as session:
+        outbox.write(session, jobs.account_id, "SnapshotComplete", dict, datetime.now(UTC))
+    return outbox
+
+
+def test_an_event_that_a_dead_server_had_in_hand_is_told_and_counted(jobs: JobsByHand) -> None:
+    made, metrics = jobs.assembly, Metrics()
+    with receiving() as receiver:
+        outbox = happen(jobs, receiver.url)
+        # with the dead one
+        (claimed,) = outbox.claim({}, each=1, most=1)
+        assert not claimed.was_left
+        jobs.sql("UPDATE events SET due_at = clock_timestamp()")
+        callbacks = Callbacks(made.database, made.keyring)
+        allowed = [ip_network("127.0.0.1/32")]
+        deliverers = [Deliverer(outbox, callbacks, metrics, allowed=allowed, retry_s=()) for _ in range(2)]
+        for deliverer in deliverers:
+            deliverer.start()
+        wait_for(lambda: outbox.waiting() == 0)
+        happen(jobs, receiver.url)
+        wait_for(lambda: outbox.waiting() == 0)
+        for deliverer in deliverers:
+            deliverer.stop()
+        assert len(receiver.messages) == 2
+    assert repaired(metrics) == {"event": 1}
