@@ -99,8 +99,8 @@ class Settings(BaseModel):
     )
     database_url: Annotated[SecretStr, AfterValidator(_database_address)] | None = Field(
         None,
-        description="A PostgreSQL server of your own: postgresql://user:password@host/name. Without it a private "
-        "one runs inside the data folder.",
+        description="A PostgreSQL server of your own: postgresql://user:password@host/name, or @one,other:5433/name of "
+        "which one takes writes. Without it a private one runs inside the data folder.",
     )
     keyring_file: Path | None = Field(
         None,

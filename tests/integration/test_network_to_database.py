@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from jobs_by_hand import Interrupted, JobsByHand, handlers, jobs_by_hand
 from service_client import DEADLINE_S, wait_for
-from stillframe.database import connecting
+from stillframe.database.connecting import LimitedConnection
 from stillframe.database.engine import Database, driver_connection, is_transient, make_engine, psycopg_dsn
 from stillframe.jobs import queue, queue_connection, repair
 from stillframe.jobs.nodes import Node
@@ -276,13 +276,19 @@ def test_a_server_that_says_nothing(
     proxy: TcpProxy, database_url: URL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It acknowledges all that it is sent, so that the system takes it for alive: its answer is waited for so long."""
-    database = Database(make_engine(through(proxy, database_url)))
+    address = through(proxy, database_url)
+    database = Database(make_engine(address))
     assert answers(database)
-    monkeypatch.setattr(connecting.LimitedConnection, "answer_s", 0.5)
-    proxy.delay_s = 3600
-    with pytest.raises(DBAPIError) as caught:
-        asked(database, "SELECT 1")
-    assert is_transient(caught.value)
+    with LimitedConnection.connect(psycopg_dsn(address)) as connection:
+        monkeypatch.setattr(LimitedConnection, "answer_s", 0.5)
+        proxy.delay_s = 3600
+        with pytest.raises(DBAPIError) as caught:
+            asked(database, "SELECT 1")
+        assert is_transient(caught.value)
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
+        # what it says later is an answer to nothing
+        assert connection.closed
     proxy.delay_s = 0
     wait_for(lambda: answers(database))
     database.close()

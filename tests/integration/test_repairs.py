@@ -27,7 +27,7 @@ from stillframe.service.assets import RegisterRequest
 from stillframe.telemetry import Metrics
 
 SLICES = 20
-LOST = "DELETE FROM procrastinate_jobs"
+LOST = "DELETE FROM procrastinate_jobs WHERE status = 'todo'"
 LONG_AGO = "now() - interval '61 s'"
 
 

@@ -13,6 +13,7 @@ from stillframe.errors import DatabaseError
 
 #: what is added to an address beyond this machine
 PATIENCE = {
+    "application_name": "stillframe",
     "connect_timeout": "5",
     "keepalives_idle": "10",
     "keepalives_interval": "5",
@@ -25,6 +26,7 @@ PATIENCE = {
 @pytest.mark.parametrize("folder", ["/srv/data", "/srv/my data", "/srv/a+b", "/srv/it's \\ é%20"])
 def test_a_socket_in_any_folder(folder: str) -> None:
     assert conninfo_to_dict(psycopg_dsn(socket_url(Path(folder)))) == {
+        "application_name": "stillframe",
         "connect_timeout": "5",
         "host": folder,
         "user": "stillframe",

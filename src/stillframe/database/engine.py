@@ -37,6 +37,8 @@ Result = TypeVar("Result")
 #: threads of the API that may hold a connection at the same time
 _API_CONNECTIONS = 12
 _POOL_WAIT_SECONDS = 30
+#: by which the server shows our connections
+_NAME = "stillframe"
 
 #: the server may only be read: it is about to be replaced, or was
 READ_ONLY = "25006"
@@ -63,7 +65,7 @@ _TELLS_AFTER = 2
 log = structlog.get_logger(__name__)
 
 
-def make_engine(url: str | URL, *, slots: int = 1, application_name: str = "stillframe") -> Engine:
+def make_engine(url: str | URL, *, slots: int = 1, application_name: str = _NAME) -> Engine:
     """An engine for one process: connections for the API's threads and for each slot.
 
     A plain `postgresql://` address is given our driver. Nothing is connected yet. Raises DatabaseError for an
@@ -124,7 +126,7 @@ def psycopg_dsn(url: str | URL) -> str:
     """
     address = with_driver(url)
     _, arguments = address.get_dialect()().create_connect_args(address)
-    return make_conninfo(**with_patience(arguments))
+    return make_conninfo(**with_patience({"application_name": _NAME, **arguments}))
 
 
 class Database:
