@@ -7,7 +7,10 @@ import os
 import secrets
 import socket
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
@@ -42,8 +45,8 @@ def proxy(database_url: URL) -> Iterator[TcpProxy]:
 
 
 def through(proxy: TcpProxy, url: URL) -> URL:
-    """The database's address behind a proxy; one that is not heard of for two seconds is dead."""
-    patience = {"tcp_user_timeout": "2000", "connect_timeout": "2"}
+    """The database's address behind a proxy; one that acknowledges nothing for half a second is dead."""
+    patience = {"tcp_user_timeout": "500", "connect_timeout": "2"}
     return url.set(host="127.0.0.1", port=proxy.port, query=patience)
 
 
@@ -163,6 +166,7 @@ def test_a_slice_that_another_has_made_meanwhile_is_thrown_away(
         elsewhere.assembly.database.close()
 
 
+@pytest.mark.full
 def test_what_is_kept_for_a_database_that_is_away_is_given_up_with_its_task(
     jobs: JobsByHand, proxy: TcpProxy, database_url: URL
 ) -> None:
@@ -186,19 +190,19 @@ def test_what_is_kept_for_a_database_that_is_away_is_given_up_with_its_task(
     assert decoder.decoded > 1
 
 
-@pytest.mark.parametrize("delay_s", [0.02, pytest.param(0.1, marks=pytest.mark.full)])
+@pytest.mark.parametrize(("delay_s", "shots"), [(0.02, 8), pytest.param(0.1, SLICES, marks=pytest.mark.full)])
 def test_a_slow_network(
-    jobs: JobsByHand, proxy: TcpProxy, beside: Database, database_url: URL, delay_s: float
+    jobs: JobsByHand, proxy: TcpProxy, beside: Database, database_url: URL, delay_s: float, shots: int
 ) -> None:
     """So much each way: everything takes longer, and nothing is given up or done twice."""
-    job_id = jobs.submit(SLICES)
+    job_id = jobs.submit(shots)
     proxy.delay_s = delay_s
     with working(jobs, proxy, database_url, slots=3) as worker:
         wait_for(lambda: asked(beside, "SELECT status FROM jobs") == [("Success",)])
         wait_for(lambda: asked(beside, "SELECT count(*) FROM procrastinate_jobs") == [(0,)])
         assert len(worker.ids()) == 1
     proxy.delay_s = 0
-    assert jobs.get(job_id).count == SLICES
+    assert jobs.get(job_id).count == shots
     ((slices, most, failures),) = asked(beside, "SELECT count(*), max(attempt), sum(failures) FROM slices")
     assert slices > 1
     assert (most, failures) == (1, 0)
@@ -357,3 +361,25 @@ def test_as_many_connections_as_there_may_be(proxy: TcpProxy, database_url: URL,
     finally:
         database.close()
         asked(beside, f"DROP ROLE {role}")
+
+
+@pytest.mark.full
+def test_one_waits_for_a_network_that_swallows_everything(proxy: TcpProxy, database_url: URL) -> None:
+    """The others are told at once, and are not held up with it."""
+    database = Database(make_engine(through(proxy, database_url)))
+    proxy.cut()
+    assert not answers(database)
+    told = Counter[int]()
+    until = time.monotonic() + 3
+
+    def ask(number: int) -> None:
+        while time.monotonic() < until:
+            assert not answers(database)
+            told[number] += 1
+            time.sleep(0.01)
+
+    with ThreadPoolExecutor(4) as threads:
+        assert [*threads.map(ask, range(4))] == [None] * 4
+    # who tries hangs for two seconds
+    assert sum(number > 20 for number in told.values()) >= 2
+    database.close()

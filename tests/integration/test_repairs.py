@@ -15,6 +15,7 @@ from sqlalchemy import URL
 from jobs_by_hand import JobsByHand, handlers, jobs_by_hand
 from receiver import receiving
 from service_client import DEADLINE_S, wait_for
+from stillframe.events import delivery
 from stillframe.events.callbacks import Callback, Callbacks
 from stillframe.events.delivery import Deliverer
 from stillframe.events.outbox import Outbox
@@ -202,8 +203,11 @@ def happen(jobs: JobsByHand, url: str) -> Outbox:
     return outbox
 
 
-def test_an_event_that_a_dead_server_had_in_hand_is_told_and_counted(jobs: JobsByHand) -> None:
+def test_an_event_that_a_dead_server_had_in_hand_is_told_and_counted(
+    jobs: JobsByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made, metrics = jobs.assembly, Metrics()
+    monkeypatch.setattr(delivery, "_POLL_S", 0.05)
     with receiving() as receiver:
         outbox = happen(jobs, receiver.url)
         # with the dead one

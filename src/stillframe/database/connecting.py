@@ -78,14 +78,21 @@ class Connecting:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pauses = backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+        #: why the last try has failed; None where it has not
+        self._reason: str | None = None
         self._until = 0.0
-        self._reason = ""
+        self._is_tried = False
 
     def connect(self, **arguments: Any) -> LimitedConnection:
-        """A new connection. Raises psycopg.OperationalError, without a try where one has failed just now."""
+        """A new connection. Raises psycopg.OperationalError, without a try where one has failed just now.
+
+        After that one tries for all: a network that swallows everything is waited for by nobody else.
+        """
         with self._lock:
-            if time.monotonic() < self._until:
-                raise psycopg.OperationalError(f"the database was away a moment ago: {self._reason}")
+            if self._reason is not None:
+                if self._is_tried or time.monotonic() < self._until:
+                    raise psycopg.OperationalError(f"the database was away a moment ago: {self._reason}")
+                self._is_tried = True
         try:
             connection = LimitedConnection.connect(**with_patience(arguments))
             try:
@@ -93,18 +100,19 @@ class Connecting:
             except BaseException:
                 connection.close()
                 raise
-        except psycopg.Error as error:
+        except BaseException as error:
             self._put_off(error)
             raise
         with self._lock:
-            self._until, self._pauses = 0.0, backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+            self._reason, self._is_tried = None, False
+            self._pauses = backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         return connection
 
-    def _put_off(self, error: psycopg.Error) -> None:
+    def _put_off(self, error: BaseException) -> None:
         with self._lock:
-            # of those who tried at the same time one counts
-            if time.monotonic() >= self._until:
-                self._reason = str(error).strip()
+            # of those who have tried at the same time before, the first counts
+            if self._is_tried or self._reason is None:
+                self._reason, self._is_tried = str(error).strip(), False
                 self._until = time.monotonic() + next(self._pauses)
 
 
