@@ -107,6 +107,7 @@ def test_the_end_of_a_task_is_stored_when_the_database_is_back(
                     "AND query LIKE '%procrastinate_finish_job%'"
                 )
             )[0]
+            ((task,),) = work.sql("SELECT id FROM procrastinate_jobs")
             accident(work, backend)
             with contextlib.suppress(psycopg.Error):
                 lock.rollback()
@@ -115,6 +116,8 @@ def test_the_end_of_a_task_is_stored_when_the_database_is_back(
             wait_for(lambda: _asked(work, "SELECT count(*) FROM procrastinate_jobs") == [(0,)])
             # and it works on as the same one
             assert len(work.worker.ids()) == 1
+            # which has let go of it now
+            wait_for(lambda: work.worker.dropped({(task, 0)}) == [task])
         assert starts == [0]
 
 

@@ -380,6 +380,6 @@ def test_one_waits_for_a_network_that_swallows_everything(proxy: TcpProxy, datab
 
     with ThreadPoolExecutor(4) as threads:
         assert [*threads.map(ask, range(4))] == [None] * 4
-    # who tries hangs for two seconds
-    assert sum(number > 20 for number in told.values()) >= 2
+    # who tries hangs for two seconds, in which each of the others is told a hundred times and more
+    assert sum(number > 60 for number in told.values()) >= 2
     database.close()
