@@ -24,8 +24,8 @@ test-all: .venv/dev sdks moto ## Run the tests with the full tables of media and
 fuzz-api: .venv/dev ## Call the API 2,000 times as Schemathesis makes it up, each time otherwise (about a minute)
 	$(BIN)/python -m pytest -m full tests/acceptance/test_fuzz_api.py
 
-drill: .venv/dev ## Kill the server and its database again and again under 200 jobs; none may be lost (some minutes)
-	$(BIN)/python tests/drill/under_kills.py
+drill: .venv/dev moto ## Kill workers, servers and databases again and again under 500 jobs; none may be lost (some minutes)
+	$(BIN)/python tests/drill/run.py
 
 sdks: .venv/dev ## Install the official SDKs that the tests call the API with, apart from everything else
 	$(BIN)/python scripts/install_sdks.py

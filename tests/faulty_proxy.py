@@ -12,13 +12,14 @@ import contextlib
 import http.client
 import socket
 import struct
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Literal
+from typing import Any, Literal
 
 #: Of ranges: "truncated" ends the connection too early and "short" does not, "slow" comes to its end and "drip" never
 #: does, "whole" is all of the object with 200, and of "corrupt" one byte is another. Of what is written: "reset" comes
@@ -85,6 +86,11 @@ class FaultyProxy(ThreadingHTTPServer):
                 told.clear()
             self.heads = self.ranges = self.range_bytes = self.spoiled = 0
             self._away_until = 0.0
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Whoever is killed, or has had enough, hangs up."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     def fault_of(self, kind: Kind | None, path: str, asked_range: str) -> Fault:
         """What is to become of a request; None is another kind."""

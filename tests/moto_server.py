@@ -121,7 +121,20 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MotoServer]:
         if os.environ.get("CI_OBJECT_STORE") == "required":
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)
-    log = tmp_path_factory.mktemp("moto") / "log"
+    try:
+        with running_moto(packages, tmp_path_factory.mktemp("moto") / "log") as running:
+            yield running
+    except NotStarted as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+class NotStarted(Exception):
+    """Moto did not start; the message has the last that it has said."""
+
+
+@contextmanager
+def running_moto(packages: Path, log: Path) -> Iterator[MotoServer]:
+    """A server out of a folder of packages. Raises NotStarted."""
     with (
         log.open("wb") as errors,
         subprocess.Popen(
@@ -138,7 +151,7 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MotoServer]:
             is_ready, _, _ = select.select([process.stdout], [], [], _START_S)
             told = process.stdout.readline() if is_ready else b""
             if not told:
-                pytest.fail(f"moto did not start:\n{log.read_text(errors='replace')[-2000:]}", pytrace=False)
+                raise NotStarted(f"moto did not start:\n{log.read_text(errors='replace')[-2000:]}")
             yield MotoServer(int(told))
         finally:
             process.terminate()

@@ -1,4 +1,4 @@
-"""A short sample of `make drill`: server and PostgreSQL are killed under jobs, and all of these end as they must."""
+"""A short sample of `make drill`: what a cluster is made of is killed under jobs, and all of these end as they must."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from drill.launcher import POINTS
-from drill.under_kills import drill
+from drill import one
+from drill.faults import Fault, at_points, kill_children, kill_postgres, kill_server
+from drill.launcher import POINTS, WORK_POINTS
+from drill.many import drill
 
 #: tried by `make drill` alone; the points next to them in a job's life are tried here, too
 LEFT_OUT = {
@@ -15,17 +17,44 @@ LEFT_OUT = {
     "between temporary file and rename",
     "after the write of a job's only slice and before its commit",
 }
+BAD = {"InvalidParameter.ResourceContentBad", "ResourceNotFound"}
+#: seconds, instead of 30: no less than between two signs of life
+DEAD_AFTER_S = 12
 
 pytestmark = pytest.mark.usefixtures("sandbox_holds")
 
 
-def test_no_job_is_lost_under_kills(tmp_path: Path) -> None:
-    points = [point for point in POINTS if point not in LEFT_OUT]
-    assert len(points) == len(POINTS) - len(LEFT_OUT)
-    print("left to `make drill`:", *LEFT_OUT, sep="\n  ")
-    told = drill(tmp_path, jobs=18, kills=1, postgres_kills=1, seed=1, points=points)
-    assert (told.kills, told.postgres_kills, told.points) == (1, 1, points)
-    assert told.ended.keys() == {"Success", "InvalidParameter.ResourceContentBad", "ResourceNotFound"}
+def test_no_job_is_lost_by_many(tmp_path: Path) -> None:
+    points = [point for point in WORK_POINTS if point not in LEFT_OUT]
+    assert len(points) == len(WORK_POINTS) - len(LEFT_OUT)
+    print("left to `make drill`:", *LEFT_OUT, "other faults", sep="\n  ")
+
+    def do(stage):
+        return [
+            fault(stage)
+            for fault in (at_points(points), kill_server(2), kill_postgres(1, 0.5), kill_children(1))
+        ]
+
+    rows = drill(
+        tmp_path,
+        jobs=18,
+        seed=1,
+        faults=[Fault("all at once", do, waits_for_work=True)],
+        dead_after_s=DEAD_AFTER_S,
+        with_store=False,
+    )
+    for row in rows:
+        assert row.found.ended.keys() == BAD | {"Success"}
+        assert row.found.ended.total() > 18
+        assert row.found.pictures
+        assert row.found.events >= row.found.ended.total()
+
+
+@pytest.mark.full
+def test_no_job_is_lost_by_one(tmp_path: Path) -> None:
+    told = one.drill(tmp_path, jobs=18, kills=1, postgres_kills=1, seed=1)
+    assert (told.kills, told.postgres_kills, told.points) == (1, 1, [*POINTS])
+    assert told.ended.keys() == BAD | {"Success"}
     # and more, while a server had no work that brought it to its point
     assert told.ended.total() >= 18
     assert told.probes == told.ended

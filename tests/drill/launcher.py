@@ -1,11 +1,12 @@
-"""`stillframe serve` with short slices, which can kill itself at a named point: POINT MARK serve ...
+"""The command `stillframe` with short slices, which can kill or freeze itself at a named point: POINT MARK serve ...
 
-The product has no hook for it: a function of it is replaced here, before it starts. It dies once, the first time it
-gets there with the file MARK missing, which it makes. `lives` starts this, and has it fork.
+The product has no hook for it: a function of it is replaced here, before it starts. That happens once, the first time
+it gets there with the file MARK missing, which it makes. `lives` starts this, and has it fork.
 """
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import json
 import os
@@ -14,13 +15,15 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from stillframe.cli.main import main
 from stillframe.events.outbox import Outbox
-from stillframe.jobs import lifecycle
+from stillframe.jobs import lifecycle, nodes, queue
+from stillframe.jobs.outputs import JobSink
 from stillframe.jobs.probe_step import ProbeStep
 from stillframe.jobs.steps import Steps
 from stillframe.media import plan
@@ -31,6 +34,8 @@ from stillframe.storage.local_keys import is_temporary
 
 #: estimated seconds: seven or eight shots of 192x108 are a slice
 SHORT_STRETCH_S = 0.005
+#: a variable: seconds after which others take a worker for dead; without it, as the product has it
+DEAD_AFTER = "DRILL_DEAD_AFTER_S"
 #: what is written to see whether a bucket works is no picture: it has this name, and fewer bytes
 _CHECK, _CHECK_BYTES = b".stillframe-check-", 64
 
@@ -90,8 +95,58 @@ def _after_an_event_is_sent(die: Callable[[], None]) -> None:
     _before(Outbox, "delivered", die)
 
 
-#: the names of the points, and how the server is brought to die there
-POINTS: dict[str, Callable[[Callable[[], None]], None]] = {
+def _after_a_receipt(die: Callable[[], None]) -> None:
+    _before(lifecycle, "create", die)
+
+
+def _before_an_answer(die: Callable[[], None]) -> None:
+    create = lifecycle.create
+
+    @wraps(create)
+    def dying(*arguments: Any, **options: Any) -> Any:
+        created = create(*arguments, **options)
+        die()
+        return created
+
+    lifecycle.create = dying
+
+
+def _in_a_slice(name: str, freeze: Callable[[], None]) -> None:
+    """After its first picture, when that lies under a folder of this name."""
+    put = JobSink.put
+
+    @wraps(put)
+    def freezing(*arguments: Any) -> Any:
+        output = put(*arguments)
+        if f"/{name}/" in output.name:
+            freeze()
+        return output
+
+    JobSink.put = freezing  # type: ignore[method-assign]
+
+
+def _before_a_survey_is_kept(name: str, freeze: Callable[[], None]) -> None:
+    """When the outputs are to lie under a folder of this name."""
+    look = parent.Sandbox.survey_and_render
+
+    def freezing(self: Any, source: Any, config: Any, sink: Any, work: Any) -> Any:
+        def keep(survey: Any) -> None:
+            if f"/{name}/" in sink.names.of("still", 1):
+                freeze()
+            work.on_survey(survey)
+
+        return look(self, source, config, sink, replace(work, on_survey=keep))
+
+    parent.Sandbox.survey_and_render = freezing  # type: ignore[method-assign]
+
+
+#: the names of the points, and how a server that takes jobs is brought to die there
+RECEIPT_POINTS: dict[str, Callable[[Callable[[], None]], None]] = {
+    "after the receipt of a job and before it is kept": _after_a_receipt,
+    "after a job is kept and before the answer": _before_an_answer,
+}
+#: likewise, one that works on them
+WORK_POINTS: dict[str, Callable[[Callable[[], None]], None]] = {
     "after the claim of a survey": _after_a_survey_is_claimed,
     "after the claim of a slice": _after_a_slice_is_claimed,
     "after an event is sent and before that is known": _after_an_event_is_sent,
@@ -101,6 +156,13 @@ POINTS: dict[str, Callable[[Callable[[], None]], None]] = {
     "after the write of a job's only slice and before its commit": _before_the_commit_of_the_only_slice,
     "after the track and before Success": _before_success,
     "after a source is described and before its job ends": _before_the_end_of_a_probe_job,
+}
+POINTS = WORK_POINTS | RECEIPT_POINTS
+#: where one that works freezes, for jobs whose outputs are to lie in a folder of this name
+FREEZING_POINTS: dict[str, Callable[[str, Callable[[], None]], None]] = {
+    "frozen-in-a-lone-slice": _in_a_slice,
+    "frozen-in-a-slice-of-many": _in_a_slice,
+    "frozen-in-a-survey": _before_a_survey_is_kept,
 }
 
 
@@ -118,10 +180,10 @@ def _before(
     setattr(owner, name, dying)
 
 
-def _die_once(mark: Path) -> None:
-    if not mark.exists():
-        mark.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
+def _once(mark: Path, number: signal.Signals) -> None:
+    with contextlib.suppress(FileExistsError):
+        mark.touch(exist_ok=False)
+        os.kill(os.getpid(), number)
 
 
 def _called(path: str) -> list[str]:
@@ -170,8 +232,12 @@ def _end_with(child: int, stream: TextIO) -> NoReturn:
 
 if __name__ == "__main__":
     point, mark, *arguments = _called(sys.argv[1])
-    if point:
-        POINTS[point](partial(_die_once, Path(mark)))
+    if point in FREEZING_POINTS:
+        FREEZING_POINTS[point](point, partial(_once, Path(mark), signal.SIGSTOP))
+    elif point:
+        POINTS[point](partial(_once, Path(mark), signal.SIGKILL))
+    if DEAD_AFTER in os.environ:
+        queue.DEAD_AFTER_S = nodes.DEAD_AFTER_S = int(os.environ[DEAD_AFTER])
     # children find the entry by our path; what they say of slices is worked out again in this process
     sys.path.append(str(Path(__file__).parents[1]))
     plan.STRETCH_S = SHORT_STRETCH_S

@@ -11,6 +11,7 @@ import atexit
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -64,26 +65,54 @@ class Life:
         self.send_signal(signal.SIGKILL)
 
 
-def begin(arguments: Sequence[str], out: Path, log: Path, environment: Mapping[str, str]) -> Life:
-    """A server with these arguments of the launcher; what it prints goes to `out`, what it logs is added to `log`."""
+def begin(
+    arguments: Sequence[str], out: Path, log: Path, environment: Mapping[str, str], clock_s: int = 0
+) -> Life:
+    """A server with these arguments of the launcher; what it prints goes to `out`, what it logs is added to `log`.
+
+    Its clock is `clock_s` ahead of the machine's, which needs Debian's faketime (`can_fake_time`).
+    """
     call = {
         "arguments": list(arguments),
         "files": [os.devnull, str(out), str(log)],
-        "environment": dict(environment),
+        "environment": {**environment, **_clock(clock_s)},
     }
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(_ready()))
+        connection.connect(str(_ready(clock_s)))
         connection.sendall(json.dumps(call).encode() + b"\n")
         return Life(connection)
 
 
+def can_fake_time() -> bool:
+    """Whether a life's clock can be another one than the machine's."""
+    return shutil.which("faketime") is not None
+
+
 @cache
-def _ready() -> Path:
-    """The socket of the process that forks, started with the first server of all."""
+def _clock(ahead_s: int) -> Mapping[str, str]:
+    """What has the clock of a program ahead: of its time alone, not of its pauses and of files."""
+    if ahead_s == 0:
+        return {}
+    command = ["faketime", "-m", "-f", f"{ahead_s:+}s", "printenv", "LD_PRELOAD"]
+    library = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    return {
+        "LD_PRELOAD": library,
+        "FAKETIME": f"{ahead_s:+}s",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "NO_FAKE_STAT": "1",
+    }
+
+
+@cache
+def _ready(clock_s: int) -> Path:
+    """The socket of the process that forks, started with the first server of all that has this clock."""
     folder = tempfile.TemporaryDirectory(prefix="sf-", dir="/tmp")
     path = Path(folder.name, "lives")
     process = subprocess.Popen(
-        [sys.executable, str(LAUNCHER), str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, str(LAUNCHER), str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, **_clock(clock_s)},
     )
 
     def end() -> None:

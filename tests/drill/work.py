@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from stillframe.testing import Clip, barcode, videos
 TEMPLATE = "S00000002-000010"
 BAD = "InvalidParameter.ResourceContentBad"
 SHEET = {"Columns": 3, "Lines": 2}
+_NORMAL = {"Type": "Normal", "FrameType": "normal"}
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,13 @@ class Kind:
     #: by their names beside each other, and the numbers in them
     files: Mapping[str, bytes] | None = None
     numbers: tuple[int, ...] = ()
+    #: it fails with some of its files made
+    is_partial: bool = False
+
+    @property
+    def probe_code(self) -> str | None:
+        """What a probe of its video ends with; None is Success."""
+        return None if self.is_partial else self.code
 
 
 def kinds(bucket: Path) -> list[Kind]:
@@ -45,7 +53,7 @@ def kinds(bucket: Path) -> list[Kind]:
     stream = videos.make(folder / "stream.ts", frames=200)
     (folder / "text.mp4").write_text("this is no video at all\n" * 50)
     broken = videos.moov_missing(folder).path.name
-    normal = {"Type": "Normal", "FrameType": "normal"}
+    normal = _NORMAL
     sprite = {"Type": "Sprite", "FrameType": "normal", "SpriteSnapshotConfig": SHEET}
     track = {"Type": "WebVtt", "FrameType": "normal", "SpriteSnapshotConfig": SHEET}
     return [
@@ -59,6 +67,51 @@ def kinds(bucket: Path) -> list[Kind]:
         Kind("no index", f"in/{broken}", "{Count}.jpg", {**normal, "Count": 3}, BAD),
         Kind("not there", "in/nothing.mp4", "{Count}.jpg", {**normal, "Count": 3}, "ResourceNotFound"),
     ]
+
+
+def long_kind(bucket: Path) -> Kind:
+    """Some fifty slices of the video of other kinds, which is there."""
+    clip = videos.make(bucket / "in" / "many.mp4", frames=400, bframes=2)
+    return _good("a long job", clip, "{Count}.png", {**_NORMAL, "Count": 400, "Width": 48})
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """A kind of job, and what it is to be when its video was replaced in the middle of it."""
+
+    kind: Kind
+    path: Path
+    new_path: Path
+    then: Kind
+
+    def replace(self) -> None:
+        """Another video takes the place of the first."""
+        self.new_path.replace(self.path)
+
+
+def replaced_alone(bucket: Path, name: str) -> Replaced:
+    """One slice. What its first video was is known, and others do not go on with another one."""
+    return _replaced(bucket, name, 3, 20, "ResourceNotFound")
+
+
+def replaced_among_many(bucket: Path, name: str) -> Replaced:
+    """Many slices, likewise."""
+    return _replaced(bucket, name, 60, 400, "ResourceNotFound")
+
+
+def replaced_in_a_survey(bucket: Path, name: str) -> Replaced:
+    """Nothing is known of its first video: others begin anew, and all is of the new one."""
+    return _replaced(bucket, name, 60, 400, None)
+
+
+def _replaced(bucket: Path, name: str, count: int, frames: int, code: str | None) -> Replaced:
+    output, overwrite = f"{name}/{{Count}}.png", {**_NORMAL, "Count": count}
+    clip = videos.make(bucket / "in" / f"{name}.mp4", frames=frames, bframes=2)
+    other = videos.make(bucket / "in" / f"{name}-new.mp4", frames=frames, bframes=2, first_number=500)
+    before = _good(name, clip, output, overwrite)
+    after = replace(_good(name, other, output, overwrite), media=before.media)
+    then = after if code is None else replace(before, code=code, is_partial=True)
+    return Replaced(before, clip.path, other.path, then)
 
 
 def numbers_in(kind: Kind, files: Mapping[str, bytes]) -> tuple[int, ...]:

@@ -1,0 +1,188 @@
+"""One fault after the other is done to a cluster under jobs; after each, every job has ended as it must."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from drill import audit
+from drill.audit import Found
+from drill.cluster import Cluster, cluster
+from drill.faults import (
+    Fault,
+    Stage,
+    at_points,
+    freeze,
+    kill_children,
+    kill_postgres,
+    kill_server,
+    kill_workers,
+    refuse_writes,
+    repair_twice,
+    set_clocks,
+)
+from drill.launcher import WORK_POINTS
+from drill.lives import can_fake_time
+from drill.member import demand
+from drill.submitter import Asked, Submitter
+from drill.work import Kind, kinds, long_kind
+
+ALL = (
+    Fault("a worker dies at each named point", at_points([*WORK_POINTS]), waits_for_work=True),
+    Fault("kill -9 of a worker", kill_workers(3)),
+    Fault("kill -9 of a decoding child", kill_children(6), waits_for_work=True),
+    Fault("kill -9 of the server before its answer", kill_server(4), waits_for_work=True),
+    Fault("PostgreSQL killed, 0.5 s away", kill_postgres(2, 0.5)),
+    Fault("PostgreSQL killed, 20 s away", kill_postgres(1, 20)),
+    Fault("frozen workers, their videos replaced", freeze),
+    Fault("two more repairers", repair_twice),
+    Fault("two clocks 60 s apart", set_clocks),
+    Fault("the store refuses to be written to", refuse_writes(8), in_store=True, waits_for_work=True),
+)
+_NEEDS_FAKETIME, _NEEDS_STORE = set_clocks, ALL[-1].do
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one kind of fault came to."""
+
+    fault: str
+    times: int
+    found: Found
+    seconds: float
+
+
+def possible(faults: Sequence[Fault], *, has_store: bool) -> tuple[list[Fault], list[str]]:
+    """Those that can be done here; and why the others cannot."""
+    missing = {}
+    if not can_fake_time():
+        missing[_NEEDS_FAKETIME] = "no faketime here (apt-get install faketime)"
+    if not has_store:
+        missing[_NEEDS_STORE] = "no moto here (make moto)"
+    left_out = [f"{fault.name}: {missing[fault.do]}" for fault in faults if fault.do in missing]
+    return [fault for fault in faults if fault.do not in missing], left_out
+
+
+def drill(
+    folder: Path,
+    *,
+    jobs: int,
+    seed: int,
+    faults: Sequence[Fault] = ALL,
+    dead_after_s: int | None = None,
+    with_store: bool = True,
+) -> list[Row]:
+    """Do it all in a folder, and tell of each fault when it is over. Raises AssertionError for what is not right."""
+    chance = random.Random(seed)
+    began = time.monotonic()
+    with cluster(folder, dead_after_s=dead_after_s, with_store=with_store) as running:
+        able, left_out = possible(faults, has_store=running.store is not None)
+        for each in left_out:
+            print("LEFT OUT:", each, flush=True)
+        bucket = running.server.bucket
+        every = kinds(bucket)
+        submitter = Submitter(running.server, every, chance, ("local",))
+        stage = Stage(running, submitter, chance)
+        long = long_kind(bucket)
+        print(f"a cluster after {time.monotonic() - began:.0f} s", flush=True)
+        rows = []
+        for fault in able:
+            rows.append(_round(stage, fault, -(-jobs // len(able)), long))
+            print(line(rows[-1]), flush=True)
+        began = time.monotonic()
+        found = _audit(running, submitter, submitter.ids)
+        for member in running.members:
+            member.look()
+            assert member.terminate() == 0, f"{member.name} has not ended in order; see {member.log}"
+        demand(
+            lambda: not running.left_behind(),
+            f"all processes have gone: {running.left_behind()}",
+            20,
+        )
+        rows.append(Row("all of them, at the end", 1, found, time.monotonic() - began))
+    return rows
+
+
+def line(row: Row) -> str:
+    """A row of a table in Markdown; its columns are in `HEAD`."""
+    found = row.found
+    cells = (
+        row.fault,
+        row.times,
+        found.ended.total(),
+        found.ended["Success"],
+        found.failed,
+        found.pictures,
+        found.events,
+        f"{row.seconds:.0f}",
+    )
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+_COLUMNS = (
+    "fault",
+    "times",
+    "jobs",
+    "Success",
+    "failed as they must",
+    "pictures verified",
+    "events",
+    "seconds",
+)
+HEAD = f"| {' | '.join(_COLUMNS)} |\n|{'---|' * len(_COLUMNS)}"
+
+
+def _round(stage: Stage, fault: Fault, jobs: int, long: Kind) -> Row:
+    began = time.monotonic()
+    running, submitter = stage.cluster, stage.submitter
+    before = set(submitter.ids)
+    if running.store is not None:
+        submitter.buckets = ("store",) if fault.in_store else ("local", "local", "store")
+    submitter.submit(long)
+    submitter.begin(jobs)
+    if not fault.waits_for_work:
+        submitter.enough()
+    times = fault.do(stage)
+    submitter.join()
+    audit.wait_for_all(running.server, submitter)
+    found = _audit(running, submitter, {id: asked for id, asked in submitter.ids.items() if id not in before})
+    return Row(fault.name, times, found, time.monotonic() - began)
+
+
+def _audit(running: Cluster, submitter: Submitter, ids: dict[str, Asked]) -> Found:
+    found = Found()
+    found.ended = audit.check_jobs(running.server, ids)
+    found.events = audit.check_events(ids, running.receiver)
+    found.pictures = audit.check_files(ids.values(), running.buckets)
+    _check_outputs(running, ids)
+    _check_rest(running)
+    return found
+
+
+def _check_outputs(running: Cluster, ids: dict[str, Asked]) -> None:
+    """What the database says that was written is what lies in the buckets."""
+    said: dict[str, dict[str, str]] = {job_id: {} for job_id in ids}
+    for job_id, key, digest in running.postgres.rows("SELECT job_id, key, sha256 FROM job_outputs"):
+        if job_id in said:
+            said[job_id][key] = digest
+    buckets = running.buckets
+    for job_id, asked in ids.items():
+        files = buckets[asked.bucket](asked.folder)
+        there = {f"{asked.folder}/{name}": hashlib.sha256(data).hexdigest() for name, data in files.items()}
+        assert there == said[job_id], f"the outputs of {asked}"
+
+
+def _check_rest(running: Cluster) -> None:
+    """Nothing waits any more, and nobody is left of those that have died."""
+    for what, query in (
+        ("tasks", "SELECT * FROM procrastinate_jobs"),
+        ("events", "SELECT event_id FROM events"),
+        ("jobs", "SELECT job_id FROM jobs WHERE status = 'Init' OR parked"),
+        ("probe jobs", "SELECT job_id FROM probe_jobs WHERE status = 'Init' OR parked"),
+    ):
+        demand(lambda query=query: not running.postgres.rows(query), f"no {what} are left")
+    demand(lambda: not running.left_behind(), f"dead lives leave nobody behind: {running.left_behind()}")
