@@ -124,16 +124,17 @@ def run(
             timeout_keep_alive=_KEEP_ALIVE_S,
         )
     )
-    stopping = threading.Event()
+    is_stopping = False
     if threading.current_thread() is threading.main_thread():
 
         def stop(number: int, frame: FrameType | None) -> None:
-            if stopping.is_set() and number == signal.SIGINT:
+            nonlocal is_stopping
+            if is_stopping and number == signal.SIGINT:
                 # the second Ctrl-C: nobody is waited for, but all is left behind in order
                 server.force_exit = True
                 assembly.hurry()
-            elif not stopping.is_set():
-                stopping.set()
+            elif not is_stopping:
+                is_stopping = True
                 server.end()
 
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -143,9 +144,26 @@ def run(
     if listener is not None:
         server.run(sockets=[listener])
     else:
-        stopping.wait()
+        _wait_for_signals(lambda: is_stopping)
     # a second Ctrl-C gives back at once what is in work
     log.info("draining", tasks=assembly.running.number, most_seconds=assembly.settings.drain_seconds)
+
+
+def _wait_for_signals(is_over: Callable[[], bool]) -> None:
+    """Let the handlers of signals run, in the main thread, until it is over.
+
+    A signal may come to any thread, and whoever waits for a lock in the main one would not hear of it: the system says
+    so on a socket, too.
+    """
+    hears, tells = socket.socketpair()
+    with hears, tells:
+        tells.setblocking(False)
+        before = signal.set_wakeup_fd(tells.fileno(), warn_on_full_buffer=False)
+        try:
+            while not is_over():
+                hears.recv(1)
+        finally:
+            signal.set_wakeup_fd(before)
 
 
 class _Server(uvicorn.Server):
