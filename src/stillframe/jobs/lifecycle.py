@@ -24,7 +24,7 @@ from stillframe.catalog.models import PipelineRow
 from stillframe.database.engine import Database, driver_connection
 from stillframe.errors import NotFound
 from stillframe.events.outbox import Outbox
-from stillframe.jobs import outputs
+from stillframe.jobs import clock, outputs
 from stillframe.jobs.completion import announce
 from stillframe.jobs.lanes import Lane
 from stillframe.jobs.models import KINDS, Job, JobOutput, ProbeJob, Slice
@@ -319,8 +319,9 @@ def bytes_read(session: Session, job: Job) -> int:
 
 def succeed(session: Session, outbox: Outbox, job: Job, count: int, report: dict[str, Any]) -> None:
     """The job has ended well, and its account is told."""
+    job.finished_at = clock.now(session)
     job.status, job.code, job.message = "Success", None, None
-    job.count, job.report, job.finished_at = count, report, datetime.now(UTC)
+    job.count, job.report = count, report
     announce(session, outbox, job)
 
 
@@ -341,7 +342,7 @@ def fail(
     job.status, job.code, job.message = "Fail", code, message
     session.flush()
     job.count = count_shots(session, job) if count is None else count
-    job.report, job.finished_at = report, datetime.now(UTC)
+    job.report, job.finished_at = report, clock.now(session)
     announce(session, outbox, job)
 
 
@@ -371,7 +372,7 @@ def start_over(session: Session, queue: Queue, job: Job) -> None:
     job.status, job.parked, job.is_begun, job.failures, job.kills = "Init", False, False, 0, 0
     job.survey = job.planned = job.stats = job.count = None
     job.code = job.message = job.report = job.finished_at = None
-    job.submitted_at = datetime.now(UTC)
+    job.submitted_at = clock.now(session)
     if not job.has_own_priority:
         # that of its pipeline may have changed since; a change that is at work now sees this job, or is waited for
         of_pipeline = select(PipelineRow.priority).where(PipelineRow.pipeline_id == job.pipeline_id)

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from stillframe.catalog.models import PipelineRow
 from stillframe.errors import NotFound
+from stillframe.jobs import clock
 from stillframe.jobs.lanes import Lane
 from stillframe.jobs.lifecycle import may_go_on
 from stillframe.jobs.models import ProbeJob
@@ -82,12 +83,14 @@ def resume(session: Session, queue: Queue, job: ProbeJob, delay_s: float = 0) ->
     queue.defer_probe(session, job.job_id, job.attempt, lane=Lane.of(job), delay_s=delay_s)
 
 
-def succeed(job: ProbeJob, facts: MediaFacts) -> None:
+def succeed(session: Session, job: ProbeJob, facts: MediaFacts) -> None:
     """The job has ended well."""
+    job.finished_at = clock.now(session)
     job.status, job.code, job.message = "Success", None, None
-    job.facts, job.finished_at = msgspec.to_builtins(facts), datetime.now(UTC)
+    job.facts = msgspec.to_builtins(facts)
 
 
-def fail(job: ProbeJob, code: str, message: str) -> None:
+def fail(session: Session, job: ProbeJob, code: str, message: str) -> None:
     """The job has ended badly."""
-    job.status, job.code, job.message, job.finished_at = "Fail", code, message, datetime.now(UTC)
+    job.finished_at = clock.now(session)
+    job.status, job.code, job.message = "Fail", code, message

@@ -123,9 +123,9 @@ class ProbeStep:
 
     def _end_live(self, session: Session, live: ProbeJob, came: MediaFacts | tuple[str, str]) -> None:
         if isinstance(came, MediaFacts):
-            probe_jobs.succeed(live, came)
+            probe_jobs.succeed(session, live, came)
         else:
-            probe_jobs.fail(live, *came)
+            probe_jobs.fail(session, live, *came)
             log.info("probe job failed", code=live.code, reason=live.message)
         pipelines.has_ended(session, self._queue, live)
         self._metrics.probe_outcomes.labels(code=live.code or "Success").inc()
