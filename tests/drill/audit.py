@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from drill.server import Server, demand
 from drill.submitter import Asked, Submitter
@@ -46,6 +48,11 @@ def files_in(root: Path) -> Files:
     return files
 
 
+def files_of(ids: Mapping[str, Asked], buckets: Mapping[str, Files]) -> dict[str, Mapping[str, bytes]]:
+    """What lies in each job's folder; the server is not asked."""
+    return {job_id: buckets[asked.bucket](asked.folder) for job_id, asked in ids.items()}
+
+
 def wait_for_all(server: Server, submitted: Submitter, seconds: float = 180) -> None:
     """Every job that was taken is there, once, and has ended."""
     demand(
@@ -76,6 +83,7 @@ def check_jobs(server: Server, ids: Mapping[str, Asked]) -> Counter[str]:
         job = server.insist("GetSnapshotJob", JobId=job_id)["SnapshotJob"]
         said = f"{asked}: {job['Status']} {job.get('Code')} {job.get('Message')}"
         assert (job["Status"], job.get("Code")) == ("Fail" if kind.code else "Success", kind.code), said
+        _demand_order(job, said)
         ended[kind.code or "Success"] += 1
         if kind.code is not None:
             continue
@@ -96,11 +104,18 @@ def check_probes(server: Server, submitted: Submitter) -> Counter[str]:
         assert (job["Status"], job.get("Code")) == ("Fail" if code else "Success", code), (
             f"the probe of {kind.media}: {job}"
         )
+        _demand_order(job, f"the probe of {kind.media}")
         ended[code or "Success"] += 1
         if code is None:
             (video,) = job["MediaInfoProperty"]["VideoStreamInfoList"]
             assert (video["Codec_name"], video["Width"]) == ("h264", "192"), kind.media
     return ended
+
+
+def _demand_order(job: Mapping[str, Any], said: str) -> None:
+    """It has ended after it was submitted, whatever the clocks are of those that have written this down."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert job["CreateTime"] <= job["SubmitTime"] <= job["FinishTime"] <= now, said
 
 
 def check_events(ids: Mapping[str, Asked], receiver: Receiver) -> int:
@@ -122,17 +137,17 @@ def check_events(ids: Mapping[str, Asked], receiver: Receiver) -> int:
     return messages
 
 
-def check_files(asked: Iterable[Asked], buckets: Mapping[str, Files]) -> int:
-    """In each job's folder lies what it must give, and nothing else; the server is not asked. How many pictures.
+def check_files(ids: Mapping[str, Asked], files: Mapping[str, Mapping[str, bytes]]) -> int:
+    """In each job's folder lies what it must give, and nothing else. How many pictures.
 
     They are compared with what was made of the same video before: its numbers were read from the pixels then.
     """
     pictures = 0
-    for each in asked:
-        wanted = each.kind.files or {}
-        found = buckets[each.bucket](each.folder)
-        said = f"the files of {each}"
-        if each.kind.is_partial:
+    for job_id, asked in ids.items():
+        wanted = asked.kind.files or {}
+        found = files[job_id]
+        said = f"the files of {asked}"
+        if asked.kind.is_partial:
             assert found, said
             assert found.keys() <= wanted.keys(), said
         else:

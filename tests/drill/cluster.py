@@ -13,8 +13,9 @@ from pathlib import Path
 from drill.audit import Files, files_in
 from drill.far_store import FarStore, far_store
 from drill.launcher import DEAD_AFTER
+from drill.member import Member, Process, end_all, start_all
 from drill.postgres import ExternalPostgres
-from drill.server import Member, Process, Server
+from drill.server import Server
 from receiver import Receiver, receiving
 
 _SLOTS = 2
@@ -57,7 +58,7 @@ class Cluster:
         try:
             another.start()
             yield
-            assert another.terminate() == 0, f"{another.name} has not ended in order; see {another.log}"
+            end_all([another])
         finally:
             another.close()
 
@@ -92,7 +93,7 @@ def cluster(
         ]
         for member in members:
             stack.callback(member.close)
-            member.start()
+        start_all(members)
         server.insist("SetEventCallback", CallbackURL=receiver.url, EventTypeList="SnapshotComplete")
         yield Cluster(folder, server, members, postgres, receiver, store)
 

@@ -15,7 +15,7 @@ from functools import partial
 from drill import work
 from drill.cluster import Cluster
 from drill.launcher import FREEZING_POINTS, RECEIPT_POINTS
-from drill.member import Member, demand, family
+from drill.member import Member, demand, end_all, family, start_all
 from drill.submitter import Submitter
 from stillframe.database.engine import Database, make_engine
 from stillframe.jobs.queue import Queue
@@ -56,32 +56,42 @@ def at_points(points: Sequence[str]) -> Callable[[Stage], int]:
 
     def do(stage: Stage) -> int:
         workers = stage.cluster.workers
+        end_all(workers)
         for begin in range(0, len(points), len(workers)):
-            at_once = list(zip(workers, points[begin : begin + len(workers)], strict=False))
-            for worker, point in at_once:
-                _end(worker)
-                worker.start(point, wait=False)
-            for worker, _ in at_once:
+            at_once = points[begin : begin + len(workers)]
+            start_all(workers[: len(at_once)], *at_once)
+            for worker in workers[: len(at_once)]:
                 worker.wait_until_dead()
-            for worker, _ in at_once:
-                worker.start()
+        start_all(workers)
         return len(points)
 
     return do
 
 
 def kill_workers(times: int) -> Callable[[Stage], int]:
-    """A worker is killed, and started anew."""
+    """A worker is killed in the middle of its work, and started anew."""
 
     def do(stage: Stage) -> int:
         for _ in range(times):
             stage.pause(1.5)
-            worker = stage.chance.choice(stage.cluster.workers)
-            worker.kill()
-            worker.start()
+            _kill_one(stage, stage.cluster.workers)
         return times
 
     return do
+
+
+def _kill_one(stage: Stage, workers: Sequence[Member]) -> None:
+    """Any one of them that is at work."""
+    busy: list[Member] = []
+
+    def is_somebody_busy() -> bool:
+        busy[:] = [worker for worker in workers if _children(worker)]
+        return bool(busy)
+
+    demand(is_somebody_busy, "a worker is at work")
+    worker = stage.chance.choice(busy)
+    worker.kill()
+    worker.start()
 
 
 def kill_children(times: int) -> Callable[[Stage], int]:
@@ -90,23 +100,33 @@ def kill_children(times: int) -> Callable[[Stage], int]:
     def do(stage: Stage) -> int:
         for _ in range(times):
             stage.pause(0.5)
+            # what has cost two children is begun again only when that is written down
+            demand(lambda: not stage.cluster.postgres.rows(_LAST_TRIES), "no work is at its last try")
             demand(lambda: any(map(_kill_child, stage.cluster.workers)), "a child is killed at its work")
         return times
 
     return do
 
 
+_LAST_TRIES = """
+SELECT job_id FROM jobs WHERE status = 'Init' AND kills >= 2
+UNION ALL SELECT job_id FROM probe_jobs WHERE status = 'Init' AND kills >= 2
+UNION ALL SELECT job_id FROM slices JOIN jobs USING (job_id)
+WHERE jobs.status = 'Init' AND slices.state <> 'done' AND slices.kills >= 2
+"""
+
+
 def _kill_child(worker: Member) -> bool:
-    for child, parent in family(worker.pid):
-        if parent == worker.pid:
-            # this one forks the others
-            continue
+    for child in _children(worker):
         with suppress(ProcessLookupError):
-            # stopped first: then it was at work for sure when it is killed
-            os.kill(child, signal.SIGSTOP)
             os.kill(child, signal.SIGKILL)
             return True
     return False
+
+
+def _children(worker: Member) -> list[int]:
+    """Those that decode for a worker at this moment; its own child only forks them."""
+    return [child for child, parent in family(worker.pid) if parent != worker.pid]
 
 
 def kill_server(times: int) -> Callable[[Stage], int]:
@@ -144,8 +164,7 @@ def freeze(stage: Stage) -> int:
     running = stage.cluster
     make = (work.replaced_alone, work.replaced_among_many, work.replaced_in_a_survey)
     ids = []
-    for worker in running.workers:
-        _end(worker)
+    end_all(running.workers)
     for worker, point, kind in zip(running.workers, FREEZING_POINTS, make, strict=True):
         worker.start(point)
         replaced = kind(running.server.bucket, point)
@@ -164,10 +183,9 @@ def freeze(stage: Stage) -> int:
         for worker in running.workers:
             assert worker.is_frozen
             worker.send_signal(signal.SIGCONT)
-        for worker in running.workers:
-            # when it has ended in order, it has done whatever it does
-            _end(worker)
-            worker.start()
+        # when they have ended in order, they have done whatever they do
+        end_all(running.workers)
+        start_all(running.workers)
     return len(ids)
 
 
@@ -211,16 +229,20 @@ def repair_twice(stage: Stage) -> int:
 
 def set_clocks(stage: Stage) -> int:
     """The clocks of two workers are a minute apart, and one of the two is killed."""
-    apart = stage.cluster.workers[: len(CLOCKS_S)]
-    for worker, clock_s in zip(apart, CLOCKS_S, strict=True):
-        _end(worker)
-        worker.clock_s = clock_s
-        worker.start()
-    stage.pause(2.0)
-    killed = stage.chance.choice(apart)
-    killed.kill()
-    killed.start()
+    apart = set_next_clocks(stage, CLOCKS_S)
+    end_all(apart)
+    start_all(apart)
+    stage.pause(1.0)
+    _kill_one(stage, apart)
     return len(apart)
+
+
+def set_next_clocks(stage: Stage, clocks_s: Sequence[int]) -> list[Member]:
+    """Of as many workers, from when they are started the next time."""
+    apart = stage.cluster.workers[: len(clocks_s)]
+    for worker, clock_s in zip(apart, clocks_s, strict=True):
+        worker.clock_s = clock_s
+    return apart
 
 
 def refuse_writes(seconds: float) -> Callable[[Stage], int]:
@@ -238,10 +260,3 @@ def refuse_writes(seconds: float) -> Callable[[Stage], int]:
         return refused
 
     return do
-
-
-def _end(worker: Member) -> None:
-    """In order: what it has in work is done or given back."""
-    code = worker.terminate()
-    assert code == 0, f"{worker.name} has ended with {code}; see {worker.log}"
-    demand(lambda: not worker.left_alive(), f"all have gone with {worker.name}: {worker.left_alive()}")

@@ -142,8 +142,8 @@ def _before_a_survey_is_kept(name: str, freeze: Callable[[], None]) -> None:
 
 #: the names of the points, and how a server that takes jobs is brought to die there
 RECEIPT_POINTS: dict[str, Callable[[Callable[[], None]], None]] = {
-    "after the receipt of a job and before it is kept": _after_a_receipt,
     "after a job is kept and before the answer": _before_an_answer,
+    "after the receipt of a job and before it is kept": _after_a_receipt,
 }
 #: likewise, one that works on them
 WORK_POINTS: dict[str, Callable[[Callable[[], None]], None]] = {

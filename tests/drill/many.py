@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +27,10 @@ from drill.faults import (
 )
 from drill.launcher import WORK_POINTS
 from drill.lives import can_fake_time
-from drill.member import demand
+from drill.member import demand, end_all
 from drill.submitter import Asked, Submitter
 from drill.work import Kind, kinds, long_kind
+from stillframe.storage.local import LocalBucket
 
 ALL = (
     Fault("a worker dies at each named point", at_points([*WORK_POINTS]), waits_for_work=True),
@@ -43,7 +44,6 @@ ALL = (
     Fault("two clocks 60 s apart", set_clocks),
     Fault("the store refuses to be written to", refuse_writes(8), in_store=True, waits_for_work=True),
 )
-_NEEDS_FAKETIME, _NEEDS_STORE = set_clocks, ALL[-1].do
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,13 @@ class Row:
     seconds: float
 
 
-def possible(faults: Sequence[Fault], *, has_store: bool) -> tuple[list[Fault], list[str]]:
-    """Those that can be done here; and why the others cannot."""
-    missing = {}
-    if not can_fake_time():
-        missing[_NEEDS_FAKETIME] = "no faketime here (apt-get install faketime)"
-    if not has_store:
-        missing[_NEEDS_STORE] = "no moto here (make moto)"
-    left_out = [f"{fault.name}: {missing[fault.do]}" for fault in faults if fault.do in missing]
-    return [fault for fault in faults if fault.do not in missing], left_out
+def missing(fault: Fault, *, has_store: bool) -> str | None:
+    """Why a fault cannot be done here; None when it can."""
+    if fault.do is set_clocks and not can_fake_time():
+        return "no faketime here (apt-get install faketime)"
+    if fault.in_store and not has_store:
+        return "no moto here (make moto)"
+    return None
 
 
 def drill(
@@ -80,9 +78,12 @@ def drill(
     chance = random.Random(seed)
     began = time.monotonic()
     with cluster(folder, dead_after_s=dead_after_s, with_store=with_store) as running:
-        able, left_out = possible(faults, has_store=running.store is not None)
-        for each in left_out:
-            print("LEFT OUT:", each, flush=True)
+        able = []
+        for fault in faults:
+            if (why := missing(fault, has_store=running.store is not None)) is None:
+                able.append(fault)
+            else:
+                print(f"LEFT OUT: {fault.name}: {why}", flush=True)
         bucket = running.server.bucket
         every = kinds(bucket)
         submitter = Submitter(running.server, every, chance, ("local",))
@@ -95,14 +96,10 @@ def drill(
             print(line(rows[-1]), flush=True)
         began = time.monotonic()
         found = _audit(running, submitter, submitter.ids)
-        for member in running.members:
-            member.look()
-            assert member.terminate() == 0, f"{member.name} has not ended in order; see {member.log}"
-        demand(
-            lambda: not running.left_behind(),
-            f"all processes have gone: {running.left_behind()}",
-            20,
-        )
+        found.probes = audit.check_probes(running.server, submitter)
+        end_all(running.members)
+        left = LocalBucket(bucket).clean_leftovers()
+        print(f"{left} temporary files that killed writers had left were removed", flush=True)
         rows.append(Row("all of them, at the end", 1, found, time.monotonic() - began))
     return rows
 
@@ -141,7 +138,7 @@ def _round(stage: Stage, fault: Fault, jobs: int, long: Kind) -> Row:
     running, submitter = stage.cluster, stage.submitter
     before = set(submitter.ids)
     if running.store is not None:
-        submitter.buckets = ("store",) if fault.in_store else ("local", "local", "store")
+        submitter.buckets = ("store",) if fault.in_store else ("local", "local", "local", "store")
     submitter.submit(long)
     submitter.begin(jobs)
     if not fault.waits_for_work:
@@ -153,26 +150,29 @@ def _round(stage: Stage, fault: Fault, jobs: int, long: Kind) -> Row:
     return Row(fault.name, times, found, time.monotonic() - began)
 
 
-def _audit(running: Cluster, submitter: Submitter, ids: dict[str, Asked]) -> Found:
+def _audit(running: Cluster, submitter: Submitter, ids: Mapping[str, Asked]) -> Found:
     found = Found()
     found.ended = audit.check_jobs(running.server, ids)
     found.events = audit.check_events(ids, running.receiver)
-    found.pictures = audit.check_files(ids.values(), running.buckets)
-    _check_outputs(running, ids)
+    files = audit.files_of(ids, running.buckets)
+    found.pictures = audit.check_files(ids, files)
+    _check_outputs(running, ids, files)
     _check_rest(running)
     return found
 
 
-def _check_outputs(running: Cluster, ids: dict[str, Asked]) -> None:
+def _check_outputs(
+    running: Cluster, ids: Mapping[str, Asked], files: Mapping[str, Mapping[str, bytes]]
+) -> None:
     """What the database says that was written is what lies in the buckets."""
     said: dict[str, dict[str, str]] = {job_id: {} for job_id in ids}
     for job_id, key, digest in running.postgres.rows("SELECT job_id, key, sha256 FROM job_outputs"):
         if job_id in said:
             said[job_id][key] = digest
-    buckets = running.buckets
     for job_id, asked in ids.items():
-        files = buckets[asked.bucket](asked.folder)
-        there = {f"{asked.folder}/{name}": hashlib.sha256(data).hexdigest() for name, data in files.items()}
+        there = {
+            f"{asked.folder}/{name}": hashlib.sha256(data).hexdigest() for name, data in files[job_id].items()
+        }
         assert there == said[job_id], f"the outputs of {asked}"
 
 

@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from drill.lives import Life, begin
@@ -67,8 +68,12 @@ class Member:
         arguments = [point, str(self.mark), *self._command]
         self._process = begin(arguments, self.out(self.starts), self.log, self.environment, self.clock_s)
         if wait:
-            self._demand(lambda: self.has_ended or self.is_ready(), f"{self.name} is ready")
-            assert not self.has_ended, self._said(f"{self.name} has ended before it was ready")
+            self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Until it does what it is there for."""
+        self._demand(lambda: self.has_ended or self.is_ready(), f"{self.name} is ready")
+        assert not self.has_ended, self._said(f"{self.name} has ended before it was ready")
 
     @property
     def log(self) -> Path:
@@ -123,7 +128,6 @@ class Member:
 
     def terminate(self) -> int:
         """SIGTERM; its exit code."""
-        self.look()
         self.send_signal(signal.SIGTERM)
         return self.wait()
 
@@ -169,6 +173,26 @@ class Member:
         return "\n".join([f"{what} (start {self.starts}, exit code {self._process.poll()}):", *lines])
 
 
+def start_all(members: Sequence[Member], *points: str) -> None:
+    """All at the same time, each with its own point where there is one: those are not waited for."""
+    for member, point in zip_longest(members, points, fillvalue=""):
+        assert isinstance(member, Member), "more points than members"
+        member.start(point, wait=False)
+    for member in members[len(points) :]:
+        member.wait_until_ready()
+
+
+def end_all(members: Sequence[Member]) -> None:
+    """In order, all at the same time: what they have in work is done or given back, and nobody is left behind."""
+    for member in members:
+        member.look()
+        member.send_signal(signal.SIGTERM)
+    for member in members:
+        code = member.wait()
+        assert code == 0, f"{member.name} has ended with {code}; see {member.log}"
+        demand(lambda member=member: not member.left_alive(), f"all have gone with {member.name}")
+
+
 def demand(condition: Callable[[], object], what: str, seconds: float = DEADLINE_S) -> None:
     """Wait until it is so."""
     deadline = time.monotonic() + seconds
@@ -178,7 +202,7 @@ def demand(condition: Callable[[], object], what: str, seconds: float = DEADLINE
 
 
 def descendants(pid: int) -> set[int]:
-    """The children of a process, theirs, and so on."""
+    """The children of a process that live, theirs, and so on."""
     return {child for child, _ in family(pid)}
 
 
@@ -186,7 +210,7 @@ def family(pid: int) -> list[tuple[int, int]]:
     """The same, each with its parent: the nearer ones first."""
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (stat := _stat(int(entry.name))) is not None:
+        if entry.name.isdigit() and (stat := _stat(int(entry.name))) is not None and stat[0] != "Z":
             parents.setdefault(int(stat[1]), []).append(int(entry.name))
     found: list[tuple[int, int]] = []
     waiting = [pid]

@@ -95,7 +95,8 @@ def _drill(
     told.processes = len(server.seen)
     demand(lambda: not server.left_alive(), f"all have gone with the server: {server.left_alive()}", 20)
     told.leftovers = LocalBucket(server.bucket).clean_leftovers("out")
-    told.pictures = audit.check_files(submitted.ids.values(), {"local": audit.files_in(server.bucket)})
+    files = audit.files_of(submitted.ids, {"local": audit.files_in(server.bucket)})
+    told.pictures = audit.check_files(submitted.ids, files)
     told.seconds = time.monotonic() - began
     return told
 

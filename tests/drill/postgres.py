@@ -112,7 +112,7 @@ class ExternalPostgres:
         self._files.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         identity = choose_identity()
         give_to(self._files.root, identity.uid, identity.gid)
-        making = self._begin(initdb_command(programs, self._files))
+        making = self._begin([*initdb_command(programs, self._files), "--no-sync"])
         assert making.wait(60) == 0, self._files.log.read_text()
         finish_initdb(self._files)
 
