@@ -34,14 +34,14 @@ from stillframe.storage.local import LocalBucket
 
 ALL = (
     Fault("a worker dies at each named point", at_points([*WORK_POINTS]), waits_for_work=True),
-    Fault("kill -9 of a worker", kill_workers(3)),
+    Fault("kill -9 of a worker", kill_workers(3), waits_for_work=True),
     Fault("kill -9 of a decoding child", kill_children(6), waits_for_work=True),
     Fault("kill -9 of the server before its answer", kill_server(4), waits_for_work=True),
     Fault("PostgreSQL killed, 0.5 s away", kill_postgres(2, 0.5)),
     Fault("PostgreSQL killed, 20 s away", kill_postgres(1, 20)),
     Fault("frozen workers, their videos replaced", freeze),
-    Fault("two more repairers", repair_twice),
-    Fault("two clocks 60 s apart", set_clocks),
+    Fault("two more repairers", repair_twice, waits_for_work=True),
+    Fault("two clocks 60 s apart", set_clocks, waits_for_work=True),
     Fault("the store refuses to be written to", refuse_writes(8), in_store=True, waits_for_work=True),
 )
 
