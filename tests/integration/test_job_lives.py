@@ -172,6 +172,49 @@ def test_a_survey_that_a_crash_of_the_database_took_along(jobs: JobsByHand) -> N
     assert jobs.sql("SELECT state, attempt FROM slices") == [("done", 1)]
 
 
+@pytest.mark.parametrize("count", [ONE_SLICE, SLICES])
+def test_a_survey_that_comes_late_is_not_kept(jobs: JobsByHand, count: int) -> None:
+    """It has begun first, and another worker has the job by now, perhaps with another video."""
+    job_id = jobs.submit(count)
+    task = jobs.waiting()[0]
+    has_looked, goes_on = threading.Event(), threading.Event()
+
+    class Late(Unlocked):
+        def survey_and_render(self, *arguments: Any) -> Any:
+            *others, work = arguments
+
+            def keep(survey: Survey) -> None:
+                has_looked.set()
+                assert goes_on.wait(DEADLINE_S)
+                work.on_survey(survey)
+
+            return super().survey_and_render(*others, replace(work, on_survey=keep))
+
+    found = []
+
+    def go_on() -> None:
+        found.append((jobs.state(), written(jobs)))
+        goes_on.set()
+        late.join()
+        found.append((jobs.state(), written(jobs)))
+
+    jobs.decoder, jobs.running = Late(), Running()
+    late = threading.Thread(target=jobs.steps.survey, kwargs={**task.arguments, "starts": 0})
+    late.start()
+    assert has_looked.wait(DEADLINE_S)
+    jobs.decoder = Interrupted(go_on)
+    jobs.do(task, starts=1)
+    jobs.do_all()
+    before, after = found
+    assert after == before
+    demand_success(jobs, job_id, count)
+
+
+def written(jobs: JobsByHand) -> dict[str, int]:
+    """The outputs that are there, and when each was written."""
+    return {path.name: path.stat().st_mtime_ns for path in (jobs.bucket / "out").iterdir()}
+
+
 def test_two_repairs_at_the_same_moment(jobs: JobsByHand, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process's finds somebody at it, and leaves what is lost to that."""
     job_id = jobs.submit(SLICES)

@@ -180,7 +180,7 @@ def ready(database: Database, job_id: str, epoch: int) -> Job | None:
 _KEEP_SMALL = (
     "WITH live AS (UPDATE jobs SET survey = %(survey)s, planned = %(planned)s, modified_at = clock_timestamp() "
     "FROM set_config('synchronous_commit', 'off', true) "
-    "WHERE job_id = %(job_id)s AND epoch = %(epoch)s AND status = 'Init' RETURNING job_id), "
+    "WHERE job_id = %(job_id)s AND epoch = %(epoch)s AND status = 'Init' AND planned IS NULL RETURNING job_id), "
     "others AS (DELETE FROM slices USING live WHERE slices.job_id = live.job_id AND number > 1) "
     "INSERT INTO slices (job_id, number, first, last, cost_s, state, attempt, failures, kills) "
     "SELECT job_id, 1, %(first)s, %(last)s, %(cost_s)s, 'queued', 1, 0, 0 FROM live "
@@ -192,8 +192,8 @@ _KEEP_SMALL = (
 def keep_small_survey(database: Database, job_id: str, epoch: int, survey: Survey) -> bool:
     """Freeze what the survey of a single stretch found, which the caller renders now; False when the task is void.
 
-    Not waited for until it is on the disk: the job's end is, and comes after it; and without it the survey is made
-    anew.
+    So it is when another one's survey was kept meanwhile, too. Not waited for until it is on the disk: the job's end
+    is, and comes after it; and without it the survey is made anew.
     """
     stretch = survey.stretches[0]
     values = {

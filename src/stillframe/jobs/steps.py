@@ -245,6 +245,9 @@ class Steps:
             return
         with self._database.transaction() as session:
             job = self._claim(job_id, epoch, session, begun=True)
+            if job.planned is not None:
+                # this worker was taken for dead, and another one's survey was kept: of another content, perhaps
+                raise Void
             lifecycle.keep_survey(session, job, survey)
             lifecycle.dispatch(session, self._queue, job)
 
