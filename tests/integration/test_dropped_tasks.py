@@ -127,7 +127,7 @@ def test_a_task_that_its_worker_never_got_comes_back(postgres: EmbeddedPostgres)
     with Work(postgres, starts.append) as work:
         wait_for(lambda: starts and work.sql("SELECT count(*) FROM procrastinate_jobs") == [(0,)])
         with work.database.transaction() as session:
-            work.queue.defer_survey(session, JOB, 1, priority=5, delay_s=DEADLINE_S)
+            work.queue.defer_survey(session, JOB, 1, lane=Lane("0" * 16, "0" * 32, 5), delay_s=DEADLINE_S)
             found = "UPDATE procrastinate_jobs SET status = 'doing', scheduled_at = NULL, worker_id = :id"
             session.execute(text(found), {"id": work.worker.ids()[0]})
         with work.database.transaction() as session:

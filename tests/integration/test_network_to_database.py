@@ -26,6 +26,7 @@ from service_client import DEADLINE_S, wait_for
 from stillframe.database.connecting import LimitedConnection
 from stillframe.database.engine import Database, driver_connection, is_transient, make_engine, psycopg_dsn
 from stillframe.jobs import queue, queue_connection, repair
+from stillframe.jobs.lanes import Lane
 from stillframe.jobs.nodes import Node
 from stillframe.jobs.queue import Queue, Worker
 from stillframe.jobs.repair import Keeper
@@ -228,7 +229,7 @@ def test_a_worker_begins_more_beside_what_it_had_in_work(
 
     def defer(job_id: str) -> None:
         with beside.transaction() as session:
-            Queue().defer_survey(session, job_id, 1, priority=5)
+            Queue().defer_survey(session, job_id, 1, lane=Lane("0" * 16, "0" * 32, 5))
 
     worker = Worker(through(proxy, database_url), handlers(survey=survey), slots=2)
     defer("long")

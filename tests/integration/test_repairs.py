@@ -20,6 +20,7 @@ from stillframe.events.callbacks import Callback, Callbacks
 from stillframe.events.delivery import Deliverer
 from stillframe.events.outbox import Outbox
 from stillframe.jobs import queue, repair
+from stillframe.jobs.lanes import Lane
 from stillframe.jobs.nodes import Node
 from stillframe.jobs.queue import Worker
 from stillframe.jobs.repair import Keeper
@@ -155,7 +156,9 @@ def test_a_task_that_its_worker_never_got_is_counted(
     try:
         wait_for(lambda: done and not jobs.sql("SELECT FROM procrastinate_jobs"))
         with made.database.transaction() as session:
-            made.queue.defer_survey(session, "0" * 32, 1, priority=5, delay_s=DEADLINE_S)
+            made.queue.defer_survey(
+                session, "0" * 32, 1, lane=Lane("0" * 16, "0" * 32, 5), delay_s=DEADLINE_S
+            )
         jobs.sql(
             "UPDATE procrastinate_jobs SET status = 'doing', scheduled_at = NULL, worker_id = :id",
             id=worker.ids()[0],
