@@ -89,7 +89,6 @@ class PipelineRow(Base):
     __table_args__ = (
         CheckConstraint("status IN ('Active', 'Paused')", name="status"),
         CheckConstraint("priority BETWEEN 1 AND 10", name="priority"),
-        CheckConstraint("(active_hours IS NULL) = (time_zone IS NULL)", name="hours"),
         Index("uq_pipelines_default", "account_id", unique=True, postgresql_where=text("is_default")),
     )
 

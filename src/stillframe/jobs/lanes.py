@@ -92,23 +92,26 @@ def move(session: Session, pipeline_id: str) -> None:
         )
 
 
+_WAITING = "status = 'todo' AND priority < :band * {top} AND priority > :band * ({top} - 1) + :without"
+
+
 def move_up(session: Session) -> int:
     """Let the tags of each band whose first one is far on begin anew; how many tasks that were."""
+    known = {"band": BAND, "without": _WITHOUT_BAND}
+    first = f"SELECT max(priority) FROM procrastinate_jobs WHERE {_WAITING.format(top='top')}"
+    firsts = text(
+        f"SELECT top, :band * top - ({first} AND scheduled_at IS NULL) AS tag FROM generate_series(1, 10) AS top"
+    )
     moved = 0
-    for priority in range(1, 11):
-        top = priority * BAND
-        known = {"top": top, "bottom": top - BAND + _WITHOUT_BAND}
-        waiting = "status = 'todo' AND priority < :top AND priority > :bottom"
-        first = f"SELECT max(priority) FROM procrastinate_jobs WHERE {waiting} AND scheduled_at IS NULL"
-        tag = top - (session.scalar(text(first), known) or top)
-        if tag < _FAR_ON:
+    for row in session.execute(firsts, known).all():
+        if row.tag is None or row.tag < _FAR_ON:
             continue
         found = session.execute(
             text(
-                "UPDATE procrastinate_jobs SET priority = least(priority + :shift, :top - 1) "
-                f"WHERE {waiting} RETURNING id"
+                "UPDATE procrastinate_jobs SET priority = least(priority + :shift, :band * :top - 1) "
+                f"WHERE {_WAITING.format(top=':top')} RETURNING id"
             ),
-            known | {"shift": tag - 1},
+            known | {"top": row.top, "shift": row.tag - 1},
         )
         moved += len(found.all())
     return moved
@@ -129,6 +132,11 @@ _SUBJECTS = (
 
 def adopt(session: Session) -> int:
     """Give tasks of an earlier release, whose servers may still run, a place in the order; how many these were."""
+    old = text(
+        "SELECT EXISTS (SELECT FROM procrastinate_jobs WHERE status = 'todo' AND priority <= :without)"
+    )
+    if not session.scalar(old, {"without": _WITHOUT_BAND}):
+        return 0
     adopted = 0
     for key, names, subjects in _SUBJECTS:
         found = session.execute(

@@ -89,7 +89,9 @@ def keep_hours(session: Session, queue: Queue) -> None:
     ).where(PipelineRow.active_hours.is_not(None))
     for row in session.execute(with_hours).all():
         try:
-            off_hours = not active_hours.parse(row.active_hours, row.time_zone).contains(now(session))
+            off_hours = not active_hours.parse(row.active_hours, row.time_zone or active_hours.UTC).contains(
+                now(session)
+            )
         except ConfigError as error:
             # what was right for the process that has stored it; others know less of time zones
             log.warning(

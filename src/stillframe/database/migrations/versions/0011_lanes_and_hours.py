@@ -110,9 +110,6 @@ def upgrade() -> None:
     op.add_column("pipelines", sa.Column("active_hours", sa.String(length=256), nullable=True))
     op.add_column("pipelines", sa.Column("time_zone", sa.String(length=64), nullable=True))
     op.add_column("pipelines", sa.Column("off_hours", sa.Boolean(), server_default="false", nullable=False))
-    op.create_check_constraint(
-        op.f("ck_pipelines_hours"), "pipelines", "(active_hours IS NULL) = (time_zone IS NULL)"
-    )
     connection = op.get_bind().connection.driver_connection
     assert connection is not None
     for statement in (*_INDEXES, _FIRST_TAG, _TASK_PRIORITY):
