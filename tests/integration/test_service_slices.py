@@ -74,14 +74,14 @@ def test_every_slice_has_its_pictures(client: Client, running: Service, film: Cl
 
 
 def test_a_short_job_does_not_wait_for_a_long_one(client: Client, running: Service) -> None:
-    """One window of slices stands before it in the queue, and no more."""
+    """It takes its turn between two slices; the order itself is tested in test_turns."""
     long = client.submit("oss://local/movie.mp4", "oss://local/long/{Count}.jpg", Count=120)
     client.in_work(long)
     short = client.submit("oss://local/movie.mp4", "oss://local/short.jpg", Count=1)
     before = len(numbers(running.folder / "long"))
     client.succeeded(short)
     between = len(numbers(running.folder / "long")) - before
-    # a window before it; what the client was told of late comes on top
+    # a few before it; what the client was told of late comes on top
     assert between <= 4 * lifecycle.WINDOW
     assert client.get(long)["Status"] == "Init"
     client.call("CancelSnapshotJob", JobId=long)
