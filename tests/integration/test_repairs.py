@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from ipaddress import ip_network
@@ -11,15 +12,17 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import URL
+from sqlalchemy.orm import Session
 
 from jobs_by_hand import JobsByHand, handlers, jobs_by_hand
 from receiver import receiving
 from service_client import DEADLINE_S, wait_for
+from stillframe.database.engine import is_transient
 from stillframe.events import delivery
 from stillframe.events.callbacks import Callback, Callbacks
 from stillframe.events.delivery import Deliverer
 from stillframe.events.outbox import Outbox
-from stillframe.jobs import queue, repair
+from stillframe.jobs import pipelines, queue, repair
 from stillframe.jobs.lanes import Lane
 from stillframe.jobs.nodes import Node
 from stillframe.jobs.queue import Worker
@@ -182,6 +185,43 @@ def test_who_is_at_a_job_is_not_waited_for(jobs: JobsByHand) -> None:
         assert repair.repair(made.database, made.queue, lost_after_s=0) == {"job": 1}
     assert [task.arguments["job_id"] for task in jobs.waiting()] == [second]
     assert repair.repair(made.database, made.queue, lost_after_s=0) == {"job": 1}
+
+
+def test_who_freezes_in_a_repair_keeps_nobody_from_it(
+    jobs: JobsByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repair, "_FROZEN_AFTER_S", 1)
+    made = jobs.assembly
+    is_frozen, is_woken = threading.Event(), threading.Event()
+    look = pipelines.with_parked_jobs
+
+    def freeze(session: Session) -> Sequence[str]:
+        monkeypatch.setattr(pipelines, "with_parked_jobs", look)
+        is_frozen.set()
+        assert is_woken.wait(DEADLINE_S)
+        return look(session)
+
+    monkeypatch.setattr(pipelines, "with_parked_jobs", freeze)
+    ended: list[BaseException] = []
+
+    def repair_and_freeze() -> None:
+        try:
+            repair.repair(made.database, made.queue)
+        except Exception as error:
+            ended.append(error)
+
+    frozen = threading.Thread(target=repair_and_freeze)
+    frozen.start()
+    assert is_frozen.wait(DEADLINE_S)
+    jobs.submit(1)
+    jobs.sql(LOST)
+    jobs.sql(f"UPDATE jobs SET modified_at = {LONG_AGO}")
+    try:
+        wait_for(lambda: repair.repair(made.database, made.queue)["job"] == 1)
+    finally:
+        is_woken.set()
+        frozen.join()
+    assert [is_transient(error) for error in ended] == [True]
 
 
 def test_nobody_is_taken_for_dead_who_could_not_be_heard(jobs: JobsByHand) -> None:

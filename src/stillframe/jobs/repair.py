@@ -30,6 +30,8 @@ _ADVISORY_LOCK = 0x5F11_2E9A
 LOST_AFTER_S = 60.0
 #: about how often it is looked for; while the database is away the pauses grow
 _EVERY_S, _LONGEST_S = 5.0, 15.0
+#: a repair whose process does nothing for so long has ended
+_FROZEN_AFTER_S = 20
 #: rounds after which it is said that this process lives
 _BEAT_EVERY = 2
 #: all processes together look at a long queue for no more than a tenth of the time
@@ -63,6 +65,8 @@ def repair(
             queue.keep_alive(session, worker)
             mended["dropped_task"] = queue.put_back_dropped(session, worker)
         if session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK}):
+            # who freezes in here is not to keep all others from it
+            session.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{_FROZEN_AFTER_S}s'"))
             queue.put_in_order(session)
             pipelines.keep_hours(session, queue)
             if all_workers_are_dead:
