@@ -9,7 +9,7 @@ import pytest
 
 from stillframe.sandbox.layers import Layers
 from stillframe.server.clock import is_kept_right, read_timex
-from stillframe.server.doctor import MOST_APART_S, clock_finding, sandbox_findings
+from stillframe.server.doctor import MOST_APART_S, clock_finding, sandbox_findings, version_finding
 
 WHOLE = Layers(seccomp=True, rlimits=True, landlock=4, network_namespace=True, unprivileged=True)
 
@@ -52,3 +52,10 @@ def test_what_the_kernel_says_of_the_clock() -> None:
     assert told is not None
     assert abs(told.seconds - time.time()) < 60
     assert is_kept_right() is (told.status & 0x40 == 0)
+
+
+@pytest.mark.parametrize(("number", "state"), [(160_013, "wrong"), (170_000, "ok")])
+def test_a_postgresql_that_could_not_restore_a_backup_is_told_of(number: int, state: str) -> None:
+    found = version_finding("some", number)
+    assert found.state == state
+    assert ("upgrade it to 17 or newer" in found.remedy) == (state == "wrong")

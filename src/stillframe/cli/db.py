@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -51,7 +54,8 @@ def backup(
     from stillframe.server.backup import back_up, keyring_path
 
     settings = load(config, data_dir=data_dir)
-    back_up(settings, file)
+    with _sigterm_as_ctrl_c():
+        back_up(settings, file)
     say(f"{file} has the database, {file.stat().st_size:,} bytes")
     say(f"it is of use with its keyring alone: keep a copy of {keyring_path(settings)}, in another place")
 
@@ -70,5 +74,16 @@ def restore(
     from stillframe.database import migrations
     from stillframe.server.backup import restore as put_back
 
-    put_back(load(config, data_dir=data_dir), file)
+    with _sigterm_as_ctrl_c():
+        put_back(load(config, data_dir=data_dir), file)
     say(f"the database is restored, at revision {migrations.newest()}")
+
+
+@contextlib.contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """So that a command that is told to end ends its programs first, and leaves no half of a file."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

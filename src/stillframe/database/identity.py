@@ -126,9 +126,20 @@ def _enter_namespace(inside_uid: int, inside_gid: int) -> None:
 
 def _end_with_parent() -> None:
     """Immediate shutdown when the parent is gone. Last of all: a change of user clears the death signal."""
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    _prctl(_PR_SET_PDEATHSIG, int(signal.SIGQUIT))
+
+
+def end_with_parent(sign: signal.Signals, parent_pid: int) -> None:
+    """Be sent a signal when the parent is gone; end at once if it is gone already. Only in a child that will exec."""
+    _prctl(_PR_SET_PDEATHSIG, int(sign))
+    if os.getppid() != parent_pid:
+        os._exit(1)
+
+
+def _prctl(option: int, value: int) -> None:
     if sys.platform != "linux":
         return
     libc = ctypes.CDLL(None, use_errno=True)
-    for option, value in ((_PR_SET_NO_NEW_PRIVS, 1), (_PR_SET_PDEATHSIG, int(signal.SIGQUIT))):
-        if libc.prctl(option, value, 0, 0, 0) != 0:
-            raise OSError(ctypes.get_errno(), "prctl")
+    if libc.prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")

@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from stillframe.catalog.buckets import Buckets
 from stillframe.database import migrations
+from stillframe.database.dump import demand_new_enough
 from stillframe.database.engine import Database
 from stillframe.database.sessions import keeps_sessions
 from stillframe.errors import StillframeError, os_reason
@@ -84,11 +85,14 @@ def _disk(settings: Settings) -> Finding:
 def _database(database: Database) -> Iterator[Finding]:
     with database.transaction() as session:
         began = time.time()
-        version, theirs = session.execute(
-            text("SELECT current_setting('server_version'), extract(epoch FROM clock_timestamp())")
+        version, number, theirs = session.execute(
+            text(
+                "SELECT current_setting('server_version'), current_setting('server_version_num')::int, "
+                "extract(epoch FROM clock_timestamp())"
+            )
         ).one()
         ours = (began + time.time()) / 2
-    yield Finding("database", "ok", f"PostgreSQL {version} answers")
+    yield version_finding(version, number)
     yield clock_finding(ours, float(theirs), is_kept_right())
     yield sessions_finding(database.engine.url)
     try:
@@ -97,6 +101,15 @@ def _database(database: Database) -> Iterator[Finding]:
         yield Finding("database revision", "wrong", _one(error), "run: stillframe db upgrade")
     else:
         yield Finding("database revision", "ok", f"{migrations.newest()}, as this Stillframe needs")
+
+
+def version_finding(version: str, number: int) -> Finding:
+    """Whether the database's PostgreSQL is one that we are made for."""
+    try:
+        demand_new_enough(number)
+    except StillframeError as error:
+        return Finding("database", "wrong", f"PostgreSQL {version} answers", _one(error))
+    return Finding("database", "ok", f"PostgreSQL {version} answers")
 
 
 def clock_finding(ours_s: float, theirs_s: float, kept_right: bool | None = None) -> Finding:

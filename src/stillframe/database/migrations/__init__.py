@@ -52,11 +52,16 @@ def read(connection: Connection) -> str | None:
 
 def demand_known(revision: str | None) -> None:
     """Raises DatabaseError for a revision that only a newer Stillframe can have made."""
-    if revision is not None and revision not in _known():
+    if revision is not None and not is_known(revision):
         raise DatabaseError(
             f"the database is at revision {revision}, which this Stillframe does not know: a newer one has "
             "upgraded it. Install that one, or restore a backup"
         )
+
+
+def is_known(revision: str) -> bool:
+    """Whether this Stillframe can bring a database from there to its own revision."""
+    return revision in _known()
 
 
 @contextmanager
