@@ -14,7 +14,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -29,22 +29,25 @@ FILE_NAME: Final = "keyring"
 _HEADING: Final = (
     "# Stillframe's keys, the newest first. Keep a copy in a safe place; never edit while serving.\n"
 )
+#: stands above the key that was added last, until it is promoted
+_ADDED: Final = "# added, and not the first yet: stillframe keyring promote\n"
 _HMAC_BYTES: Final = 32
 
 
 class Keyring:
     """Encrypts with the newest key and decrypts with any. Shows nothing of itself in logs."""
 
-    __slots__ = ("_fernet", "_keys")
+    __slots__ = ("_fernet", "_first", "_keys")
 
     def __init__(self, keys: list[str]) -> None:
         try:
-            self._fernet = MultiFernet([Fernet(key) for key in keys])
+            self._first, *older = [Fernet(key) for key in keys]
         except ValueError:
             # whatever it is, it may be a secret: not even the cause is kept
             raise KeyringError(
                 "the keyring has a line that is not a key (32 bytes in URL-safe base64)"
             ) from None
+        self._fernet = MultiFernet([self._first, *older])
         self._keys = tuple(keys)
 
     @classmethod
@@ -65,29 +68,42 @@ class Keyring:
         """
         with _naming(path):
             try:
-                return cls(_read(path))
+                return cls(_keys_of(_read(path)))
             except FileNotFoundError:
                 _create(path)
-            return cls(_read(path))
+            return cls(_keys_of(_read(path)))
 
     @classmethod
     def add(cls, path: Path) -> Keyring:
         """Put a new key behind the others: it decrypts, and encrypts nothing yet. For the first step of a rotation."""
-        return cls._rewrite(path, lambda keys: [*keys, Fernet.generate_key().decode()])
-
-    @classmethod
-    def promote(cls, path: Path) -> Keyring:
-        """Put the last key in front of the others: it encrypts from the next start on, and all of them decrypt."""
-        return cls._rewrite(path, lambda keys: [keys[-1], *keys[:-1]])
-
-    @classmethod
-    def _rewrite(cls, path: Path, changed: Callable[[list[str]], list[str]]) -> Keyring:
         with _naming(path):
-            keys = changed(_read(path))
-            temporary = _write_beside(path, keys)
-            temporary.rename(path)
-            _sync_folder(path.parent)
-        return cls(keys)
+            lines = _read(path)
+            lines = [
+                *(line for line in lines if line != _ADDED),
+                _ADDED,
+                f"{Fernet.generate_key().decode()}\n",
+            ]
+            _rewrite(path, lines)
+            return cls(_keys_of(lines))
+
+    @classmethod
+    def promote(cls, path: Path) -> bool:
+        """Put the key that was added in front of the others: it encrypts from the next start on, and all decrypt.
+
+        False when it is there already. Raises KeyringError when there is one key alone.
+        """
+        with _naming(path):
+            lines = _read(path)
+            if len(_keys_of(lines)) == 1:
+                raise KeyringError(f"{path}: has one key alone: run first: stillframe keyring add '{path}'")
+            if _ADDED not in lines:
+                return False
+            place = lines.index(_ADDED)
+            added = next(number for number in range(place, len(lines)) if _is_key(lines[number]))
+            others = [line for number, line in enumerate(lines) if number not in (place, added)]
+            first = next(number for number, line in enumerate(others) if _is_key(line))
+            _rewrite(path, [*others[:first], lines[added], *others[first:]])
+        return True
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -109,6 +125,14 @@ class Keyring:
         except InvalidToken:
             raise KeyringError("a secret was encrypted with a key that the key file does not hold") from None
 
+    def knows(self, stored: str) -> bool:
+        """Whether one of the keys decrypts it."""
+        return _opens(self._fernet, stored)
+
+    def is_by_first(self, stored: str) -> bool:
+        """Whether the first key alone decrypts it, so that it needs none of the others."""
+        return _opens(self._first, stored)
+
     def encrypt_anew(self, stored: str) -> str:
         """The same secret, encrypted with the newest key: after a rotation, so that old keys can be removed."""
         try:
@@ -125,23 +149,39 @@ class Keyring:
         return tuple(_derive(key, purpose) for key in self._keys)
 
 
+def _opens(fernet: Fernet | MultiFernet, stored: str) -> bool:
+    try:
+        fernet.decrypt(stored.encode())
+    except InvalidToken:
+        return False
+    return True
+
+
 def _derive(key: str, purpose: str) -> bytes:
     info = b"stillframe hmac " + purpose.encode()
     return HKDF(algorithm=hashes.SHA256(), length=_HMAC_BYTES, salt=None, info=info).derive(key.encode())
 
 
 def _read(path: Path) -> list[str]:
+    """The lines of a file that has a key, each with its end."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     with os.fdopen(descriptor, encoding="utf-8", errors="replace") as stream:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise KeyringError(f"{path}: is not a file")
         _demand_secrecy(path, status)
-        lines = [line.strip() for line in stream]
-    keys = [line for line in lines if line and not line.startswith("#")]
-    if not keys:
+        lines = [f"{line.strip()}\n" for line in stream]
+    if not any(map(_is_key, lines)):
         raise KeyringError(f"{path}: has no key: restore it from a copy")
-    return keys
+    return lines
+
+
+def _is_key(line: str) -> bool:
+    return bool(line.strip()) and not line.startswith("#")
+
+
+def _keys_of(lines: list[str]) -> list[str]:
+    return [line.strip() for line in lines if _is_key(line)]
 
 
 def _demand_secrecy(path: Path, status: os.stat_result) -> None:
@@ -150,21 +190,22 @@ def _demand_secrecy(path: Path, status: os.stat_result) -> None:
     Kubernetes and systemd hand secrets to unprivileged processes in the second way.
     """
     mode = stat.S_IMODE(status.st_mode)
-    is_ours = status.st_uid == os.geteuid()
-    if not is_ours and status.st_uid != 0:
+    is_roots = status.st_uid == 0
+    if not is_roots and status.st_uid != os.geteuid():
         raise KeyringError(
             f"{path}: belongs to the user {status.st_uid}, but this process is of the user {os.geteuid()}"
         )
-    if mode & (0o077 if is_ours else 0o037):
+    # whoever asks: root's commands and the service of the group take the same file
+    if mode & (0o037 if is_roots else 0o077):
         raise KeyringError(
             f"{path}: others may read or change it (its mode is {mode:04o}): run: "
-            f"chmod {'600' if is_ours else '640'} '{path}'"
+            f"chmod {'640' if is_roots else '600'} '{path}'"
         )
 
 
 def _create(path: Path) -> None:
     """Make the file in one step; when another process was faster, its file stands."""
-    temporary = _write_beside(path, [Fernet.generate_key().decode()])
+    temporary = _write_beside(path, [_HEADING, f"{Fernet.generate_key().decode()}\n"])
     try:
         with contextlib.suppress(FileExistsError):
             path.hardlink_to(temporary)
@@ -173,12 +214,27 @@ def _create(path: Path) -> None:
     _sync_folder(path.parent)
 
 
-def _write_beside(path: Path, keys: list[str]) -> Path:
+def _rewrite(path: Path, lines: list[str]) -> None:
+    """Other lines in the same file, in one step: its owner, group and mode stay, and links go on leading to it."""
+    path = path.resolve(strict=True)
+    status = path.stat()
+    temporary = _write_beside(path, lines)
+    try:
+        os.chown(temporary, status.st_uid, status.st_gid)
+        temporary.chmod(stat.S_IMODE(status.st_mode))
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _write_beside(path: Path, lines: list[str]) -> Path:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(_HEADING + "".join(f"{key}\n" for key in keys))
+            stream.writelines(lines)
             stream.flush()
             os.fsync(descriptor)
     except BaseException:

@@ -75,6 +75,7 @@ def test_a_server_in_good_health(server: Server) -> None:
         "database sessions",
         "database revision",
         "keyring",
+        "secrets",
         "bucket local",
         "server",
     )

@@ -18,7 +18,9 @@ from stillframe.database.engine import Database, make_engine
 from stillframe.errors import KeyringError
 from stillframe.events.callbacks import Callback, Callbacks
 from stillframe.keyring import Keyring
+from stillframe.server.doctor import secrets_finding
 from stillframe.server.operator import operate
+from stillframe.service.reencryption import count
 from stillframe.settings import Settings
 
 CALLBACK = Callback("https://example.com/", ("ALL",), True, "an auth key", "whsec_c3dvcmRmaXNo")
@@ -53,6 +55,8 @@ def test_no_step_of_a_rotation_locks_anybody_out(
         "keyring_file": file,
         "data_dir": tmp_path,
     }
+    lines = [f'database_url = "{given["database_url"]}"', f'keyring_file = "{file}"']
+    (tmp_path / "stillframe.toml").write_text("\n".join(lines))
     old = shared_keyring(database, tmp_path, file, may_make_one=True)
     with operate(Settings(**given)) as operator:
         account_id, key = operator.open_account(FIRST_ACCOUNT)
@@ -82,9 +86,18 @@ def test_no_step_of_a_rotation_locks_anybody_out(
     newest = Keyring([line for line in file.read_text().splitlines() if not line.startswith("#")][:1])
     with pytest.raises(KeyringError):
         secrets(database, newest)
+    # the proof and all the others; a server's start would bring the proof alone
+    with pytest.raises(KeyringError, match=f"{len(before)} of {len(before)} secrets need other keys than"):
+        commands.check(tmp_path)
     with operate(Settings(**given)) as operator:
         assert operator.reencrypt() == len(before)
+    commands.check(tmp_path)
     assert secrets(database, newest) == secrets(database, promoted) == before
+    assert secrets_finding(count(database, newest)).state == "ok"
+
+    # what became of it where the key was removed before
+    assert secrets_finding(count(database, Keyring([*promoted._keys[::-1]]))).state == "note"
+    assert secrets_finding(count(database, old)).state == "wrong"
 
     # with another one nothing is changed
     with operate(Settings(**given)) as operator:
@@ -94,4 +107,6 @@ def test_no_step_of_a_rotation_locks_anybody_out(
             operator.reencrypt()
     assert secrets(database, newest) == before
     database.close()
-    assert "2 keys" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "2 keys" in said
+    assert f"the first key opens all {len(before)} secrets" in said

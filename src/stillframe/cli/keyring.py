@@ -38,10 +38,13 @@ def add(file: KeyringFile) -> None:
 
 @app.command(epilog="Example:\n\nstillframe keyring promote /etc/stillframe/keyring")
 def promote(file: KeyringFile) -> None:
-    """Put the last key first: processes encrypt and sign with it from their next start on."""
+    """Put the added key first: processes encrypt and sign with it from their next start on."""
     from stillframe.keyring import Keyring
 
-    say(f"{file} has {len(Keyring.promote(file))} keys; what was the last is the first")
+    if Keyring.promote(file):
+        say(f"{file} has the added key first now")
+    else:
+        say(f"{file} is as it was: the added key is the first already")
 
 
 @app.command(epilog="Example:\n\nstillframe keyring reencrypt")
@@ -49,4 +52,24 @@ def reencrypt(data_dir: DataDir = None, config: ConfigFile = None) -> None:
     """Encrypt all secrets in the database anew, with the first key of the keyring in force."""
     with operating(config, data_dir) as operator:
         number = operator.reencrypt()
-    say(f"{number} secrets are encrypted with the first key; the database needs no other one")
+    say(f"{number} secrets are encrypted with the first key")
+
+
+@app.command(epilog="Example:\n\nstillframe keyring check")
+def check(data_dir: DataDir = None, config: ConfigFile = None) -> None:
+    """Tell whether the first key alone opens all secrets in the database, so that others may be removed.
+
+    Exit code 1 when it does not.
+    """
+    with operating(config, data_dir) as operator:
+        found = operator.secrets()
+    if found.lost:
+        raise KeyringError(
+            f"{found.lost} of {found.all} secrets are encrypted with a key that the keyring does not hold: "
+            "put the key back that was removed from it"
+        )
+    if found.older:
+        raise KeyringError(
+            f"{found.older} of {found.all} secrets need other keys than the first: run: stillframe keyring reencrypt"
+        )
+    say(f"the first key opens all {found.all} secrets: the database needs no other one")

@@ -32,6 +32,7 @@ from stillframe.sandbox.layers import Layers, available_layers
 from stillframe.server.address import address_of
 from stillframe.server.clock import is_kept_right
 from stillframe.server.operator import opened
+from stillframe.service.reencryption import Secrets, count
 from stillframe.settings import Settings
 
 #: with less, the private database may soon have no room for its log (its max_wal_size, twice)
@@ -56,7 +57,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     try:
         with opened(settings) as database:
             yield from _database(database)
-            yield from _keyring(settings)
+            yield from _keyring(settings, database)
             yield from _buckets(database)
     except (StillframeError, SQLAlchemyError) as error:
         yield Finding("database", "wrong", _one(error), "see the message; stillframe serve logs the same")
@@ -150,18 +151,34 @@ def sessions_finding(url: URL) -> Finding:
     )
 
 
-def _keyring(settings: Settings) -> Iterator[Finding]:
+def _keyring(settings: Settings, database: Database) -> Iterator[Finding]:
     path = settings.keyring_file or settings.data_dir / FILE_NAME
     if not path.exists():
         remedy = "restore it from a copy; without one: delete all keys and make new ones with stillframe key"
         yield Finding("keyring", "wrong", f"{path} is not there: no access key can be decrypted", remedy)
         return
     try:
-        Keyring.open(path)
+        keyring = Keyring.open(path)
     except StillframeError as error:
         yield Finding("keyring", "wrong", _one(error), "see the message")
-    else:
-        yield Finding("keyring", "ok", "can be read, and is closed to others")
+        return
+    yield Finding("keyring", "ok", "can be read, and is closed to others")
+    # else it is not known where secrets are
+    if migrations.current(database.engine) == migrations.newest():
+        yield secrets_finding(count(database, keyring))
+
+
+def secrets_finding(secrets: Secrets) -> Finding:
+    """Whether the keyring opens them, and whether its older keys could be removed."""
+    if secrets.lost:
+        remedy = "put the key back into the keyring that was removed, then run: stillframe keyring reencrypt"
+        text_ = f"{secrets.lost} of {secrets.all} are encrypted with a key that the keyring does not hold"
+        return Finding("secrets", "wrong", text_, remedy)
+    if secrets.older:
+        remedy = "before older keys are removed, run: stillframe keyring reencrypt"
+        text_ = f"{secrets.older} of {secrets.all} need other keys of the keyring than the first"
+        return Finding("secrets", "note", text_, remedy)
+    return Finding("secrets", "ok", f"the keyring's first key opens all {secrets.all}")
 
 
 def _buckets(database: Database) -> Iterator[Finding]:

@@ -27,7 +27,7 @@ from stillframe.database.engine import Database, make_engine, with_driver
 from stillframe.errors import DatabaseError, NotFound
 from stillframe.keyring import Keyring
 from stillframe.service.accounts import open_account
-from stillframe.service.reencryption import reencrypt
+from stillframe.service.reencryption import Secrets, count, reencrypt
 from stillframe.settings import Settings
 from stillframe.telemetry import configure_logging
 
@@ -81,6 +81,10 @@ class Operator:
     def reencrypt(self) -> int:
         """Encrypt all secrets with the keyring's first key; how many there are. Raises KeyringError."""
         return reencrypt(self.database, self.keyring)
+
+    def secrets(self) -> Secrets:
+        """How many secrets there are, and which keys they need."""
+        return count(self.database, self.keyring)
 
 
 @contextlib.contextmanager
