@@ -16,6 +16,7 @@ from stillframe.media.plan import (
     anchor_of,
     coalesce,
     costs_of,
+    is_one_stretch,
     nearest_keyframe,
     run_cost_s,
     runs,
@@ -203,6 +204,7 @@ def test_stretches_cover_all_shots_once_and_in_order(aims: list[Aim], cells: int
     assert covered == [aim.shot for aim in aims]
     assert all((stretch.last + 1) % cells == 0 for stretch in found[:-1])
     assert all(stretch.cost_s >= 10 for stretch in found[:-1])
+    assert is_one_stretch(aims, costs, FRAME, RATE) == (len(stretches(aims, 1, costs, FRAME, RATE)) <= 1)
     in_all = sum(run_cost_s(run, costs, FRAME, RATE) for run in runs(aims, RATE))
     assert sum(stretch.cost_s for stretch in found) == pytest.approx(in_all)
 
@@ -277,3 +279,11 @@ def test_threads_are_as_many_as_memory_has_room_for(pixels: int, bytes_a_pixel: 
     fit = threads_that_fit(pixels, bytes_a_pixel, 1 << 30)
     assert fit == most if most < 1000 else fit >= most
     assert threads_that_fit(pixels, bytes_a_pixel, 0) == 1
+
+
+def test_of_many_shots_no_more_are_taken_than_one_stretch_holds() -> None:
+    taken: list[Aim] = []
+    many = (taken.append(aim) or aim for aim in intra(*range(0, 18_000 * FRAME, FRAME)))
+    assert not is_one_stretch(many, COSTS, FRAME, RATE)
+    held = stretches(taken, 1, COSTS, FRAME, RATE)[0]
+    assert len(taken) <= held.last - held.first + 3

@@ -60,6 +60,44 @@ def test_reading_here_and_there_asks_for_no_more() -> None:
     assert parent.asked == [(200_000, 1000), (0, 1000), (100_000, 1000)]
 
 
+class Hinted(Parent):
+    """Is hinted at, too."""
+
+    def send(self, kind: Kind, payload: bytes = b"", *, number: int = 0, first: int = 0) -> None:
+        assert kind == Kind.PREFETCH
+
+
+def test_what_was_hinted_at_is_asked_for_up_to_its_end() -> None:
+    """Hints add up, and where two lie over each other, all of both is on its way."""
+    parent = Hinted(DATA)
+    source = RemoteSource(parent, SIZE)
+    source.prefetch([(200_000, 20_000), (0, 100_000)])
+    source.prefetch([(50_000, 1000), (210_000, 30_000)])
+    for offset in (60_000, 50_500, 205_000, 150_000):
+        assert source.read_at(offset, 10) == DATA[offset : offset + 10]
+    assert parent.asked == [(60_000, 40_000), (50_500, 49_500), (205_000, 35_000), (150_000, 10)]
+
+
+RANGES = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 12)), max_size=8)
+
+
+@given(st.lists(RANGES, max_size=4), st.integers(0, 80))
+def test_ranges_that_lie_over_each_other_are_one(calls: list[list[tuple[int, int]]], offset: int) -> None:
+    source = RemoteSource(Hinted(DATA), SIZE)
+    for ranges in calls:
+        source.prefetch(ranges)
+    end = offset
+    all_ranges = [(begin, begin + length) for ranges in calls for begin, length in ranges if length]
+    # a range that only touches the next one is a request of its own
+    if any(begin <= offset < beyond for begin, beyond in all_ranges):
+        end += 1
+        while any(begin < end < beyond for begin, beyond in all_ranges):
+            end += 1
+    assert source._hinted_from(offset) == end - offset
+    starts, ends = source._hinted
+    assert all(end <= begin for end, begin in zip(ends, starts[1:], strict=False))
+
+
 def test_a_large_read_is_asked_for_in_parts() -> None:
     data = bytes(2 * MAX_READ + 5)
     parent = Parent(data)

@@ -6,11 +6,14 @@ hints, as the survey will give them for all shots; where it finds otherwise, the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
+
 from stillframe.errors import ConfigError
 from stillframe.media.config import Caps, SnapshotConfig
-from stillframe.media.plan import Aim, anchor_of, costs_of, nearest_keyframe, stretches
+from stillframe.media.plan import Aim, anchor_of, costs_of, is_one_stretch, nearest_keyframe
 from stillframe.media.sample_table import SampleTable
-from stillframe.media.shotlist import keyframe_reach_ms, shot_list
+from stillframe.media.shotlist import ShotList, keyframe_reach_ms, shot_list
 
 #: what a source asks for at once, and what that may be in all: the survey comes before more could have arrived
 _MOST_SHOTS, _MOST_BYTES = 16, 8 << 20
@@ -31,27 +34,31 @@ def foreseen(table: SampleTable, config: SnapshotConfig, caps: Caps) -> list[tup
     except ConfigError:
         # the survey will say so
         return []
-    reach_ms = keyframe_reach_ms(config, int(asked.step_ms))
-    reach = None if reach_ms is None else reach_ms * second // 1000
-    aims = []
-    for number, time_ms in enumerate(asked.requested_ms):
-        moment = first + time_ms * second // 1000
-        if moment >= table.end_pts:
-            break
-        keyframe = None
-        if config.frame_type == "intra":
-            keyframe = nearest_keyframe(table.keyframe_times, moment, reach)
-        if keyframe is not None:
-            aims.append(Aim(number, moment, keyframe))
-        elif config.frame_type != "intra" or config.keyframe_miss != "skip":
-            aims.append(Aim(number, moment, anchor=anchor_of(table.keyframe_times, moment)))
-    if len(stretches(aims, 1, costs_of("h264", _PIXELS_1080P), table.usual_duration, second)) > 1:
+    costs = costs_of("h264", _PIXELS_1080P)
+    if not is_one_stretch(_aims(table, config, asked), costs, table.usual_duration, second):
         return []
     extents: list[tuple[int, int]] = []
-    for aim in aims[:_MOST_SHOTS]:
+    for aim in islice(_aims(table, config, asked), _MOST_SHOTS):
         known = aim.keyframe
         extent = table.decoding_extent(aim.moment) if known is None else table.keyframe_extent(known)
         if sum(length for _, length in extents) + extent[1] > _MOST_BYTES:
             break
         extents.append(extent)
     return extents
+
+
+def _aims(table: SampleTable, config: SnapshotConfig, asked: ShotList) -> Iterator[Aim]:
+    second = table.timescale
+    reach_ms = keyframe_reach_ms(config, int(asked.step_ms))
+    reach = None if reach_ms is None else reach_ms * second // 1000
+    for number, time_ms in enumerate(asked.requested_ms):
+        moment = table.first_pts + time_ms * second // 1000
+        if moment >= table.end_pts:
+            break
+        keyframe = None
+        if config.frame_type == "intra":
+            keyframe = nearest_keyframe(table.keyframe_times, moment, reach)
+        if keyframe is not None:
+            yield Aim(number, moment, keyframe)
+        elif config.frame_type != "intra" or config.keyframe_miss != "skip":
+            yield Aim(number, moment, anchor=anchor_of(table.keyframe_times, moment))

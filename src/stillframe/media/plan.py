@@ -9,7 +9,7 @@ The cost model was measured on one thread with 1080p H.264 (docs/performance.md)
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 #: estimated seconds of work after which a stretch is closed
@@ -107,7 +107,7 @@ def anchor_of(keyframes: Sequence[int], moment: int) -> int | None:
     return keyframes[right - 1] if right else (keyframes[0] if keyframes else None)
 
 
-def runs(aims: Sequence[Aim], ticks_a_second: float) -> Iterator[tuple[Aim, ...]]:
+def runs(aims: Iterable[Aim], ticks_a_second: float) -> Iterator[tuple[Aim, ...]]:
     """Group consecutive shots that are decoded together: one GOP, or without an index what lies close by."""
     run: list[Aim] = []
     for aim in aims:
@@ -156,6 +156,18 @@ def stretches(
             found.append(Stretch(shots[first], shot, cost))
             first, cost = number + 1, 0.0
     return found
+
+
+def is_one_stretch(aims: Iterable[Aim], costs: Costs, frame_ticks: int, ticks_a_second: float) -> bool:
+    """Whether `stretches` would leave these stills together. No more shots are taken than it needs to know that."""
+    cost = 0.0
+    for run in runs(aims, ticks_a_second):
+        share = run_cost_s(run, costs, frame_ticks, ticks_a_second) / len(run)
+        for _ in run:
+            if cost >= STRETCH_S:
+                return False
+            cost += share
+    return True
 
 
 def coalesce(extents: Sequence[tuple[int, int]], gap: int = 64 << 10) -> list[tuple[int, int]]:

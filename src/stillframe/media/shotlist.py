@@ -66,7 +66,8 @@ def _default(config: SnapshotConfig) -> tuple[int | None, Fraction]:
 
 
 def _spread(start: int, step: Fraction, count: int, duration_ms: int, *, runs_to_end: bool) -> ShotList:
-    moments = [start + int(step * k) for k in range(count)]
+    # as int(step * k), which is slow for many shots
+    moments = [start + step.numerator * k // step.denominator for k in range(count)]
     # a video of a single picture may have no duration at all: its first moment is always there
     inside = [moment for moment in moments if moment < max(duration_ms, 1)]
     return ShotList(tuple(inside), tuple(moments[len(inside) :]), step, runs_to_end)

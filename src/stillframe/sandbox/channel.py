@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 import msgspec
@@ -99,8 +99,9 @@ class RemoteSource:
         self._channel = channel
         #: each thread's own: where it has read up to, and what it was given beyond that
         self._ahead = threading.local()
-        #: where the ranges begin that were hinted at, ascending, and where each ends
+        #: where the ranges begin that were hinted at, ascending, and where each ends: none lies over another
         self._hinted: tuple[list[int], list[int]] = ([], [])
+        self._hinting = threading.Lock()
 
     def read_at(self, offset: int, length: int) -> bytes:
         length = min(length, self.size - offset)
@@ -124,8 +125,17 @@ class RemoteSource:
     def _hinted_from(self, offset: int) -> int:
         """How many bytes from a place on are of one range that was hinted at."""
         starts, ends = self._hinted
-        position = bisect_right(starts, offset) - 1
-        return ends[position] - offset if position >= 0 else 0
+        with self._hinting:
+            position = bisect_right(starts, offset) - 1
+            return max(ends[position] - offset, 0) if position >= 0 else 0
+
+    def _hint(self, begin: int, end: int) -> None:
+        """Note a range, joined with those that it lies over: all of that is on its way."""
+        starts, ends = self._hinted
+        first, beyond = bisect_right(ends, begin), bisect_left(starts, end)
+        if first < beyond:
+            begin, end = min(begin, starts[first]), max(end, ends[beyond - 1])
+        starts[first:beyond], ends[first:beyond] = [begin], [end]
 
     def _fetch(self, offset: int, length: int, least: int) -> bytes:
         """The bytes of a range; what is more than that, where more is asked for, is held for the next read."""
@@ -143,9 +153,10 @@ class RemoteSource:
         return b"".join(parts)
 
     def prefetch(self, extents: Sequence[tuple[int, int]]) -> None:
-        more = {(offset, offset + length) for offset, length in extents}
-        ranges = sorted(more.union(zip(*self._hinted, strict=True)))
-        self._hinted = [begin for begin, _ in ranges], [end for _, end in ranges]
+        with self._hinting:
+            for offset, length in extents:
+                if length > 0:
+                    self._hint(offset, offset + length)
         self._channel.send(Kind.PREFETCH, msgspec.json.encode(list(extents)))
 
     def first_there(self, extents: Sequence[tuple[int, int]]) -> int:
