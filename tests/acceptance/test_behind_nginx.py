@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -29,6 +30,7 @@ WAYS = {
     "rewrites": "proxy_set_header Host $proxy_host;",
     "tells": "proxy_set_header X-Forwarded-Host $http_host;",
 }
+FORGED = {"X-Forwarded-For": "198.51.100.1, 203.0.113.77"}
 SAYS_WHO = "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;"
 
 
@@ -115,27 +117,29 @@ def test_the_doctor_knows_whether_a_signature_holds(proxied: Proxied, way: str, 
             assert f"arrives as {proxied.server.url.removeprefix('http://')}" in found.text
 
 
-def test_the_guides_lines_lead_to_it_by_tls(proxied: Proxied) -> None:
+def test_the_guides_lines_lead_to_it_by_tls(proxied: Proxied, trusted: bool) -> None:
+    # from an address that is no proxy's: what nginx adds is believed, and what the caller says himself is not
+    transport = httpx.HTTPTransport(verify=proxied.tls, local_address="127.0.0.2")
     with (
-        httpx.Client(trust_env=False, verify=proxied.tls) as http,
+        httpx.Client(transport=transport) as http,
         Client(proxied.guided, *proxied.server.key) as client,
     ):
         assert http.get(f"{proxied.guided}/readyz").status_code == 200
         assert http.get(f"{proxied.guided}/metrics").status_code == 404
         url, headers, body = client.signed("ListSnapshotJobs")
-        answer = http.post(url, content=body, headers=headers).json()
+        answer = http.post(url, content=body, headers={**headers, **FORGED}).json()
     assert answer["Jobs"] == []
-    log = proxied.server.data_dir.with_name("data.log").read_text()
-    assert any(
-        answer["RequestId"] in line and '"source_ip": "127.0.0.1"' in line for line in log.splitlines()
-    )
+    assert f'"source_ip": "{"127.0.0.2" if trusted else "127.0.0.1"}"' in logged(proxied, answer)
 
 
 def test_the_log_says_who_called(proxied: Proxied, trusted: bool) -> None:
-    forged = {"X-Forwarded-For": "198.51.100.1, 203.0.113.77"}
     with httpx.Client(trust_env=False) as http:
-        answer = http.get(f"{proxied.urls['keeps']}/?Action=Nothing", headers=forged).json()
-    log = proxied.server.data_dir.with_name("data.log").read_text()
-    line = next(line for line in log.splitlines() if answer["RequestId"] in line)
+        answer = http.get(f"{proxied.urls['keeps']}/?Action=Nothing", headers=FORGED).json()
     # nginx adds 127.0.0.1, which is itself a proxy that is trusted: the one before it is believed
-    assert f'"source_ip": "{"203.0.113.77" if trusted else "127.0.0.1"}"' in line
+    assert f'"source_ip": "{"203.0.113.77" if trusted else "127.0.0.1"}"' in logged(proxied, answer)
+
+
+def logged(proxied: Proxied, answer: Any) -> str:
+    """The line of a request."""
+    log = proxied.server.data_dir.with_name("data.log").read_text()
+    return next(line for line in log.splitlines() if answer["RequestId"] in line)

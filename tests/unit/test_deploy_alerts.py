@@ -122,6 +122,15 @@ def test_every_expression_is_of_what_there_is(name: str) -> None:
     assert grouped <= set().union(*(TOLD[selector.name] for selector in found))
 
 
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_other_programs_raise_no_alarm(name: str) -> None:
+    """What each process tells of itself, whoever it is, counts beside something that only ours tell."""
+    tree = promql_parser.parse(EXPRESSIONS[name])
+    if any(not selector.name.startswith("stillframe_") for selector in selectors(tree)):
+        assert str(tree.op) == "and"
+        assert {selector.name.partition("_")[0] for selector in selectors(tree.rhs)} == {"stillframe"}
+
+
 def test_what_is_no_expression_is_noticed() -> None:
     with pytest.raises(ValueError):
         promql_parser.parse("sum(rate(stillframe_retries_total))")
