@@ -141,18 +141,27 @@ def run_sql(url: URL, *statements: str) -> None:
 @pytest.mark.parametrize(
     ("changed", "keyring", "error", "message"),
     [
-        ("", Fernet.generate_key(), KeyringError, "is not the keyring that belongs to"),
-        ("", b"rubbish", KeyringError, "has a line that is not a key"),
-        ("UPDATE alembic_version SET version_num = '0999'", None, DatabaseError, "a newer one has made it"),
-        ("DROP TABLE alembic_version", None, DatabaseError, "is no backup of Stillframe"),
-        (
+        pytest.param(
+            "", Fernet.generate_key(), KeyringError, "is not the keyring that belongs", id="another"
+        ),
+        pytest.param(
+            "", b"rubbish", KeyringError, "a line that is not a key", id="none", marks=pytest.mark.full
+        ),
+        pytest.param(
+            "UPDATE alembic_version SET version_num = '0999'", None, DatabaseError, "a newer one", id="newer"
+        ),
+        pytest.param(
+            "DROP TABLE alembic_version", None, DatabaseError, "is no backup of Stillframe", id="a stranger's"
+        ),
+        pytest.param(
             "DELETE FROM keyring_proof; DELETE FROM access_keys",
             None,
             DatabaseError,
             "no server has been started",
+            id="before the first start",
+            marks=pytest.mark.full,
         ),
     ],
-    ids=["another keyring", "no keyring", "newer", "another's", "before the first start"],
 )
 def test_what_a_restore_refuses_leaves_the_database_empty(
     source: Settings,
