@@ -20,6 +20,9 @@ from ready_command import run
 from the_command import demand_one_line
 from the_server import Server, serving
 
+from service_client import wait_for
+from stillframe.database.data_folder import in_use
+
 
 def findings(folder: Path, code: int, **env: str) -> dict[str, dict[str, Any]]:
     """What the doctor finds, by subject."""
@@ -108,6 +111,8 @@ def test_a_data_folder_whose_server_was_killed(tmp_path: Path) -> None:
         server.process.wait()
     env = {"STILLFRAME_DATA_DIR": str(folder)}
     assert (folder / "server.json").exists()
+    # its database is being ended
+    wait_for(lambda: not in_use(folder))
     demand_one_line(run("job list", tmp_path, env=env), "no server runs on this data folder")
     assert server.key[0] in run("key list", tmp_path, env=env).out
     shutil.rmtree(server.bucket)
