@@ -14,9 +14,10 @@ from sqlalchemy import URL, text
 
 from stillframe.accounts.accounts import FIRST_ACCOUNT
 from stillframe.jobs.probe_step import ProbeStep
-from stillframe.jobs.queue import Handlers
+from stillframe.jobs.queue import Begun
 from stillframe.jobs.registering import Registering
 from stillframe.jobs.steps import Steps
+from stillframe.jobs.worker import Handlers
 from stillframe.sandbox.decoder import Decoder
 from stillframe.sandbox.unlocked import Unlocked
 from stillframe.server.assembly import Assembly
@@ -141,7 +142,7 @@ class JobsByHand:
     def do(self, task: TaskRow, starts: int = 0) -> None:
         """Do a task as a worker does, and take it out of the queue at its end."""
         room = {"register": self.registering, "probe": self.probing}.get(task.name, self.steps)
-        getattr(room, task.name)(**task.arguments, starts=starts)
+        getattr(room, task.name)(**task.arguments, begun=Begun(task.id, starts))
         self.sql("DELETE FROM procrastinate_jobs WHERE id = :id", id=task.id)
 
     def do_all(self) -> None:

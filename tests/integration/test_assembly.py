@@ -24,7 +24,7 @@ from stillframe.catalog.buckets import Buckets
 from stillframe.catalog.pipelines import Pipelines
 from stillframe.database.engine import psycopg_dsn
 from stillframe.errors import ConfigError, SinkError
-from stillframe.jobs import queue, repair, retention
+from stillframe.jobs import repair, retention
 from stillframe.server.assembly import Assembly
 from stillframe.service.pipelines import PipelineControl
 from stillframe.settings import Settings
@@ -156,7 +156,7 @@ def test_what_a_running_service_keeps_current(
     """Its metrics as Prometheus gets them, while a bucket that is away holds a job up; and its memory of nonces."""
     monkeypatch.setattr(repair, "_EVERY_S", 0.05)
     monkeypatch.setattr(retention, "_EVERY_S", 0.05)
-    monkeypatch.setattr(queue, "_POLL_S", 0.1)
+    monkeypatch.setattr("stillframe.jobs.worker._POLL_S", 0.1)
     with service(database_url, tmp_path, slots=1, sandbox="off") as running:
         videos.make(running.folder / "movie.mp4", frames=50)
         pipeline = running.assembly.pipelines.of_account(running.account_id, None).pipeline_id

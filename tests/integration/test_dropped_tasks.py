@@ -19,10 +19,10 @@ from jobs_by_hand import handlers
 from stillframe.database.embedded import EmbeddedPostgres
 from stillframe.database.engine import Database, make_engine, psycopg_dsn
 from stillframe.database.migrations import history
-from stillframe.jobs import queue
 from stillframe.jobs.lanes import Lane
-from stillframe.jobs.queue import Queue, Worker
+from stillframe.jobs.queue import Queue
 from stillframe.jobs.repair import repair
+from stillframe.jobs.worker import Worker
 
 DEADLINE_S = 60
 JOB = "0" * 32
@@ -39,7 +39,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "_POLL_S", 0.1)
+    monkeypatch.setattr("stillframe.jobs.worker._POLL_S", 0.1)
 
 
 class Work:
@@ -49,7 +49,7 @@ class Work:
         self.postgres = postgres
         self.database = Database(make_engine(postgres.url))
         self.queue = Queue()
-        surveying = handlers(survey=lambda *arguments: do(arguments[-1]))
+        surveying = handlers(survey=lambda *arguments: do(arguments[-1].starts))
         self.worker = Worker(postgres.url, surveying, slots=1)
 
     def __enter__(self) -> Work:
@@ -104,7 +104,7 @@ def test_the_end_of_a_task_is_stored_when_the_database_is_back(
             (backend,) = wait_for(
                 lambda: work.sql(
                     "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-                    "AND query LIKE '%procrastinate_finish_job%'"
+                    "AND query LIKE 'DELETE FROM procrastinate_jobs%'"
                 )
             )[0]
             ((task,),) = work.sql("SELECT id FROM procrastinate_jobs")

@@ -14,7 +14,7 @@ from service_client import DEADLINE_S, wait_for
 from stillframe.errors import ChildKilled
 from stillframe.jobs import repair
 from stillframe.jobs.nodes import Node
-from stillframe.jobs.queue import Worker
+from stillframe.jobs.worker import Worker
 from stillframe.media import plan
 from stillframe.sandbox.unlocked import Unlocked
 from stillframe.storage.bucket import Written

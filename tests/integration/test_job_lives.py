@@ -15,9 +15,10 @@ from sqlalchemy.orm import Session
 from jobs_by_hand import Interrupted, JobsByHand, handlers, jobs_by_hand
 from stillframe.errors import ChildKilled
 from stillframe.jobs import lanes, lifecycle, pipelines
-from stillframe.jobs.queue import DEAD_AFTER_S, Worker
+from stillframe.jobs.queue import DEAD_AFTER_S, Begun
 from stillframe.jobs.repair import repair
 from stillframe.jobs.running import Running
+from stillframe.jobs.worker import Worker
 from stillframe.media import plan
 from stillframe.media.survey import Survey
 from stillframe.sandbox.unlocked import Unlocked
@@ -116,7 +117,7 @@ def test_a_frozen_worker_changes_nothing(jobs: JobsByHand, meanwhile: str, break
     # of another process: nobody here can tell it to stop, nor wait for it
     jobs.running = Running()
     steps = jobs.steps
-    steps.render(**frozen.arguments, starts=0)
+    steps.render(**frozen.arguments, begun=Begun())
     (before,) = left
     after = jobs.state()
     if meanwhile == "another attempt" and breaks:
@@ -149,7 +150,7 @@ def test_a_frozen_survey_is_not_kept(jobs: JobsByHand, meanwhile: str) -> None:
             return super().survey_and_render(*others, replace(work, on_survey=keep))
 
     jobs.decoder, jobs.running = Slow(), Running()
-    jobs.steps.survey(**frozen.arguments, starts=0)
+    jobs.steps.survey(**frozen.arguments, begun=Begun())
     assert [jobs.state()] == left
     assert not (jobs.bucket / "out").exists()
     jobs.decoder = Unlocked()
@@ -199,7 +200,7 @@ def test_a_survey_that_comes_late_is_not_kept(jobs: JobsByHand, count: int) -> N
         found.append((jobs.state(), written(jobs)))
 
     jobs.decoder, jobs.running = Late(), Running()
-    late = threading.Thread(target=jobs.steps.survey, kwargs={**task.arguments, "starts": 0})
+    late = threading.Thread(target=jobs.steps.survey, kwargs={**task.arguments, "begun": Begun()})
     late.start()
     assert has_looked.wait(DEADLINE_S)
     jobs.decoder = Interrupted(go_on)
@@ -236,12 +237,12 @@ def test_two_repairs_at_the_same_moment(jobs: JobsByHand, monkeypatch: pytest.Mo
 def test_the_larger_priority_comes_first(jobs: JobsByHand, database_url: URL) -> None:
     """A job's slices and its end have it, too."""
     low, middle, high = (jobs.submit(SLICES, priority=priority) for priority in (2, None, 9))
-    begun: list[str] = []
+    order: list[str] = []
     all_begun = threading.Event()
 
-    def survey(job_id: str, epoch: int, starts: int) -> None:
-        begun.append(job_id)
-        if len(begun) == 3:
+    def survey(job_id: str, epoch: int, begun: Begun) -> None:
+        order.append(job_id)
+        if len(order) == 3:
             all_begun.set()
 
     worker = Worker(database_url, handlers(survey=survey), slots=1)
@@ -249,9 +250,9 @@ def test_the_larger_priority_comes_first(jobs: JobsByHand, database_url: URL) ->
     assert all_begun.wait(DEADLINE_S)
     worker.stop()
     assert worker.join(DEADLINE_S)
-    assert begun == [high, middle, low]
+    assert order == [high, middle, low]
 
-    jobs.steps.survey(high, 1, starts=0)
+    jobs.steps.survey(high, 1, begun=Begun())
     seen = set()
     while tasks := jobs.waiting():
         seen |= {*jobs.sql(f"SELECT task_name, (priority - 1) / {lanes.BAND} + 1 FROM procrastinate_jobs")}

@@ -26,7 +26,7 @@ from oss_server import KEY_ID, SECRET, OssServer
 from service_client import Service, service, wait_for
 from stillframe.errors import SourceError
 from stillframe.jobs import faults as faults_of_jobs
-from stillframe.jobs import outputs, queue
+from stillframe.jobs import outputs
 from stillframe.media import plan
 from stillframe.sandbox.parent import Sandbox
 from stillframe.server import assembly
@@ -132,7 +132,7 @@ def running(module_database_url: URL, tmp_path_factory: pytest.TempPathFactory) 
         patch.setattr(store, "FIRST_PAUSE_S", 0.02)
         patch.setattr(faults_of_jobs, "_LONGEST_PAUSE_S", 0.3)
         patch.setattr(outputs, "_LOOK_AGAIN_S", 0.01)
-        patch.setattr(queue, "_POLL_S", 0.1)
+        patch.setattr("stillframe.jobs.worker._POLL_S", 0.1)
         patch.setattr(sts, "_PAUSE_S", 0.01)
         patch.setattr(keys, "NEW_S", 0.0)
         with service(module_database_url, tmp_path_factory.mktemp("data"), slots=2, slice_attempts=3) as made:

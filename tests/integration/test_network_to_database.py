@@ -25,11 +25,12 @@ from jobs_by_hand import Interrupted, JobsByHand, handlers, jobs_by_hand
 from service_client import DEADLINE_S, wait_for
 from stillframe.database.connecting import LimitedConnection
 from stillframe.database.engine import Database, driver_connection, is_transient, make_engine, psycopg_dsn
-from stillframe.jobs import queue, queue_connection, repair
+from stillframe.jobs import queue_connection, repair
 from stillframe.jobs.lanes import Lane
 from stillframe.jobs.nodes import Node
-from stillframe.jobs.queue import Queue, Worker
+from stillframe.jobs.queue import Begun, Queue
 from stillframe.jobs.repair import Keeper
+from stillframe.jobs.worker import Worker
 from stillframe.media import plan
 from stillframe.server.assembly import Assembly
 from tcp_proxy import TcpProxy, tcp_proxy
@@ -57,7 +58,7 @@ def jobs(
 ) -> Iterator[JobsByHand]:
     """Jobs whose tasks are done behind the proxy."""
     monkeypatch.setattr(plan, "STRETCH_S", 0.005)
-    monkeypatch.setattr(queue, "_POLL_S", 0.1)
+    monkeypatch.setattr("stillframe.jobs.worker._POLL_S", 0.1)
     monkeypatch.setattr(repair, "_EVERY_S", 0.2)
     monkeypatch.setattr(queue_connection, "_POOL_WAIT_S", 1.0)
     with jobs_by_hand(through(proxy, database_url), tmp_path) as made:
@@ -150,7 +151,7 @@ def test_a_slice_that_another_has_made_meanwhile_is_thrown_away(
     elsewhere.assembly = Assembly(jobs.assembly.settings, database_url, owns_database=False)
     decoder = jobs.decoder = Counted(proxy.refuse)
     steps = jobs.steps
-    first = threading.Thread(target=lambda: steps.render(**task.arguments, starts=0))
+    first = threading.Thread(target=lambda: steps.render(**task.arguments, begun=Begun()))
     first.start()
     try:
         wait_for(lambda: decoder.decoded == 1)
@@ -218,7 +219,7 @@ def test_a_worker_begins_more_beside_what_it_had_in_work(
     proxy: TcpProxy, beside: Database, database_url: URL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What takes long goes on over an outage, and its worker waits for nothing that it does not need."""
-    monkeypatch.setattr(queue, "_POLL_S", 0.1)
+    monkeypatch.setattr("stillframe.jobs.worker._POLL_S", 0.1)
     begun: list[str] = []
     freed = threading.Event()
 

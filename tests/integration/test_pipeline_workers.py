@@ -16,12 +16,12 @@ from service_client import wait_for
 from stillframe.catalog import active_hours
 from stillframe.catalog.pipelines import now
 from stillframe.errors import ConfigError
-from stillframe.jobs import pipelines, queue
+from stillframe.jobs import pipelines
 from stillframe.jobs.lanes import Lane
 from stillframe.jobs.nodes import Node, nodes
-from stillframe.jobs.queue import Worker
 from stillframe.jobs.repair import repair
 from stillframe.jobs.running import Running
+from stillframe.jobs.worker import Worker
 from stillframe.media import plan
 from stillframe.sandbox.unlocked import Unlocked
 from stillframe.service.accounts import open_account
@@ -106,7 +106,7 @@ def worker_of(jobs: JobsByHand, url: URL, slots: int) -> Worker:
 
 def test_a_worker_of_some_pipelines(jobs: JobsByHand, url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes nothing else, and what comes for it wakes it: it does not look by itself here."""
-    monkeypatch.setattr(queue, "_POLL_S", 3600.0)
+    monkeypatch.setattr("stillframe.jobs.worker._POLL_S", 3600.0)
     made, done = jobs.assembly, []
     mine, also, other = (made.pipelines.create(jobs.account_id, name) for name in ("mine", "also", "other"))
 

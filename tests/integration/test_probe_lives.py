@@ -13,6 +13,7 @@ from jobs_by_hand import JobsByHand, jobs_by_hand
 from stillframe.errors import ChildKilled, QuotaExceeded, SourceError, Unavailable
 from stillframe.jobs import lanes, pipelines
 from stillframe.jobs.faults import MOST_STARTS
+from stillframe.jobs.queue import Begun
 from stillframe.jobs.repair import repair
 from stillframe.media.describe import describe
 from stillframe.media.source import ByteSource, FileSource
@@ -197,7 +198,7 @@ def test_a_frozen_worker_changes_nothing(jobs: JobsByHand, ends: str) -> None:
             return super().describe(*arguments)
 
     jobs.decoder = Frozen()
-    jobs.probing.probe(**frozen.arguments, starts=0)
+    jobs.probing.probe(**frozen.arguments, begun=Begun())
     assert [jobs.state()] == left
     jobs.decoder = Unlocked()
     jobs.do_all()

@@ -22,11 +22,11 @@ from stillframe.events import delivery
 from stillframe.events.callbacks import Callback, Callbacks
 from stillframe.events.delivery import Deliverer
 from stillframe.events.outbox import Outbox
-from stillframe.jobs import pipelines, queue, repair
+from stillframe.jobs import pipelines, repair
 from stillframe.jobs.lanes import Lane
 from stillframe.jobs.nodes import Node
-from stillframe.jobs.queue import Worker
 from stillframe.jobs.repair import Keeper
+from stillframe.jobs.worker import Worker
 from stillframe.media import plan
 from stillframe.service.assets import RegisterRequest
 from stillframe.telemetry import Metrics
@@ -149,7 +149,7 @@ def test_what_was_lost_comes_back_once_and_is_counted(jobs: JobsByHand, name: st
 def test_a_task_that_its_worker_never_got_is_counted(
     jobs: JobsByHand, database_url: URL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "_POLL_S", 0.05)
+    monkeypatch.setattr("stillframe.jobs.worker._POLL_S", 0.05)
     done: list[object] = []
     worker = Worker(database_url, handlers(survey=lambda *_: done.append(1)), slots=1)
     made, metrics = jobs.assembly, Metrics()

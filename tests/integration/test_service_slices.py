@@ -17,6 +17,7 @@ from sqlalchemy import URL
 from service_client import DEADLINE_S, Client, Service, service, wait_for
 from stillframe.jobs import lifecycle, pipelines
 from stillframe.jobs.models import Job
+from stillframe.jobs.queue import WINDOW
 from stillframe.media import plan
 from stillframe.sandbox.unlocked import Unlocked
 from stillframe.testing import Clip, barcode, videos
@@ -82,7 +83,7 @@ def test_a_short_job_does_not_wait_for_a_long_one(client: Client, running: Servi
     client.succeeded(short)
     between = len(numbers(running.folder / "long")) - before
     # a few before it; what the client was told of late comes on top
-    assert between <= 4 * lifecycle.WINDOW
+    assert between <= 4 * WINDOW
     assert client.get(long)["Status"] == "Init"
     client.call("CancelSnapshotJob", JobId=long)
     written = numbers(running.folder / "long")

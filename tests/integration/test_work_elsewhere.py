@@ -16,9 +16,10 @@ from stillframe.database.engine import Database, make_engine
 from stillframe.errors import KeyringError
 from stillframe.jobs.everywhere import Everywhere, Recall
 from stillframe.jobs.lanes import Lane
-from stillframe.jobs.queue import Queue, Worker
+from stillframe.jobs.queue import Queue
 from stillframe.jobs.repair import repair
 from stillframe.jobs.running import Running
+from stillframe.jobs.worker import Worker
 from stillframe.server.assembly import Assembly
 from stillframe.server.operator import operate
 from stillframe.settings import Settings

@@ -182,12 +182,26 @@ class Database:
         outside of the transaction that may not be done twice. A commit whose answer got lost is repeated, too: `work`
         must find that it was done already.
         """
+
+        def attempt() -> Result:
+            with self.transaction() as session:
+                return work(session)
+
+        return self.insisting(attempt, seconds=seconds, ended=ended)
+
+    def insisting(
+        self,
+        attempt: Callable[[], Result],
+        *,
+        seconds: float | None = 20.0,
+        ended: threading.Event | None = None,
+    ) -> Result:
+        """As `retrying`, for an attempt that makes its own transaction."""
         began = time.monotonic()
         ended = ended or threading.Event()
         for number, pause_seconds in enumerate(backoff()):
             try:
-                with self.transaction() as session:
-                    return work(session)
+                return attempt()
             except Exception as error:
                 is_late = seconds is not None and time.monotonic() - began + pause_seconds > seconds
                 if not is_transient(error) or is_late or ended.is_set():

@@ -14,21 +14,19 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-import msgspec
 import psycopg
 from psycopg.types.json import Jsonb
-from sqlalchemy import BigInteger, bindparam, cast, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import Session, undefer
 
 from stillframe.catalog.models import PipelineRow
 from stillframe.database.engine import Database, driver_connection
 from stillframe.errors import NotFound
 from stillframe.events.outbox import Outbox
-from stillframe.jobs import clock, outputs
+from stillframe.jobs import clock
 from stillframe.jobs.completion import announce
 from stillframe.jobs.lanes import Lane
 from stillframe.jobs.models import KINDS, Job, JobOutput, ProbeJob, Slice
-from stillframe.jobs.nodes import slots_for
 from stillframe.jobs.outputs import Kept
 from stillframe.jobs.queue import Queue
 from stillframe.media import plain_json
@@ -37,9 +35,6 @@ from stillframe.media.render import Rendered
 from stillframe.media.report import ShotReport, Stats
 from stillframe.media.sink import Output
 from stillframe.media.survey import Survey
-
-#: slices of one job that are in the queue at the same time, at the least: others take their turns in between
-WINDOW = 8
 
 CANCELED = "OperationCanceled"
 
@@ -229,23 +224,10 @@ def keep_lost_survey(session: Session, job: Job, survey: Survey) -> None:
 
 
 def dispatch(session: Session, queue: Queue, job: Job) -> None:
-    """Queue as many waiting slices as the window has room for; when all are done, the finish.
-
-    The window is as wide as all workers together, and more. A parked job gets no new tasks: `resume` sees to it.
-    """
-    if job.parked:
-        return
-    session.flush()
-    counted = select(Slice.state, func.count()).where(Slice.job_id == job.job_id).group_by(Slice.state)
-    states = dict(session.execute(counted).all())
-    if not states.get("waiting") and not states.get("queued"):
-        queue.defer_finish(session, job.job_id, job.epoch, lane=Lane.of(job))
-        return
-    if not states.get("waiting"):
-        return
-    room = max(WINDOW, 2 * slots_for(session, job.pipeline_id)) - states.get("queued", 0)
-    waiting = select(Slice).where(Slice.job_id == job.job_id, Slice.state == "waiting")
-    _queue(session, queue, job, session.scalars(waiting.order_by(Slice.number).limit(max(room, 0))).all())
+    """See `Queue.dispatch`. A parked job gets no new tasks: `resume` sees to it."""
+    if not job.parked:
+        session.flush()
+        queue.dispatch(driver_connection(session), job.job_id, job.epoch, lane=Lane.of(job))
 
 
 def is_all_done(session: Session, job: Job) -> bool:
@@ -256,15 +238,10 @@ def is_all_done(session: Session, job: Job) -> bool:
 
 def requeue(session: Session, queue: Queue, job: Job, piece: Slice, delay_s: float = 0) -> None:
     """Queue a slice (again), as a new attempt."""
-    _queue(session, queue, job, [piece], delay_s)
-
-
-def _queue(session: Session, queue: Queue, job: Job, pieces: Sequence[Slice], delay_s: float = 0) -> None:
-    for piece in pieces:
-        piece.state, piece.attempt = "queued", piece.attempt + 1
-    if pieces:
-        told = [(piece.number, piece.attempt) for piece in pieces]
-        queue.defer_renders(session, job.job_id, job.epoch, told, lane=Lane.of(job), delay_s=delay_s)
+    piece.state, piece.attempt = "queued", piece.attempt + 1
+    queue.defer_render(
+        session, job.job_id, job.epoch, piece.number, piece.attempt, lane=Lane.of(job), delay_s=delay_s
+    )
 
 
 def resume(session: Session, queue: Queue, job: Job) -> None:
@@ -279,24 +256,6 @@ def resume(session: Session, queue: Queue, job: Job) -> None:
     dispatch(session, queue, job)
 
 
-_COMPLETE = (
-    "UPDATE slices SET state = 'done', shots = %s, stats = %s "
-    "WHERE job_id = %s AND number = %s AND attempt = %s AND state = 'queued'"
-)
-
-
-def complete(
-    session: Session, job_id: str, number: int, attempt: int, rendered: Rendered, kept: Sequence[Kept]
-) -> bool:
-    """A slice is done, and its outputs are there; False when this attempt at it is void."""
-    facts = (Jsonb(part, dumps=msgspec.json.encode) for part in (rendered.shots, rendered.stats))
-    done = driver_connection(session).execute(_COMPLETE, [*facts, job_id, number, attempt])
-    if done.rowcount != 1:
-        return False
-    outputs.store(session, job_id, [*kept])
-    return True
-
-
 def rendered_slices(session: Session, job_id: str, kept: Sequence[Kept]) -> list[Rendered]:
     """What all slices of a job came to; all outputs stand with the first."""
     pictures: tuple[Output, ...] = tuple(item.output for item in kept if item.output.kind != "track")
@@ -308,13 +267,6 @@ def rendered_slices(session: Session, job_id: str, kept: Sequence[Kept]) -> list
         shots = plain_json.convert(piece.shots or [], tuple[ShotReport, ...])
         parts.append(Rendered(shots, () if parts else pictures, plain_json.convert(piece.stats or {}, Stats)))
     return parts
-
-
-def bytes_read(session: Session, job: Job) -> int:
-    """What a job's tries have read, as far as they have ended; of one slice, or of all."""
-    of_slices = func.sum(cast(Slice.stats["bytes_read"].astext, BigInteger))
-    read = session.scalar(select(of_slices).where(Slice.job_id == job.job_id)) or 0
-    return int(read) + plain_json.convert(job.stats or {}, Stats).bytes_read
 
 
 def succeed(session: Session, outbox: Outbox, job: Job, count: int, report: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import any_, bindparam, delete, func, select, text, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -96,15 +96,11 @@ class Node:
 
 
 _IS_ALIVE = NodeRow.seen_at > func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, DEAD_AFTER_S)
-_SLOTS = select(func.sum(NodeRow.slots)).where(
-    _IS_ALIVE,
-    NodeRow.pipelines.is_(None) | (bindparam("pipeline") == any_(NodeRow.pipelines)),
+#: how many slices of the pipeline %(queue)s all living workers can have in work at the same time, as SQL
+SLOTS_FOR = (
+    "SELECT coalesce(sum(slots), 0)::int FROM nodes WHERE (pipelines IS NULL OR %(queue)s = ANY(pipelines)) "
+    f"AND seen_at > clock_timestamp() - make_interval(secs => {DEAD_AFTER_S})"
 )
-
-
-def slots_for(session: Session, pipeline_id: str) -> int:
-    """How many slices of a pipeline all living workers can have in work at the same time."""
-    return int(session.scalar(_SLOTS, {"pipeline": pipeline_id}) or 0)
 
 
 def living_nodes(session: Session) -> int:

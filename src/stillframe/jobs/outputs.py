@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
+import psycopg
+from psycopg.types.json import Jsonb
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from stillframe.errors import ChildKilled
@@ -69,10 +71,23 @@ class JobSink:
             raise ChildKilled("cancelled", "its pictures are not wanted any more")
 
 
-def store(session: Session, job_id: str, kept: list[Kept]) -> None:
+_COLUMNS = (
+    "kind text, index int, key text, size_bytes bigint, width_px int, height_px int, etag text, sha256 text"
+)
+_NAMES = [column.split()[0] for column in _COLUMNS.split(", ")]
+_STORE = (
+    f"INSERT INTO job_outputs (job_id, {', '.join(_NAMES)}) SELECT %s, {', '.join(_NAMES)} "
+    f"FROM jsonb_to_recordset(%s) AS item ({_COLUMNS}) ON CONFLICT (job_id, kind, index) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _NAMES[2:])
+)
+
+
+def store(connection: psycopg.Connection[Any], job_id: str, kept: Iterable[Kept]) -> None:
     """Write down outputs that exist, over what was known of earlier ones of the same kind and index."""
-    for item in kept:
-        values = {
+    rows = {
+        (item.output.kind, item.output.index): {
+            "kind": item.output.kind,
+            "index": item.output.index,
             "key": item.output.name,
             "size_bytes": item.output.size_bytes,
             "width_px": item.output.width_px,
@@ -80,11 +95,10 @@ def store(session: Session, job_id: str, kept: list[Kept]) -> None:
             "etag": item.written.etag,
             "sha256": item.written.sha256,
         }
-        session.execute(
-            insert(JobOutput)
-            .values(job_id=job_id, kind=item.output.kind, index=item.output.index, **values)
-            .on_conflict_do_update(constraint="pk_job_outputs", set_=values)
-        )
+        for item in kept
+    }
+    if rows:
+        connection.execute(_STORE, [job_id, Jsonb([*rows.values()])])
 
 
 def load(session: Session, job_id: str) -> list[Kept]:

@@ -15,7 +15,7 @@ from stillframe.database.engine import Database, is_transient
 from stillframe.errors import ChildKilled, Unavailable
 from stillframe.jobs import faults, pipelines, probe_jobs
 from stillframe.jobs.models import ProbeJob
-from stillframe.jobs.queue import Queue
+from stillframe.jobs.queue import Begun, Queue
 from stillframe.jobs.running import Running
 from stillframe.media.media_facts import MediaFacts
 from stillframe.media.meter import ReadLimit
@@ -54,11 +54,11 @@ class ProbeStep:
         self._attempts = attempts
         self._limit = ReadLimit(max_read_bytes) if max_read_bytes is not None else None
 
-    def probe(self, job_id: str, attempt: int, starts: int) -> None:
+    def probe(self, job_id: str, attempt: int, begun: Begun) -> None:
         """Do a task of the queue: describe the source and end the job, or put it off."""
         with self._measured(job_id):
             try:
-                faults.demand_few(starts)
+                faults.demand_few(begun.starts)
                 with self._database.transaction() as session:
                     job = probe_jobs.claim(session, job_id, attempt)
                 if job is not None:
@@ -67,7 +67,7 @@ class ProbeStep:
                 if is_transient(error):
                     # the database is away: the queue brings the task back when it can
                     raise
-                self._put_off(job_id, attempt, error, given_up=starts >= faults.MOST_STARTS)
+                self._put_off(job_id, attempt, error, given_up=begun.starts >= faults.MOST_STARTS)
 
     def probe_within(self, job: ProbeJob, seconds: float) -> None:
         """Describe the source of a job that has no task, and end it: well, or badly when the time is over.

@@ -1,62 +1,44 @@
-"""The queue: tasks on Procrastinate, in our own PostgreSQL. The only module that knows it, but `queue_connection`.
+"""The queue: tasks on Procrastinate, in our own PostgreSQL. Who works on them is in `worker`.
 
 A task carries ids only. It is deferred on the caller's own connection, so that it exists if and only if that
-transaction commits. What a task does is told to the queue as `Handlers`, by whoever works.
+transaction commits.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import procrastinate
-import structlog
-from procrastinate.app import WorkerOptions
-from procrastinate.jobs import DeleteJobCondition, Job
-from psycopg.conninfo import make_conninfo
-from sqlalchemy import URL, text
+import psycopg
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from stillframe.database.connecting import backoff
-from stillframe.database.engine import driver_connection, psycopg_dsn
+from stillframe.database.engine import driver_connection
 from stillframe.jobs import lanes
 from stillframe.jobs.lanes import Lane
-from stillframe.jobs.queue_connection import open_queue
+from stillframe.jobs.nodes import SLOTS_FOR
+
+if TYPE_CHECKING:
+    from stillframe.jobs.worker import Worker
 
 #: a worker that was not heard of for so long is dead
 DEAD_AFTER_S = 30
-_POLL_S = 5.0
-#: pauses before it is begun anew
-_RESTART_S, _LONGEST_RESTART_S = 0.5, 10.0
-_FOR_EVER_S, _FORGOTTEN_AFTER_S = 30 * 24 * 3600.0, 24 * 3600.0
-log = structlog.get_logger(__name__)
+#: slices of one job that are in the queue at the same time, at the least: others take their turns in between
+WINDOW = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Handlers:
-    """What is done for each kind of task; called on threads. `starts` counts how often the task was begun before."""
+@dataclass(slots=True)
+class Begun:
+    """A task in work: its number in the queue, and how often it was begun before.
 
-    survey: Callable[[str, int, int], None]
-    render: Callable[[str, int, int, int, int], None]
-    finish: Callable[[str, int, int], None]
-    register: Callable[[str, int], None]
-    probe: Callable[[str, int, int], None]
+    `has_ended` is set when its result was stored together with its end (see `Queue.end`).
+    """
 
-
-#: what Procrastinate's own `defer` executes, without what it costs to get there, as an expression of SQL with
-#: parameters of psycopg; the task begins after `delay_s`, or at once where that is NULL
-_DEFER = (
-    "procrastinate_defer_jobs_v1(ARRAY[ROW(%(queue)s::text, %(task)s, {number}, NULL, NULL, "
-    "{task_args}, clock_timestamp() + make_interval(secs => %(delay_s)s::float8)"
-    ")::procrastinate_job_to_defer_v1])"
-)
-_ARGUMENTS = "%(task_args)s::jsonb"
+    task_id: int | None = None
+    starts: int = 0
+    has_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +57,7 @@ class Queue:
     ) -> Deferring:
         """A job's survey is to be made, if and when a statement evaluates the expression; `priority` is SQL, too."""
         values = _values("survey", account_id, pipeline_id, None, job_id=job_id, epoch=epoch)
-        number = lanes.number("survey", priority)
-        return Deferring(_DEFER.format(number=number, task_args=_ARGUMENTS), values)
+        return Deferring(_deferring("survey", priority), values)
 
     def defer_survey(
         self, session: Session, job_id: str, epoch: int, *, lane: Lane, delay_s: float = 0
@@ -84,22 +65,34 @@ class Queue:
         """A job's survey is to be made."""
         self._defer(session, "survey", lane, delay_s, job_id=job_id, epoch=epoch)
 
-    def defer_renders(
+    def defer_render(
         self,
         session: Session,
         job_id: str,
         epoch: int,
-        pieces: Sequence[tuple[int, int]],
+        number: int,
+        attempt: int,
         *,
         lane: Lane,
         delay_s: float = 0,
     ) -> None:
-        """Slices are to be rendered: (number, attempt) of each, in their order."""
-        values = _values(
-            "render", lane.account_id, lane.pipeline_id, delay_s or None, job_id=job_id, epoch=epoch
+        """A slice is to be rendered."""
+        self._defer(
+            session, "render", lane, delay_s, job_id=job_id, epoch=epoch, number=number, attempt=attempt
         )
-        values |= {"job_priority": lane.priority, "pieces": json.dumps(pieces)}
-        driver_connection(session).execute(_DEFER_RENDERS, values)
+
+    def dispatch(self, connection: psycopg.Connection[Any], job_id: str, epoch: int, *, lane: Lane) -> None:
+        """Queue waiting slices of a locked job, as many as the window has room for; when all are done, its finish.
+
+        The window is as wide as all workers together, and more.
+        """
+        values = _values("render", lane.account_id, lane.pipeline_id, None, job_id=job_id, epoch=epoch)
+        known = {"job_id": job_id, "job_priority": lane.priority, "window": WINDOW}
+        connection.execute(_DISPATCH, values | known)
+
+    def end(self, connection: psycopg.Connection[Any], begun: Begun) -> None:
+        """A task has ended, if and when this transaction is committed, in which its result is stored, too."""
+        connection.execute(END, {"task_id": begun.task_id})
 
     def defer_finish(
         self, session: Session, job_id: str, epoch: int, *, lane: Lane, delay_s: float = 0
@@ -263,8 +256,7 @@ class Queue:
 
     def _defer(self, session: Session, name: str, lane: Lane, delay_s: float, **arguments: Any) -> None:
         values = _values(name, lane.account_id, lane.pipeline_id, delay_s or None, **arguments)
-        statement = _DEFER_FINISH if name == "finish" else _DEFER_IN_TURN
-        driver_connection(session).execute(statement, values | {"job_priority": lane.priority})
+        driver_connection(session).execute(_DEFER[name], values | {"job_priority": lane.priority})
 
 
 #: the first events are the oldest ones
@@ -284,179 +276,45 @@ _HISTORY = (
 )
 
 
-def _statement(task: str, task_args: str = _ARGUMENTS) -> str:
-    return f"SELECT {_DEFER.format(number=lanes.number(task, '%(job_priority)s::int'), task_args=task_args)}"
+def _deferring(task: str, priority: str, task_args: str = "%(task_args)s::jsonb") -> str:
+    """What Procrastinate's own `defer` executes, without what it costs to get there.
+
+    As an expression of SQL with the parameters of `_values`; the task begins after `delay_s`, or at once where that is
+    NULL.
+    """
+    return (
+        f"procrastinate_defer_jobs_v1(ARRAY[ROW(%(queue)s::text, '{task}', {lanes.number(task, priority)}, NULL, NULL, "
+        f"{task_args}, clock_timestamp() + make_interval(secs => %(delay_s)s::float8)"
+        ")::procrastinate_job_to_defer_v1])"
+    )
 
 
-_DEFER_IN_TURN, _DEFER_FINISH = _statement("survey"), _statement("finish")
-# row by row: each one's turn comes after that of the one before it
-_DEFER_RENDERS = (
-    _statement("render", f"{_ARGUMENTS} || jsonb_build_object('number', piece->0, 'attempt', piece->1)")
-    + " FROM jsonb_array_elements(%(pieces)s::jsonb) AS piece"
+_JOB_PRIORITY = "%(job_priority)s::int"
+_DEFER = {
+    name: f"SELECT {_deferring(name, _JOB_PRIORITY)}"
+    for name in ("survey", "render", "finish", "register", "probe")
+}
+_PIECE = "%(task_args)s::jsonb || jsonb_build_object('number', piece.number, 'attempt', piece.attempt)"
+# row by row, in the order of their numbers: each one's turn comes after that of the one before it
+_DISPATCH = (
+    "WITH counted AS MATERIALIZED (SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting, "
+    "count(*) FILTER (WHERE state = 'queued') AS queued FROM slices WHERE job_id = %(job_id)s), "
+    "chosen AS (UPDATE slices SET state = 'queued', attempt = slices.attempt + 1 FROM ("
+    "SELECT number FROM slices WHERE job_id = %(job_id)s AND state = 'waiting' ORDER BY number LIMIT ("
+    f"SELECT greatest(greatest(%(window)s, 2 * ({SLOTS_FOR})) - queued, 0) FROM counted)) AS next "
+    "WHERE slices.job_id = %(job_id)s AND slices.number = next.number RETURNING slices.number, slices.attempt) "
+    f"SELECT {_deferring('render', _JOB_PRIORITY, _PIECE)} FROM (SELECT * FROM chosen ORDER BY number) AS piece "
+    f"UNION ALL SELECT {_deferring('finish', _JOB_PRIORITY)} FROM counted WHERE waiting = 0 AND queued = 0"
 )
+#: what Procrastinate's own end of a task does; but that it is none any more is no error
+END = "DELETE FROM procrastinate_jobs WHERE id = %(task_id)s AND status IN ('todo', 'doing')"
 
 
 def _values(
     name: str, account_id: str, pipeline_id: str, delay_s: float | None, **arguments: Any
 ) -> dict[str, Any]:
     task_args = json.dumps({**arguments, "account_id": account_id})
-    known = {"task": name, "delay_s": delay_s, "task_args": task_args}
-    return lanes.values(name, account_id, pipeline_id, arguments) | known
-
-
-class Worker:
-    """Works on the queue's tasks, `slots` at a time, on a thread of its own; goes on when the database comes back.
-
-    With `pipelines` only on those of these pipelines.
-    """
-
-    def __init__(
-        self,
-        url: URL | str,
-        handlers: Handlers,
-        slots: int,
-        *,
-        pipelines: Sequence[str] | None = None,
-        owns_database: bool = False,
-    ) -> None:
-        self._dsn = psycopg_dsn(url)
-        if owns_database:
-            # that a task was begun or is done need not be on the disk at once: after a crash it is begun again, and
-            # finds its work done. Behind a pooler this option might become somebody else's
-            self._dsn = make_conninfo(self._dsn, options="-c synchronous_commit=off")
-        self._handlers = handlers
-        self._slots = slots
-        self._pipelines = pipelines
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._work: asyncio.Task[None] | None = None
-        self._stopping = threading.Event()
-        #: the same, for its loop
-        self._ending = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name="stillframe-worker", daemon=True)
-        #: what it is known by in the queue: by another number whenever it has lost the database
-        self._ids: set[int] = set()
-        self._in_hand: set[int] = set()
-        self._dropped: set[tuple[int, int]] = set()
-
-    def start(self) -> None:
-        """Begin to work."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Begin nothing more; what is in work goes on to its end. Wait for it with `join`."""
-        self._stopping.set()
-        loop, work = self._loop, self._work
-        if loop is not None and work is not None:
-            # one that has ended is told nothing
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._ending.set)
-                loop.call_soon_threadsafe(work.cancel)
-
-    def join(self, timeout_s: float | None = None) -> bool:
-        """Wait until all has ended; False when that takes longer."""
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
-
-    def ids(self) -> list[int]:
-        """The numbers that the queue has given it."""
-        return [*self._ids]
-
-    def dropped(self, begun: set[tuple[int, int]]) -> list[int]:
-        """Those of its begun tasks (id and attempts) that it had let go of the last time that this was asked, too."""
-        dropped = {(task, attempts) for task, attempts in begun if task not in self._in_hand}
-        before, self._dropped = self._dropped, dropped
-        return [task for task, _ in dropped & before]
-
-    def _run(self) -> None:
-        asyncio.run(self._keep_working())
-
-    async def _keep_working(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        with ThreadPoolExecutor(self._slots, "stillframe-slot") as threads:
-            self._loop.set_default_executor(threads)
-            pauses = backoff(_RESTART_S, _LONGEST_RESTART_S)
-            while not self._stopping.is_set():
-                self._work = asyncio.create_task(self._work_once())
-                try:
-                    await self._work
-                except asyncio.CancelledError:
-                    break
-                except Exception as error:
-                    log.warning(
-                        "the queue is out of reach, beginning anew", error=str(error.__cause__ or error)
-                    )
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(next(pauses)):
-                            await self._ending.wait()
-
-    async def _work_once(self) -> None:
-        app = open_queue(self._dsn, self._ending, self._in_hand)
-        _add_tasks(app, self._handle)
-        async with app.open_async():
-            options: WorkerOptions = {
-                "concurrency": self._slots,
-                "install_signal_handlers": False,
-                "fetch_job_polling_interval": _POLL_S,
-                # nobody asks for that: `Recall` ends what is in work
-                "abort_job_polling_interval": _FOR_EVER_S,
-                # who was not heard of because the database was away is heard of again
-                "stalled_worker_timeout": _FORGOTTEN_AFTER_S,
-                "delete_jobs": DeleteJobCondition.ALWAYS.value,
-            }
-            if self._pipelines is not None:
-                options["queues"] = self._pipelines
-            await app.run_worker_async(**options)
-
-    async def _handle(self, name: str, task: Job, arguments: dict[str, Any]) -> None:
-        loop = asyncio.get_running_loop()
-        handler: Callable[..., None] = getattr(self._handlers, name)
-        assert task.id is not None
-        assert task.worker_id is not None
-        self._ids.add(task.worker_id)
-        self._in_hand.add(task.id)
-        try:
-            await loop.run_in_executor(None, lambda: handler(*arguments.values(), task.attempts))
-        finally:
-            self._in_hand.discard(task.id)
-
-
-_Handle = Callable[[str, Job, dict[str, Any]], Awaitable[None]]
-
-
-def _add_tasks(app: procrastinate.App, handle: _Handle) -> None:
-    #: for what a step did not foresee: it comes back, and the step itself counts how often
-    again = procrastinate.RetryStrategy(max_attempts=1_000_000, wait=2)
-
-    @app.task(name="survey", pass_context=True, retry=again)
-    async def survey(
-        context: procrastinate.JobContext, job_id: str, epoch: int, account_id: str = ""
-    ) -> None:
-        await handle("survey", context.job, {"job_id": job_id, "epoch": epoch})
-
-    @app.task(name="render", pass_context=True, retry=again)
-    async def render(
-        context: procrastinate.JobContext,
-        job_id: str,
-        epoch: int,
-        number: int,
-        attempt: int,
-        account_id: str = "",
-    ) -> None:
-        arguments = {"job_id": job_id, "epoch": epoch, "number": number, "attempt": attempt}
-        await handle("render", context.job, arguments)
-
-    @app.task(name="finish", pass_context=True, retry=again)
-    async def finish(
-        context: procrastinate.JobContext, job_id: str, epoch: int, account_id: str = ""
-    ) -> None:
-        await handle("finish", context.job, {"job_id": job_id, "epoch": epoch})
-
-    @app.task(name="register", pass_context=True, retry=again)
-    async def register(context: procrastinate.JobContext, media_id: str, account_id: str = "") -> None:
-        await handle("register", context.job, {"media_id": media_id})
-
-    @app.task(name="probe", pass_context=True, retry=again)
-    async def probe(
-        context: procrastinate.JobContext, job_id: str, attempt: int, account_id: str = ""
-    ) -> None:
-        await handle("probe", context.job, {"job_id": job_id, "attempt": attempt})
+    return lanes.values(name, account_id, pipeline_id, arguments) | {
+        "delay_s": delay_s,
+        "task_args": task_args,
+    }

@@ -21,6 +21,7 @@ from procrastinate.exceptions import ConnectorException
 
 from stillframe.database.connecting import ANSWER_S, backoff, settle_async
 from stillframe.database.engine import READ_ONLY, is_transient
+from stillframe.jobs.queue import END
 
 #: a connection of the pool is waited for, and tried for, so long; then those who need one pause
 _POOL_WAIT_S = 5.0
@@ -28,14 +29,20 @@ _MOST_CONNECTIONS = 4
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 #: how often a connection that waits looks up without being told to
 _LOOK_UP_S = 60.0
+#: what Procrastinate asks for; but that a task was begun need not be on the disk at once: after a crash it is begun again
+_FETCH = (
+    "SELECT id, status, task_name, priority, lock, queueing_lock, args, scheduled_at, queue_name, attempts, worker_id "
+    "FROM set_config('synchronous_commit', 'off', true), "
+    "procrastinate_fetch_job_v2(%(queues)s::varchar[], %(worker_id)s)"
+)
 Result = TypeVar("Result")
 log = structlog.get_logger(__name__)
 
 
-def open_queue(dsn: str, ending: asyncio.Event, in_hand: set[int]) -> procrastinate.App:
+def open_queue(dsn: str, ending: asyncio.Event, in_hand: set[int], ended: set[int]) -> procrastinate.App:
     """Procrastinate on a database, to be opened; once `ending` is set nothing is tried again.
 
-    Tasks whose end is still to be told are among those `in_hand`.
+    Tasks whose end is still to be told are among those `in_hand`; of those that have `ended` the queue knows.
     """
     pool = _Connector(
         pool_factory=_Pool,
@@ -48,25 +55,33 @@ def open_queue(dsn: str, ending: asyncio.Event, in_hand: set[int]) -> procrastin
         reconnect_timeout=_POOL_WAIT_S,
     )
     app = procrastinate.App(connector=pool)
-    app.job_manager = _Manager(pool, ending, in_hand)
+    app.job_manager = _Manager(pool, ending, in_hand, ended)
     return app
 
 
 class _Manager(manager.JobManager):
     """What a worker asks of the queue, and tells it: again and again, where the database is away."""
 
-    def __init__(self, pool: _Connector, ending: asyncio.Event, in_hand: set[int]) -> None:
+    def __init__(self, pool: _Connector, ending: asyncio.Event, in_hand: set[int], ended: set[int]) -> None:
         super().__init__(pool)
         self._pool = pool
         self._ending = ending
         self._in_hand = in_hand
+        self._ended = ended
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> jobs.Job | None:
-        return await self._insist(lambda: super(_Manager, self).fetch_job(queues, worker_id), None)
+        return await self._insist(lambda: self._fetch(queues, worker_id), None)
+
+    async def _fetch(self, queues: Iterable[str] | None, worker_id: int) -> jobs.Job | None:
+        row = await self._pool.execute_query_one_async(_FETCH, queues=queues, worker_id=worker_id)
+        return jobs.Job.from_row(row) if row["id"] is not None else None
 
     async def finish_job(self, job: jobs.Job, status: jobs.Status, delete_job: bool) -> None:
-        finish = super().finish_job
-        await self._tell_end(job, lambda: finish(job, status, delete_job))
+        if job.id in self._ended:
+            self._ended.discard(job.id)
+            return
+        assert delete_job
+        await self._tell_end(job, lambda: self._pool.execute_query_async(END, task_id=job.id))
 
     async def retry_job(
         self,

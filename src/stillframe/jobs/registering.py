@@ -30,7 +30,7 @@ from stillframe.events.outbox import Outbox
 from stillframe.jobs import faults, lifecycle
 from stillframe.jobs.asset_events import announce_registered
 from stillframe.jobs.lanes import Lane
-from stillframe.jobs.queue import Queue
+from stillframe.jobs.queue import Begun, Queue
 from stillframe.jobs.running import Running, Task
 from stillframe.media import config_json
 from stillframe.media.media_facts import MediaFacts
@@ -87,10 +87,10 @@ class Registering:
         self._attempts = attempts
         self._limit = ReadLimit(max_read_bytes) if max_read_bytes is not None else None
 
-    def register(self, media_id: str, starts: int) -> None:
+    def register(self, media_id: str, begun: Begun) -> None:
         """Look at the file of an asset, and write down what is in it, or why that cannot be known."""
-        with self._step(media_id, starts) as task:
-            faults.demand_few(starts)
+        with self._step(media_id, begun) as task:
+            faults.demand_few(begun.starts)
             with self._database.transaction() as session:
                 asset = _claim(session, media_id)
             found = self._buckets.of_account(asset.account_id, {asset.bucket})
@@ -174,7 +174,7 @@ class Registering:
                 asset.cover_job_id = job_id
 
     @contextmanager
-    def _step(self, media_id: str, starts: int) -> Iterator[Task]:
+    def _step(self, media_id: str, begun: Begun) -> Iterator[Task]:
         began = time.perf_counter()
         with bound(media_id=media_id), self._running.task(media_id) as task:
             try:
@@ -185,7 +185,7 @@ class Registering:
                 if is_transient(error):
                     # the database is away: the queue brings the task back when it can
                     raise
-                self._put_off(media_id, error, given_up=starts >= faults.MOST_STARTS)
+                self._put_off(media_id, error, given_up=begun.starts >= faults.MOST_STARTS)
             finally:
                 if task.source is not None:
                     self._metrics.note_read(task.source.store, task.settle())

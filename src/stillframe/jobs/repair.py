@@ -22,7 +22,8 @@ from stillframe.database.engine import Database
 from stillframe.jobs import lifecycle, pipelines, probe_jobs, registering
 from stillframe.jobs import queue as queues
 from stillframe.jobs.nodes import Node
-from stillframe.jobs.queue import Queue, Worker
+from stillframe.jobs.queue import Queue
+from stillframe.jobs.worker import Worker
 from stillframe.telemetry import Metrics
 
 _ADVISORY_LOCK = 0x5F11_2E9A

@@ -17,16 +17,17 @@ from sqlalchemy.orm import Session
 
 from stillframe.catalog import assets
 from stillframe.catalog.buckets import Buckets, demand
-from stillframe.database.engine import Database, is_transient
+from stillframe.database.engine import Database, driver_connection, is_transient
 from stillframe.errors import SinkError, TooMuchRead
 from stillframe.events.outbox import Outbox
-from stillframe.jobs import faults, lifecycle, outputs, pipelines
+from stillframe.jobs import faults, lifecycle, outputs, pipelines, slices
 from stillframe.jobs.lanes import Lane
 from stillframe.jobs.models import Job, JobOutput, Slice
 from stillframe.jobs.outputs import JobSink, Kept
-from stillframe.jobs.queue import Queue
+from stillframe.jobs.queue import Begun, Queue
 from stillframe.jobs.report import report_of
 from stillframe.jobs.running import Running, Task
+from stillframe.jobs.slices import Slices, Taken
 from stillframe.media import config_json, plain_json
 from stillframe.media.config import SnapshotConfig
 from stillframe.media.finish import finish
@@ -74,14 +75,15 @@ class Steps:
         self._decoder = decoder
         self._running = running
         self._metrics = metrics
+        self._slices = Slices(database, queue)
         self._slots = slots
         self._attempts = attempts
         self._max_read_bytes = max_read_bytes
 
-    def survey(self, job_id: str, epoch: int, starts: int) -> None:
+    def survey(self, job_id: str, epoch: int, begun: Begun) -> None:
         """Look at the source; render it as well, when all of it is one slice, and end the job."""
-        with self._step("survey", job_id, epoch, None, starts) as task:
-            faults.demand_few(starts)
+        with self._step("survey", job_id, epoch, None, begun) as task:
+            faults.demand_few(begun.starts)
             job = lifecycle.ready(self._database, job_id, epoch)
             if job is None:
                 with self._database.transaction() as session:
@@ -113,50 +115,57 @@ class Steps:
                             live.stats = _sum(job.stats, found.stats)
 
                         # or else the slices that are in work would be begun anew
-                        self._store(count, task)
+                        self._store(count, task, begun)
                         return
                     rendered = Rendered(found.rendered.shots, found.rendered.outputs, found.stats)
-                    self._finish(job, found.survey, [rendered], sink, (1, rendered), task)
+                    self._finish(job, found.survey, [rendered], sink, (1, rendered), task, begun)
 
-    def render(self, job_id: str, epoch: int, number: int, attempt: int, starts: int) -> None:
+    def render(self, job_id: str, epoch: int, number: int, attempt: int, begun: Begun) -> None:
         """Make the pictures of one slice, and let the next one into the queue."""
-        with self._step("render", job_id, epoch, (number, attempt), starts) as task:
-            faults.demand_few(starts)
-            with self._database.transaction() as session:
-                job = self._claim(job_id, epoch, session, with_survey=True)
-                piece = session.get(Slice, (job_id, number))
-                if piece is None or piece.state != "queued" or piece.attempt != attempt:
-                    raise Void
-                is_limited = self._max_read_bytes is not None or "MaxReadBytes" in job.config
-                read_before = lifecycle.bytes_read(session, job) if is_limited else 0
-            assert job.survey is not None
-            survey = Survey.from_json(job.survey)
+        with self._step("render", job_id, epoch, (number, attempt), begun) as task:
+            faults.demand_few(begun.starts)
+            taken = self._take(job_id, epoch, number, attempt)
+            job, survey = taken.job, taken.survey
             source, target = self._open(job, task, survey.probe.identity)
             with source:
                 sink = JobSink(target, names_for(job.output_key, survey.config), task.cancelled)
-                limit = self._limit(survey.config, read_before, task)
-                work = self._work(task, piece.kills, limit)
+                limit = self._limit(survey.config, taken.bytes_read, task)
+                work = self._work(task, taken.kills, limit)
                 with self._keeping(job_id, epoch, sink):
                     rendered = self._decoder.render(survey, survey.stretches[number - 1], source, sink, work)
                     self._note_read(task, source, rendered.stats)
-                    rendered.stats.add(_spent(piece.stats))
+                    rendered.stats.add(_spent(taken.stats))
 
-                    def complete(session: Session) -> None:
-                        job = self._claim(job_id, epoch, session, begun=True)
-                        self._complete(session, job_id, number, attempt, rendered, sink.kept)
-                        if limit is not None and lifecycle.bytes_read(session, job) > limit.most_bytes:
+                    def demand_few_bytes(read: int) -> None:
+                        if limit is not None and read > limit.most_bytes:
                             # others have read at the same time, in another process
                             raise TooMuchRead(source.name, limit.most_bytes, source.size)
-                        # what may have held it up does so no more
-                        job.code = job.message = None
-                        lifecycle.dispatch(session, self._queue, job)
 
-                    self._store(complete, task)
+                    def give_back() -> bool:
+                        demand = demand_few_bytes if limit is not None else None
+                        return self._slices.give_back(
+                            taken, number, attempt, rendered, sink.kept, demand, begun
+                        )
 
-    def finish(self, job_id: str, epoch: int, starts: int) -> None:
+                    if not self._database.insisting(give_back, seconds=None, ended=task.cancelled):
+                        raise Void
+
+    def _take(self, job_id: str, epoch: int, number: int, attempt: int) -> Taken:
+        """The slice that a task is for. Raises Void; a job that must wait is parked then."""
+        is_limited = self._max_read_bytes is not None
+        taken = self._slices.take(job_id, epoch, number, attempt, is_limited=is_limited)
+        if taken is None:
+            with self._database.transaction() as session:
+                self._claim(job_id, epoch, session)
+            taken = self._slices.take(job_id, epoch, number, attempt, is_limited=is_limited)
+        if taken is None:
+            raise Void
+        return taken
+
+    def finish(self, job_id: str, epoch: int, begun: Begun) -> None:
         """Verify every output, write the track, and end the job."""
-        with self._step("finish", job_id, epoch, None, starts) as task:
-            faults.demand_few(starts)
+        with self._step("finish", job_id, epoch, None, begun) as task:
+            faults.demand_few(begun.starts)
             with self._database.transaction() as session:
                 job = self._claim(job_id, epoch, session, with_survey=True)
                 kept = outputs.load(session, job_id)
@@ -170,7 +179,7 @@ class Steps:
                 self._make_again(job, survey, lost)
                 return
             with self._keeping(job_id, epoch, sink):
-                self._finish(job, survey, rendered, sink, None, task)
+                self._finish(job, survey, rendered, sink, None, task, begun)
 
     def _finish(
         self,
@@ -180,6 +189,7 @@ class Steps:
         sink: JobSink,
         last: tuple[int, Rendered] | None,
         task: Task,
+        begun: Begun,
     ) -> None:
         """Write the track and end the job; `last` is the one slice that was rendered just now, if there is one."""
         report = finish(survey, rendered, sink, _spent(job.stats))
@@ -194,8 +204,10 @@ class Steps:
             live = self._claim(job.job_id, job.epoch, session, begun=True)
             if last is not None:
                 lifecycle.keep_lost_survey(session, live, survey)
-                self._complete(session, job.job_id, last[0], 1, last[1], [])
-            outputs.store(session, job.job_id, sink.kept)
+                number, rendered = last
+                if not slices.complete(driver_connection(session), job.job_id, number, 1, rendered):
+                    raise Void
+            outputs.store(driver_connection(session), job.job_id, sink.kept)
             if report.ok:
                 lifecycle.succeed(session, self._outbox, live, count, told)
             else:
@@ -203,16 +215,23 @@ class Steps:
                 lifecycle.fail(session, self._outbox, live, code, message, count=count, report=told)
             pipelines.has_ended(session, self._queue, live)
 
-        self._store(end, task)
+        self._store(end, task, begun)
         self._metrics.job_outcomes.labels(code=report.code or "Success").inc()
 
-    def _store(self, work: Callable[[Session], None], task: Task) -> None:
-        """Store what was made, in a transaction: when the database is back, where it is away.
+    def _store(self, work: Callable[[Session], None], task: Task, begun: Begun) -> None:
+        """Store what was made, and the end of its task, in a transaction: when the database is back, where it is away.
 
         Until then it is kept, for as long as the task is wanted: a worker that ends gives it up after `drain_seconds`.
         Somebody else may have made the same meanwhile: what this comes to is seen in the transaction.
         """
-        self._database.retrying(work, seconds=None, ended=task.cancelled)
+
+        def work_and_end(session: Session) -> None:
+            work(session)
+            session.flush()
+            self._queue.end(driver_connection(session), begun)
+
+        self._database.retrying(work_and_end, seconds=None, ended=task.cancelled)
+        begun.has_ended = True
 
     def _make_again(self, job: Job, survey: Survey, lost: list[Kept]) -> None:
         """Outputs are gone, or were changed by somebody: their slices are rendered once more."""
@@ -250,12 +269,6 @@ class Steps:
                 raise Void
             lifecycle.keep_survey(session, job, survey)
             lifecycle.dispatch(session, self._queue, job)
-
-    def _complete(
-        self, session: Session, job_id: str, number: int, attempt: int, rendered: Rendered, kept: list[Kept]
-    ) -> None:
-        if not lifecycle.complete(session, job_id, number, attempt, rendered, kept):
-            raise Void
 
     def _claim(
         self, job_id: str, epoch: int, session: Session, *, with_survey: bool = False, begun: bool = False
@@ -343,16 +356,16 @@ class Steps:
                         and _is_in_its_life(job, epoch)
                         and (ended or not isinstance(error, Void))
                     ):
-                        outputs.store(session, job_id, sink.kept)
+                        outputs.store(driver_connection(session), job_id, sink.kept)
                         if ended:
                             job.count = lifecycle.count_shots(session, job)
             raise
 
     @contextmanager
     def _step(
-        self, stage: str, job_id: str, epoch: int, piece: tuple[int, int] | None, starts: int
+        self, stage: str, job_id: str, epoch: int, piece: tuple[int, int] | None, begun: Begun
     ) -> Iterator[Task]:
-        began = time.perf_counter()
+        began_s = time.perf_counter()
         with bound(job_id=job_id, slice=piece[0] if piece else None), self._running.task(job_id) as task:
             try:
                 yield task
@@ -363,13 +376,13 @@ class Steps:
                     # the database is away: the queue brings the task back when it can
                     raise
                 self._settle(task)
-                given_up = starts >= faults.MOST_STARTS
+                given_up = begun.starts >= faults.MOST_STARTS
                 if self._put_off(stage, job_id, epoch, piece, error, task.spent, given_up=given_up):
                     # what else is done for the job now is done for nothing
                     self._running.cancel(job_id, 0)
             finally:
                 self._settle(task)
-                self._metrics.stage.labels(stage=stage).observe(time.perf_counter() - began)
+                self._metrics.stage.labels(stage=stage).observe(time.perf_counter() - began_s)
 
     def _settle(self, task: Task) -> None:
         """What a task that does not end well has read is counted, too."""

@@ -38,12 +38,13 @@ from stillframe.ims.permission import RamCheck
 from stillframe.jobs.everywhere import Everywhere, Recall
 from stillframe.jobs.nodes import Node
 from stillframe.jobs.probe_step import ProbeStep
-from stillframe.jobs.queue import Handlers, Queue, Worker
+from stillframe.jobs.queue import Queue
 from stillframe.jobs.registering import Registering
 from stillframe.jobs.repair import Keeper, repair
 from stillframe.jobs.retention import Chore, FinishedJobs, FinishedProbes, Sweeper, old_history
 from stillframe.jobs.running import Running
 from stillframe.jobs.steps import Steps
+from stillframe.jobs.worker import Handlers, Worker
 from stillframe.keyring import Keyring
 from stillframe.media.config import Caps
 from stillframe.sandbox.decoder import Decoder
