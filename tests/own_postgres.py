@@ -40,25 +40,26 @@ from stillframe.database.identity import choose_identity
 choose_identity().become()
 os.execv(sys.argv[1], sys.argv[1:])
 """
-#: what is lost with the power is only the test's
 _OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    "shared_buffers": "16MB",
+    "shared_buffers": "32MB",
     "huge_pages": "off",
-    "max_connections": "100",
+    "max_connections": "200",
     "wal_level": "replica",
+    # what is lost with the power is only the test's
     "fsync": "off",
     "log_min_messages": "warning",
 }
 
 
 class OwnPostgres:
-    """Its files lie in a folder, which is new; `make` is how they come there, and is initdb by itself."""
+    """Its files lie in a folder, which is new. `options` go before those that it has by itself."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **options: str) -> None:
         self._files = ClusterFolder(folder)
         self._programs = find_programs(self._files.pgdata)
+        self._options = {**_OPTIONS, **options}
         # held as long as this lives: nobody else is given it
         self._held = socket.socket()
         self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -80,7 +81,7 @@ class OwnPostgres:
         if is_new:
             self._run([*initdb_command(self._programs, self._files), "--no-sync"])
             finish_initdb(self._files)
-        options = {**_OPTIONS, "port": str(self.port)}
+        options = {**self._options, "port": str(self.port)}
         told = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         command = [str(self._programs / "postgres"), "-D", str(self._files.pgdata), *told]
         deadline = time.monotonic() + DEADLINE_S
@@ -94,10 +95,11 @@ class OwnPostgres:
             self.sql(f"CREATE ROLE {NAME} LOGIN", SUPERUSER)
             self.sql(f"CREATE DATABASE {NAME} OWNER {NAME}", SUPERUSER)
 
-    def crash(self) -> None:
-        """End it at once, without order."""
+    def crash(self, number: signal.Signals = signal.SIGQUIT) -> None:
+        """End it at once, without order: by its immediate shutdown, or by SIGKILL."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGQUIT)
+        assert self._process.poll() is None, "PostgreSQL has ended by itself"
+        self._process.send_signal(number)
         self._process.wait(DEADLINE_S)
 
     def freeze(self) -> None:

@@ -14,8 +14,8 @@ from drill.audit import Files, files_in
 from drill.far_store import FarStore, far_store
 from drill.launcher import DEAD_AFTER
 from drill.member import Member, Process, end_all, start_all
-from drill.postgres import ExternalPostgres
 from drill.server import Server
+from own_postgres import OwnPostgres
 from receiver import Receiver, receiving
 
 _SLOTS = 2
@@ -28,7 +28,7 @@ class Cluster:
     folder: Path
     server: Server
     workers: list[Member]
-    postgres: ExternalPostgres
+    postgres: OwnPostgres
     receiver: Receiver
     store: FarStore | None
     #: workers that were there for a while
@@ -75,7 +75,7 @@ def cluster(
     with ExitStack() as stack:
         receiver = stack.enter_context(receiving())
         store = stack.enter_context(far_store(folder)) if with_store else None
-        postgres = ExternalPostgres(folder / "postgres")
+        postgres = OwnPostgres(folder / "postgres", fsync="on")
         stack.callback(postgres.close)
         postgres.start()
         server = Server(folder, "--no-worker", database_url=postgres.url, callback_allow_networks="127.0.0.1")

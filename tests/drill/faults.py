@@ -101,7 +101,7 @@ def kill_children(times: int) -> Callable[[Stage], int]:
         for _ in range(times):
             stage.pause(0.5)
             # what has cost two children is begun again only when that is written down
-            demand(lambda: not stage.cluster.postgres.rows(_LAST_TRIES), "no work is at its last try")
+            demand(lambda: not stage.cluster.postgres.sql(_LAST_TRIES), "no work is at its last try")
             demand(lambda: any(map(_kill_child, stage.cluster.workers)), "a child is killed at its work")
         return times
 
@@ -151,7 +151,7 @@ def kill_postgres(times: int, away_s: float) -> Callable[[Stage], int]:
         postgres = stage.cluster.postgres
         for _ in range(times):
             stage.pause(2.0)
-            postgres.kill(stage.chance.choice([signal.SIGQUIT, signal.SIGKILL]))
+            postgres.crash(stage.chance.choice([signal.SIGQUIT, signal.SIGKILL]))
             time.sleep(away_s)
             postgres.start()
         return times

@@ -166,7 +166,7 @@ def _check_outputs(
 ) -> None:
     """What the database says that was written is what lies in the buckets."""
     said: dict[str, dict[str, str]] = {job_id: {} for job_id in ids}
-    for job_id, key, digest in running.postgres.rows("SELECT job_id, key, sha256 FROM job_outputs"):
+    for job_id, key, digest in running.postgres.sql("SELECT job_id, key, sha256 FROM job_outputs"):
         if job_id in said:
             said[job_id][key] = digest
     for job_id, asked in ids.items():
@@ -184,5 +184,5 @@ def _check_rest(running: Cluster) -> None:
         ("jobs", "SELECT job_id FROM jobs WHERE status = 'Init' OR parked"),
         ("probe jobs", "SELECT job_id FROM probe_jobs WHERE status = 'Init' OR parked"),
     ):
-        demand(lambda query=query: not running.postgres.rows(query), f"no {what} are left")
+        demand(lambda query=query: not running.postgres.sql(query), f"no {what} are left")
     demand(lambda: not running.left_behind(), f"dead lives leave nobody behind: {running.left_behind()}")
