@@ -22,10 +22,10 @@ from typing import Any, NoReturn, TextIO
 
 from stillframe.cli.main import main
 from stillframe.events.outbox import Outbox
-from stillframe.jobs import lifecycle, nodes, queue
+from stillframe.jobs import lifecycle, nodes, queue, slices
 from stillframe.jobs.outputs import JobSink
 from stillframe.jobs.probe_step import ProbeStep
-from stillframe.jobs.steps import Steps
+from stillframe.jobs.slices import Slices
 from stillframe.media import plan
 from stillframe.sandbox import parent
 from stillframe.server import assembly, serve  # noqa: F401 - what a start loads
@@ -75,12 +75,11 @@ def _before_a_rename(die: Callable[[], None]) -> None:
 
 
 def _before_the_commit_of_a_slice(die: Callable[[], None]) -> None:
-    # what is written of a job's only slice is told elsewhere
-    _before(Steps, "_complete", die, when=lambda *arguments: bool(arguments[-1]))
+    _before(Slices, "give_back", die)
 
 
 def _before_the_commit_of_the_only_slice(die: Callable[[], None]) -> None:
-    _before(Steps, "_complete", die, when=lambda *arguments: not arguments[-1])
+    _before(slices, "complete", die)
 
 
 def _before_success(die: Callable[[], None]) -> None:

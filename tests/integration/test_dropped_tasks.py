@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -21,6 +23,7 @@ from stillframe.database.engine import Database, make_engine, psycopg_dsn
 from stillframe.database.migrations import history
 from stillframe.jobs.lanes import Lane
 from stillframe.jobs.queue import Queue
+from stillframe.jobs.queue_connection import _Connector
 from stillframe.jobs.repair import repair
 from stillframe.jobs.worker import Worker
 
@@ -45,16 +48,20 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 class Work:
     """A worker on the queue that calls `do` for each survey."""
 
-    def __init__(self, postgres: EmbeddedPostgres, do: Callable[[int], None]) -> None:
+    def __init__(
+        self, postgres: EmbeddedPostgres, do: Callable[[int], None], *, is_asked: bool = True
+    ) -> None:
         self.postgres = postgres
+        self.is_asked = is_asked
         self.database = Database(make_engine(postgres.url))
         self.queue = Queue()
         surveying = handlers(survey=lambda *arguments: do(arguments[-1].starts))
         self.worker = Worker(postgres.url, surveying, slots=1)
 
     def __enter__(self) -> Work:
-        with self.database.transaction() as session:
-            self.queue.defer_survey(session, JOB, 1, lane=Lane("0" * 16, "0" * 32, 5))
+        if self.is_asked:
+            with self.database.transaction() as session:
+                self.queue.defer_survey(session, JOB, 1, lane=Lane("0" * 16, "0" * 32, 5))
         self.worker.start()
         return self
 
@@ -137,6 +144,70 @@ def test_a_task_that_its_worker_never_got_comes_back(postgres: EmbeddedPostgres)
         assert work.mend() == 1
         wait_for(lambda: starts == [0, 1])
         wait_for(lambda: work.sql("SELECT count(*) FROM procrastinate_jobs") == [(0,)])
+
+
+def test_a_worker_answers_for_its_first_task_before_it_has_it(postgres: EmbeddedPostgres) -> None:
+    """It was fetched by a worker that never had one, and the answer got lost."""
+    starts: list[int] = []
+    with Work(postgres, starts.append) as work:
+        wait_for(lambda: starts and work.sql("SELECT count(*) FROM procrastinate_jobs") == [(0,)])
+    with Work(postgres, starts.append, is_asked=False) as work:
+        wait_for(lambda: work.worker.ids())
+        with work.database.transaction() as session:
+            work.queue.defer_survey(session, JOB, 1, lane=Lane("0" * 16, "0" * 32, 5), delay_s=DEADLINE_S)
+            found = (
+                "UPDATE procrastinate_jobs SET status = 'doing', scheduled_at = NULL, "
+                "worker_id = (SELECT max(id) FROM procrastinate_workers)"
+            )
+            session.execute(text(found))
+        assert work.mend() == 0
+        assert work.mend() == 1
+        wait_for(lambda: starts == [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("error", "starts"),
+    [(psycopg.OperationalError("away for a moment"), [0, 0]), (ValueError("a defect"), [0, 1])],
+)
+def test_a_database_that_is_away_counts_as_no_start(
+    postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch, error: Exception, starts: list[int]
+) -> None:
+    """And what comes again comes by the database's clock, whatever the worker's tells."""
+    wrong = datetime.now(UTC) + timedelta(hours=1)
+    monkeypatch.setattr("procrastinate.utils.utcnow", lambda: wrong)
+    seen: list[int] = []
+
+    def do(start: int) -> None:
+        seen.append(start)
+        if len(seen) == 1:
+            raise error
+
+    with Work(postgres, do) as work:
+        wait_for(lambda: work.sql("SELECT count(*) FROM procrastinate_jobs") == [(0,)])
+    assert seen == starts
+
+
+def test_of_many_workers_not_all_look_at_once() -> None:
+    """What is heard before one has looked is looked for at that time; a word of something else goes through."""
+    looks: list[str] = []
+
+    async def look(*, channel: str, payload: str) -> None:
+        looks.append(payload)
+
+    async def hear(workers: int) -> None:
+        pool = _Connector()
+        pool.living_workers = workers
+        told = pool._in_turn(look)
+        for number in range(20):
+            await told(channel="any", payload=f'{{"type": "job_inserted", "job_id": {number}}}')
+        await told(channel="any", payload='{"type": "abort_job_requested", "job_id": 1}')
+        await asyncio.sleep(workers * 0.005)
+
+    asyncio.run(hear(workers=2))
+    assert len(looks) == 21
+    looks.clear()
+    asyncio.run(hear(workers=30))
+    assert ["abort" in look for look in looks] == [True, False]
 
 
 def test_a_task_in_work_is_left_alone(postgres: EmbeddedPostgres) -> None:

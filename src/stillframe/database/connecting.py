@@ -66,7 +66,7 @@ class LimitedConnection(psycopg.Connection[Any]):
         try:
             return super().wait(gen, interval, self.answer_s if timeout is None else timeout)
         except psycopg.OperationalError as error:
-            if error.sqlstate is None:
+            if error.sqlstate is None and timeout is None:
                 # what comes later would be taken for the answer to something else
                 self.close()
             raise

@@ -13,7 +13,7 @@ import psycopg
 import structlog
 from sqlalchemy import URL, text
 
-from stillframe.database.connecting import backoff
+from stillframe.database.connecting import LimitedConnection, backoff
 from stillframe.database.engine import Database, psycopg_dsn
 from stillframe.jobs.queue import Queue
 from stillframe.jobs.running import Running
@@ -22,6 +22,7 @@ _CHANNEL = "stillframe_recall"
 _LOOK_AGAIN_S, _LONGEST_LOOK_AGAIN_S = 0.05, 0.5
 #: a listener looks up so often whether it is to end
 _LOOK_UP_S = 1.0
+_LOOKS_TO_SIGN_OF_LIFE = 30
 _RECONNECT_S, _LONGEST_RECONNECT_S = 1.0, 15.0
 log = structlog.get_logger(__name__)
 
@@ -102,7 +103,7 @@ class Recall:
         pauses = backoff(_RECONNECT_S, _LONGEST_RECONNECT_S)
         while not self._stopping.is_set():
             try:
-                with psycopg.connect(self._dsn, autocommit=True) as connection:
+                with LimitedConnection.connect(self._dsn, autocommit=True) as connection:
                     connection.execute(f"LISTEN {_CHANNEL}")
                     pauses = backoff(_RECONNECT_S, _LONGEST_RECONNECT_S)
                     self._listen(connection)
@@ -111,6 +112,11 @@ class Recall:
                 self._stopping.wait(next(pauses))
 
     def _listen(self, connection: psycopg.Connection) -> None:
+        looks = 0
         while not self._stopping.is_set():
             for told in connection.notifies(timeout=_LOOK_UP_S):
                 self._running.cancel(told.payload, 0)
+            looks += 1
+            if looks % _LOOKS_TO_SIGN_OF_LIFE == 0:
+                # behind a proxy nobody else notices that the other end is gone
+                connection.execute("SELECT 1")

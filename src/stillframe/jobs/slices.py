@@ -70,7 +70,7 @@ _GIVE_BACK = (
     # what may have held it up does so no more
     "goes_on AS (UPDATE jobs SET code = NULL, message = NULL, modified_at = clock_timestamp() FROM done "
     "WHERE jobs.job_id = done.job_id AND (jobs.code IS NOT NULL OR jobs.message IS NOT NULL)) "
-    # not waited for until it is on the disk: the job's end is, and comes after it; and without it the slice is made anew
+    # not waited for until it is on the disk: the job's end is, and comes after it. Without it the slice is made anew
     "SELECT account_id, pipeline_id, priority, parked FROM live, done, "
     "set_config('synchronous_commit', 'off', true)"
 )

@@ -18,9 +18,9 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL
 
 from stillframe.database.connecting import backoff
-from stillframe.database.engine import psycopg_dsn
+from stillframe.database.engine import is_transient, psycopg_dsn
 from stillframe.jobs.queue import Begun
-from stillframe.jobs.queue_connection import open_queue
+from stillframe.jobs.queue_connection import Hands, open_queue
 
 _POLL_S = 5.0
 #: pauses before it is begun anew
@@ -69,11 +69,9 @@ class Worker:
         #: the same, for its loop
         self._ending = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="stillframe-worker", daemon=True)
-        #: what it is known by in the queue: by another number whenever it has lost the database
-        self._ids: set[int] = set()
-        self._in_hand: set[int] = set()
-        #: those of them whose end the queue knows
-        self._ended: set[int] = set()
+        self._hands = Hands()
+        #: of slots that have no database: they take nothing else meanwhile
+        self._pauses = backoff(_RESTART_S, _LONGEST_RESTART_S)
         self._dropped: set[tuple[int, int]] = set()
 
     def start(self) -> None:
@@ -97,11 +95,11 @@ class Worker:
 
     def ids(self) -> list[int]:
         """The numbers that the queue has given it."""
-        return [*self._ids]
+        return [*self._hands.worker_ids]
 
     def dropped(self, begun: set[tuple[int, int]]) -> list[int]:
         """Those of its begun tasks (id and attempts) that it had let go of the last time that this was asked, too."""
-        dropped = {(task, attempts) for task, attempts in begun if task not in self._in_hand}
+        dropped = {(task, attempts) for task, attempts in begun if task not in self._hands.tasks}
         before, self._dropped = self._dropped, dropped
         return [task for task, _ in dropped & before]
 
@@ -115,6 +113,9 @@ class Worker:
             pauses = backoff(_RESTART_S, _LONGEST_RESTART_S)
             while not self._stopping.is_set():
                 self._work = asyncio.create_task(self._work_once())
+                if self._stopping.is_set():
+                    # whoever has said so may not have seen this one
+                    self._work.cancel()
                 try:
                     await self._work
                 except asyncio.CancelledError:
@@ -123,12 +124,10 @@ class Worker:
                     log.warning(
                         "the queue is out of reach, beginning anew", error=str(error.__cause__ or error)
                     )
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(next(pauses)):
-                            await self._ending.wait()
+                    await self._rest(next(pauses))
 
     async def _work_once(self) -> None:
-        app = open_queue(self._dsn, self._ending, self._in_hand, self._ended)
+        app = open_queue(self._dsn, self._ending, self._hands)
         _add_tasks(app, self._handle)
         async with app.open_async():
             options: WorkerOptions = {
@@ -149,16 +148,26 @@ class Worker:
         loop = asyncio.get_running_loop()
         handler: Callable[..., None] = getattr(self._handlers, name)
         assert task.id is not None
-        assert task.worker_id is not None
-        self._ids.add(task.worker_id)
-        self._in_hand.add(task.id)
+        self._hands.tasks.add(task.id)
         begun = Begun(task.id, task.attempts)
         try:
             await loop.run_in_executor(None, lambda: handler(*arguments.values(), begun))
-            if begun.has_ended:
-                self._ended.add(task.id)
+        except Exception as error:
+            if is_transient(error):
+                self._hands.not_tried.add(task.id)
+                await self._rest(next(self._pauses))
+            raise
         finally:
-            self._in_hand.discard(task.id)
+            self._hands.tasks.discard(task.id)
+        self._pauses = backoff(_RESTART_S, _LONGEST_RESTART_S)
+        if begun.has_ended:
+            self._hands.ended.add(task.id)
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait so long, or until the end."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ending.wait()
 
 
 _Handle = Callable[[str, Job, dict[str, Any]], Awaitable[None]]

@@ -13,7 +13,9 @@ branch_labels = None
 depends_on = None
 
 # as in 0011
-_OF_ACCOUNT = "status = 'todo' AND args->>'account_id' = of_account AND ((priority - 1) / 200000000) = job_priority - 1"
+_OF_ACCOUNT = (
+    "status = 'todo' AND args->>'account_id' = of_account AND ((priority - 1) / 200000000) = job_priority - 1"
+)
 _LINE = (
     "(CASE task_name WHEN 'render' THEN args->>'job_id' WHEN 'register' THEN 'register' ELSE queue_name END)"
 )
