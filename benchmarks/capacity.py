@@ -26,6 +26,7 @@ from report import machine
 from server_process import Cpu
 from stillframe.database.engine import Database, make_engine
 from stillframe.jobs.queue import Queue
+from stillframe.jobs.queue_connection import LOOK_EACH_S
 from stillframe.jobs.retention import FinishedJobs, Sweeper
 from stillframe.telemetry import Metrics
 from stillframe.testing import videos
@@ -39,6 +40,7 @@ IDLE_WORKERS = 4
 _LOOK_S = 0.5
 _REMOVED = 20_000
 _WAITING, _LOOKS = 10_000, 30
+_FETCHES = 2_000
 TABLES = ("jobs", "slices", "job_outputs")
 
 
@@ -121,6 +123,7 @@ def main() -> None:
             "kinds": {kind.name: _kind(made, kind, idle) for kind in KINDS},
             "slice": _empty_slices(made),
             "removal": _removal(made),
+            "fetch": _fetch(made),
             "look": _look(made),
         }
         figures["load_at_the_end"] = round(os.getloadavg()[0], 1)
@@ -282,6 +285,18 @@ def _removal(made: Cluster) -> dict[str, float]:
     return {**_each(before, after, jobs), "jobs_a_second": jobs / wall_s}
 
 
+def _fetch(made: Cluster) -> dict[str, float]:
+    """What it costs a process to look for a task when there is none: after each that another one has taken."""
+    with made.connect() as connection:
+        connection.autocommit = True
+        before = _read(made)
+        for _ in range(_FETCHES):
+            connection.execute("SELECT procrastinate_fetch_job_v2(NULL, NULL)")
+        after = _read(made)
+    print("fetch", flush=True)
+    return {"postgres_cpu_ms": _each(before, after, _FETCHES)["postgres_cpu_ms"]}
+
+
 def _look(made: Cluster) -> dict[str, float]:
     """What it costs a process to look how long the queue is, when many jobs wait."""
     with made.connect() as connection:
@@ -313,7 +328,9 @@ def _each(before: Reading, after: Reading, number: int) -> dict[str, float]:
 
 
 def _as_markdown(figures: dict[str, Any]) -> str:
-    submit, idle, removal, look = (figures[name] for name in ("submit", "idle", "removal", "look"))
+    submit, idle, removal, fetch, look = (
+        figures[name] for name in ("submit", "idle", "removal", "fetch", "look")
+    )
     lines = [
         f"Measured on {figures['measured_on']}: {figures['machine']}; load average {figures['load_at_the_end']} at the",
         "end. Each figure is that of one slice, with its part of submit, survey and finish; a small job is one slice.",
@@ -361,6 +378,8 @@ def _as_markdown(figures: dict[str, Any]) -> str:
         f"{submit['wal_bytes'] / 1024:.1f} KiB of WAL, and the server {submit['worker_cpu_ms']:.1f} ms.",
         f"A process with nothing to do costs the database {idle['postgres_cpu_ms']:.2f} ms of CPU and "
         f"{idle['wal_bytes']:.0f} bytes of WAL a second, and {idle['connections']:.0f} connections.",
+        f"When a task comes it looks for it, which costs {fetch['postgres_cpu_ms']:.2f} ms; all such "
+        f"processes together do so {2 / LOOK_EACH_S:.0f} times a second at the most.",
         f"Every five seconds it looks how long the queue is: with {look['waiting_jobs']:,} jobs in it that costs "
         f"{look['postgres_cpu_ms']:.1f} ms.",
         f"To remove a job with all that hangs on it costs {removal['postgres_cpu_ms']:.2f} ms and "

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from page import write_between
+from stillframe.jobs.queue_connection import LOOK_EACH_S
 
 FIGURES = Path(__file__).with_name("figures.json")
 BEGIN, END = "<!-- day begins -->", "<!-- day ends -->"
@@ -215,7 +216,9 @@ def told(day: Day, figures: Mapping[str, Any]) -> list[tuple[str, str]]:
     p50, p99, p999 = np.percentile(waits, [50, 99, 99.9])
     work = np.array(day.database_ms[: math.ceil(day.last_end_s) + 1])
     minutes = np.add.reduceat(work, np.arange(0, len(work), 60)) / 60
-    idle_ms = figures["idle"]["postgres_cpu_ms"] * day.workers
+    # and when a task comes, as many of them look for it as may
+    hearing_ms = figures["fetch"]["postgres_cpu_ms"] * 2 / LOOK_EACH_S
+    idle_ms = figures["idle"]["postgres_cpu_ms"] * day.workers + hearing_ms
     removal_ms = figures["removal"]["postgres_cpu_ms"] * day.jobs / DAY_S
     carried_ms = figures["processors"] * 1000 * BUSY
     mean_ms, peak_ms = work.sum() / DAY_S + idle_ms + removal_ms, float(minutes.max()) + idle_ms + removal_ms
@@ -244,7 +247,8 @@ def told(day: Day, figures: Mapping[str, Any]) -> list[tuple[str, str]]:
         (
             "database work, busiest minute",
             f"{peak_ms / 1000:.2f} processors, {idle_ms / 1000:.2f} of them for {day.workers:,} processes that are "
-            f"there, and {removal_ms / 1000:.2f} for removing old jobs",
+            f"there ({hearing_ms / 1000:.2f} for their looks for tasks), and {removal_ms / 1000:.2f} for removing "
+            "old jobs",
         ),
         (
             f"what PostgreSQL carries on {figures['processors']} processors at {BUSY:.0%}",

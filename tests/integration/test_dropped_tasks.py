@@ -201,7 +201,7 @@ def test_of_many_workers_not_all_look_at_once() -> None:
         for number in range(20):
             await told(channel="any", payload=f'{{"type": "job_inserted", "job_id": {number}}}')
         await told(channel="any", payload='{"type": "abort_job_requested", "job_id": 1}')
-        await asyncio.sleep(workers * 0.005)
+        await asyncio.sleep(workers * 0.01)
 
     asyncio.run(hear(workers=2))
     assert len(looks) == 21

@@ -49,7 +49,7 @@ _LIVING_WORKERS = (
 )
 _NEW_TASK = "job_inserted"
 #: all workers together look so often for new tasks, on an average, however many there are; few look at once
-_LOOK_EACH_S, _FEW_WORKERS = 0.005, 2
+LOOK_EACH_S, _FEW_WORKERS = 0.01, 2
 Result = TypeVar("Result")
 log = structlog.get_logger(__name__)
 
@@ -199,7 +199,7 @@ class _Connector(procrastinate.PsycopgConnector):
         looks: set[asyncio.Task[None]] = set()
 
         async def look_later(channel: str, payload: str) -> None:
-            await asyncio.sleep(random.uniform(0, self.living_workers * _LOOK_EACH_S))
+            await asyncio.sleep(random.uniform(0, self.living_workers * LOOK_EACH_S))
             looks.clear()
             await on_notification(channel=channel, payload=payload)
 
