@@ -1,0 +1,115 @@
+"""Where each player shows its thumbnail, and which frame of the film is in it.
+
+with watched_page(browser) as page:
+    open_player(page, site, PLAYERS[0], "movie.vtt")
+    shown(page, PLAYERS[0], 29.5, want=145)
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from film_site import FILM_S, FilmSite
+from PIL import Image
+from playwright.sync_api import Page
+
+from chromium import DEADLINE_S
+from stillframe.testing import barcode
+from told import DOCS, blocks, section
+
+GUIDE = DOCS / "players.md"
+#: draws a cell of a picture, which a canvas gives away only when the site of the picture allows it
+CELL = """async ({url, x, y, width, height}) => {
+  const image = new Image();
+  image.crossOrigin = "anonymous"; image.src = url;
+  await image.decode();
+  const canvas = new OffscreenCanvas(width, height).getContext("2d");
+  canvas.drawImage(image, -x, -y);
+  return [...canvas.getImageData(0, 0, width, height).data];
+}"""
+_BEGIN = """async () => {
+  const video = document.querySelector("video");
+  await video.play();
+  video.pause();
+}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """Its page is the one under `heading` in the guide; `bar` and `preview` are CSS selectors.
+
+    The bar's ends are the film's start and end, but for `inset_px` on both sides.
+    """
+
+    heading: str
+    bar: str
+    preview: str
+    inset_px: int = 0
+
+
+PLAYERS = (
+    Player("Media Chrome", "media-time-range #range", "media-preview-thumbnail"),
+    Player("Plyr", ".plyr__progress", ".plyr__preview-thumb__image-container"),
+    Player("video.js", ".vjs-progress-control", ".vjs-vtt-thumbnail-display"),
+    Player("Vidstack", ".vds-time-slider", ".vds-slider-thumbnail"),
+    Player(
+        "Shaka Player with its UI",
+        ".shaka-seek-bar",
+        ".shaka-player-ui-thumbnail-image-container",
+        inset_px=6,
+    ),
+)
+
+
+def open_page(page: Page, site: FilmSite, heading: str, track: str) -> None:
+    """Open the guide's page with another track; the film has begun, and stands still."""
+    (html,) = blocks(section(GUIDE, heading), "html")
+    assert html.count("movie.vtt") == 1
+    page.goto(site.page(html.replace("movie.vtt", track)))
+    page.wait_for_function(
+        "document.querySelector('video')?.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA"
+    )
+    # some players show their bar only then
+    page.evaluate(_BEGIN)
+
+
+def shown(page: Page, player: Player, time_s: float, want: int) -> int | None:
+    """The number over a time, as soon as it is the one that is wanted; at the deadline, whatever it is."""
+    deadline = time.monotonic() + DEADLINE_S
+    while (found := shown_now(page, player, time_s)) != want and time.monotonic() < deadline:
+        pass
+    return found
+
+
+def shown_now(page: Page, player: Player, time_s: float) -> int | None:
+    """The number in the preview while the pointer is over a time; None where none can be read."""
+    bar = page.locator(player.bar).first.bounding_box()
+    if bar is None:
+        return None
+    length_px = bar["width"] - 2 * player.inset_px
+    x, y = bar["x"] + player.inset_px + length_px * time_s / FILM_S, bar["y"] + bar["height"] / 2
+    page.mouse.move(x, y)
+    # some players take no notice of the first move
+    page.mouse.move(x, y + 1)
+    preview = page.locator(player.preview).first
+    box = preview.bounding_box() if preview.is_visible() else None
+    if box is None or not box["width"] or not box["height"]:
+        return None
+    return number_in(np.asarray(Image.open(io.BytesIO(page.screenshot(clip=box))).convert("RGB")))
+
+
+def number_in_cell(page: Page, cell: dict[str, Any]) -> int | None:
+    """The number in a part of a picture: `url`, `x`, `y`, `width` and `height` in pixels."""
+    pixels = np.array(page.evaluate(CELL, cell), np.uint8).reshape(cell["height"], cell["width"], 4)
+    return number_in(np.ascontiguousarray(pixels[..., :3]))
+
+
+def number_in(picture: np.ndarray) -> int | None:
+    try:
+        return barcode.read(picture)
+    except barcode.Unreadable:
+        return None
