@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 #: whatever comes at all comes by then, on any machine
@@ -55,13 +55,17 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def watched_page(browser: Browser, width_px: int = 900, height_px: int = 600) -> Iterator[Page]:
-    """A page in a profile of its own; in the end it fails where a script has, or where it has asked strangers."""
+    """A page in a profile of its own, which fails in the end where something went wrong on it.
+
+    That is a script that failed, a request that was to leave this machine, and what the page's policy has refused.
+    """
     troubles: list[str] = []
     with closing(browser.new_context(viewport={"width": width_px, "height": height_px})) as context:
         context.set_default_timeout(DEADLINE_S * 1000)
         page = context.new_page()
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("request", lambda request: troubles.extend(strangers(request.url)))
+        page.on("console", lambda said: troubles.extend(refusals(said)))
         yield page
     assert not troubles, troubles
 
@@ -70,3 +74,8 @@ def strangers(url: str) -> list[str]:
     """The address, where it leads out of this machine."""
     parts = urlsplit(url)
     return [url] if parts.scheme not in ("blob", "data") and parts.hostname != LOOPBACK else []
+
+
+def refusals(said: ConsoleMessage) -> list[str]:
+    """What the browser says where a Content-Security-Policy keeps it from something."""
+    return [said.text] if said.type == "error" and "Content Security Policy" in said.text else []

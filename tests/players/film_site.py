@@ -32,9 +32,13 @@ class FilmSite:
 
     def page(self, html: str) -> str:
         """The address of a new page that lies beside the film."""
-        name = f"{token_hex(4)}.html"
-        (self.folder / name).write_text(html, encoding="utf-8")
-        return f"{self.url}/{name}"
+        return f"{self.url}/{self.file(html, '.html')}"
+
+    def file(self, text: str, ending: str) -> str:
+        """The name of a new file that lies beside the film."""
+        name = f"{token_hex(4)}{ending}"
+        (self.folder / name).write_text(text, encoding="utf-8")
+        return name
 
 
 @contextmanager

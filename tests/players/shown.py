@@ -8,6 +8,7 @@ with watched_page(browser) as page:
 from __future__ import annotations
 
 import io
+import re
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -31,10 +32,16 @@ CELL = """async ({url, x, y, width, height}) => {
   canvas.drawImage(image, -x, -y);
   return [...canvas.getImageData(0, 0, width, height).data];
 }"""
-_BEGIN = """async () => {
-  const video = document.querySelector("video");
-  await video.play();
-  video.pause();
+#: by its own clock: where a page's policy forbids eval, Playwright cannot wait for a function
+_BEGIN = """async (milliseconds) => {
+  const end = Date.now() + milliseconds;
+  const video = () => document.querySelector("video");
+  while (!(video()?.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA)) {
+    if (Date.now() > end) throw new Error("the video has not come");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await video().play();
+  video().pause();
 }"""
 
 
@@ -42,18 +49,20 @@ _BEGIN = """async () => {
 class Player:
     """Its page is the one under `heading` in the guide; `bar` and `preview` are CSS selectors.
 
-    The bar's ends are the film's start and end, but for `inset_px` on both sides.
+    The bar's ends are the film's start and end, but for `inset_px` on both sides. A `strict` one needs no
+    'unsafe-inline' in a policy.
     """
 
     heading: str
     bar: str
     preview: str
     inset_px: int = 0
+    strict: bool = False
 
 
 PLAYERS = (
-    Player("Media Chrome", "media-time-range #range", "media-preview-thumbnail"),
-    Player("Plyr", ".plyr__progress", ".plyr__preview-thumb__image-container"),
+    Player("Media Chrome", "media-time-range #range", "media-preview-thumbnail", strict=True),
+    Player("Plyr", ".plyr__progress", ".plyr__preview-thumb__image-container", strict=True),
     Player("video.js", ".vjs-progress-control", ".vjs-vtt-thumbnail-display"),
     Player("Vidstack", ".vds-time-slider", ".vds-slider-thumbnail"),
     Player(
@@ -65,16 +74,26 @@ PLAYERS = (
 )
 
 
-def open_page(page: Page, site: FilmSite, heading: str, track: str) -> None:
-    """Open the guide's page with another track; the film has begun, and stands still."""
+def open_page(page: Page, site: FilmSite, heading: str, track: str, policy: str | None = None) -> None:
+    """Open the guide's page with another track, and under a policy if any; the film has begun, and stands still."""
     (html,) = blocks(section(GUIDE, heading), "html")
     assert html.count("movie.vtt") == 1
-    page.goto(site.page(html.replace("movie.vtt", track)))
-    page.wait_for_function(
-        "document.querySelector('video')?.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA"
-    )
+    html = html.replace("movie.vtt", track)
+    page.goto(site.page(html if policy is None else under_policy(site, html, policy)))
     # some players show their bar only then
-    page.evaluate(_BEGIN)
+    page.evaluate(_BEGIN, DEADLINE_S * 1000)
+
+
+def under_policy(site: FilmSite, html: str, policy: str) -> str:
+    """The page with its policy, and with its scripts and styles in files of their own."""
+
+    def filed(match: re.Match[str]) -> str:
+        if match["kind"] == "style":
+            return f'<link rel="stylesheet" href="{site.file(match["text"], ".css")}">'
+        return f'<script src="{site.file(match["text"], ".js")}"></script>'
+
+    html = re.sub(r"<(?P<kind>style|script)>(?P<text>.+?)</(?P=kind)>", filed, html, flags=re.S)
+    return f'<!doctype html><meta http-equiv="Content-Security-Policy" content="{policy}">{html}'
 
 
 def shown(page: Page, player: Player, time_s: float, want: int) -> int | None:

@@ -8,18 +8,21 @@ the service, on another site than the page.
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 import pytest
 from film_site import NODE_MODULES, FilmSite
 from playwright.sync_api import Browser, Page
-from shown import PLAYERS, Player, number_in_cell, open_page, shown, shown_now
+from shown import GUIDE, PLAYERS, Player, number_in_cell, open_page, shown, shown_now
 
 from chromium import watched_page
+from told import blocks, section
 
 #: inside both sheets, and on either side of the seam between them, which is at 30 s; not in the later half of a second,
 #: as Shaka's UI and Media Chrome round
 TIMES_S = (2.4, 14.4, 29.4, 30.4, 57.4)
 SHAKA_ALONE = "Shaka Player without a UI"
+STRICT = "Under a strict Content-Security-Policy"
 
 pytestmark = [
     pytest.mark.players,
@@ -78,6 +81,25 @@ def test_a_track_that_is_off_by_a_cell_shows(
             assert shown_now(page, player, time_s) != expected(site)[time_s]
 
 
+@pytest.mark.parametrize("player", [player for player in PLAYERS if player.strict], ids=lambda it: it.heading)
+def test_a_player_shows_the_cell_under_a_strict_policy(
+    browser: Browser, site: FilmSite, player: Player, track: str
+) -> None:
+    """The guide's policy, with the service's address where the track is behind a link."""
+    policy, allowed = blocks(section(GUIDE, STRICT), "http")
+    policy = policy.removeprefix("Content-Security-Policy: ").strip()
+    if player.heading == "Media Chrome":
+        policy = policy.replace("style-src 'self'", allowed.strip())
+    if track != "movie.vtt":
+        origin = "http://" + urlsplit(track).netloc
+        for kind in ("img-src", "media-src", "connect-src"):
+            policy = policy.replace(f"{kind} 'self'", f"{kind} 'self' {origin}")
+    with watched_page(browser) as page:
+        open_page(page, site, player.heading, track, policy)
+        numbers = expected(site)
+        assert {time_s: shown(page, player, time_s, want) for time_s, want in numbers.items()} == numbers
+
+
 def test_shaka_names_the_cell_of_the_moment(browser: Browser, site: FilmSite, track: str) -> None:
     with watched_page(browser) as page:
         open_page(page, site, SHAKA_ALONE, track)
@@ -111,13 +133,19 @@ def named_by_shaka(page: Page) -> dict[float, int | None]:
     }
 
 
-def test_a_page_that_asks_a_stranger_or_whose_script_fails_is_seen(browser: Browser, site: FilmSite) -> None:
+def test_a_page_that_asks_a_stranger_or_breaks_its_policy_or_fails_is_seen(
+    browser: Browser, site: FilmSite
+) -> None:
     strange = site.page('<!doctype html><img src="http://videos.test/picture.png">')
     with (
         pytest.raises(AssertionError, match=r"http://videos\.test/picture\.png"),
         watched_page(browser) as page,
     ):
         page.goto(strange)
+    policy = '<meta http-equiv="Content-Security-Policy" content="style-src \'self\'">'
+    unstyled = site.page(f"<!doctype html>{policy}<style>a {{ color: red }}</style>")
+    with pytest.raises(AssertionError, match="Content Security Policy"), watched_page(browser) as page:
+        page.goto(unstyled)
     failing = site.page('<!doctype html><script>throw new Error("no such player")</script>')
     with pytest.raises(AssertionError, match="no such player"), watched_page(browser) as page:
         page.goto(failing)
