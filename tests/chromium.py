@@ -66,7 +66,11 @@ def watched_page(browser: Browser, width_px: int = 900, height_px: int = 600) ->
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("request", lambda request: troubles.extend(strangers(request.url)))
         page.on("console", lambda said: troubles.extend(refusals(said)))
-        yield page
+        try:
+            yield page
+        except Exception as error:
+            error.add_note(f"on the page went wrong: {troubles}")
+            raise
     assert not troubles, troubles
 
 

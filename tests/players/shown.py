@@ -1,8 +1,8 @@
 """Where each player shows its thumbnail, and which frame of the film is in it.
 
 with watched_page(browser) as page:
-    open_player(page, site, PLAYERS[0], "movie.vtt")
-    shown(page, PLAYERS[0], 29.5, want=145)
+    open_page(page, site, PLAYERS[0].heading, "movie.vtt")
+    shown(page, PLAYERS[0], 29.4, want=145)
 """
 
 from __future__ import annotations
