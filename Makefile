@@ -33,9 +33,9 @@ sdks: .venv/dev ## Install the official SDKs that the tests call the API with, a
 moto: .venv/dev ## Install moto, which the tests take for Amazon, apart from everything else
 	$(BIN)/python scripts/install_sdks.py moto
 
-players: .venv/dev ## Show our tracks in real players, in Chromium where it is, and read them with their parsers (needs npm)
+players: .venv/dev ## Show our tracks in real players in Chromium, and read them with their parsers (needs npm; ALL=1 for the full table)
 	cd tests/players && npm ci --no-audit --no-fund --silent
-	$(BIN)/python -m pytest -m players -n 3 --dist loadfile tests/players
+	$(BIN)/python -m pytest -m "players$(if $(ALL),, and not full)" -n 3 --dist loadfile tests/players
 
 check: .venv/dev ## Format, lint, types and layers
 	$(BIN)/ruff format --check .
