@@ -10,13 +10,13 @@ from film_site import CELL_WIDTH_PX, COLUMNS, LINES, FilmSite, film_site
 from playwright.sync_api import Browser
 from sqlalchemy import URL
 
-from chromium import chromium
+import chromium
 from service_client import Service, service
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium() as running:
+    with chromium.browser() as running:
         yield running
 
 

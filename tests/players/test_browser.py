@@ -14,8 +14,8 @@ from film_site import FilmSite
 from playwright.sync_api import Browser, Page
 from shown import number_in_cell
 from sqlalchemy import URL
+from watched import watched_page
 
-from chromium import watched_page
 from object_store import ObjectStore
 from service_client import service
 from stillframe.testing import videos

@@ -14,8 +14,8 @@ import pytest
 from film_site import NODE_MODULES, FilmSite
 from playwright.sync_api import Browser, Page
 from shown import GUIDE, PLAYERS, Player, number_in_cell, open_page, shown, shown_now
+from watched import watched_page
 
-from chromium import watched_page
 from told import blocks, section
 
 #: inside both sheets, and on either side of the seam between them, which is at 30 s; not in the later half of a second,
