@@ -11,6 +11,7 @@ import io
 import re
 import time
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,9 @@ _BEGIN = """async (milliseconds) => {
   await video().play();
   video().pause();
 }"""
+
+#: then the pointer leaves the bar and comes again: the plugin of video.js heeds it only where it came after the track
+_ATTEMPTS_INSIDE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +103,12 @@ def under_policy(site: FilmSite, html: str, policy: str) -> str:
 def shown(page: Page, player: Player, time_s: float, want: int) -> int | None:
     """The number over a time, as soon as it is the one that is wanted; at the deadline, whatever it is."""
     deadline = time.monotonic() + DEADLINE_S
-    while (found := shown_now(page, player, time_s)) != want and time.monotonic() < deadline:
-        pass
+    for attempt in count(1):
+        found = shown_now(page, player, time_s)
+        if found == want or time.monotonic() > deadline:
+            break
+        if attempt % _ATTEMPTS_INSIDE == 0:
+            page.mouse.move(0, 0)
     return found
 
 
