@@ -14,10 +14,10 @@ from pydantic.alias_generators import to_snake
 
 from stillframe.accounts.policies import MANAGED, AccessRequest, evaluate, parse_policy
 from stillframe.ims.action import Action
-from stillframe.ims.error_table import ERRORS
 from stillframe.ims.openapi import document
 from stillframe.ims.registry import ACTIONS
 from stillframe.ims.wire import VERSION
+from stillframe.service.error_table import ERRORS
 
 DOCUMENT = document(ACTIONS)
 SCHEMAS = DOCUMENT["components"]["schemas"]

@@ -6,7 +6,7 @@ import json
 import runpy
 from pathlib import Path
 
-from stillframe.ims.error_table import ACS3_MISMATCH, ERRORS
+from stillframe.service.error_table import ACS3_MISMATCH, ERRORS
 
 DOCS = Path(__file__).parent.parent / "docs"
 ACTION_PAGES = runpy.run_path(str(Path(__file__).with_name("action_pages.py")))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from stillframe.ims.error_table import COMMON_ERRORS
 from stillframe.ims.registry import ACTIONS
+from stillframe.service.error_table import COMMON_ERRORS
 
 
 def demand_documented(action: str, code: str) -> None:

@@ -29,7 +29,6 @@ from stillframe.database.engine import Database, make_engine
 from stillframe.errors import Unavailable
 from stillframe.events.callbacks import Callbacks
 from stillframe.events.outbox import Outbox
-from stillframe.ims.action import Services
 from stillframe.ims.endpoint import Endpoint, Served
 from stillframe.jobs.everywhere import Everywhere
 from stillframe.jobs.probe_step import ProbeStep
@@ -47,6 +46,7 @@ from stillframe.service.pipelines import PipelineControl
 from stillframe.service.probe_jobs import ProbeJobs
 from stillframe.service.reserved_slot import ReservedSlot
 from stillframe.service.templates import TemplateKeeper
+from stillframe.service.use_cases import Services
 
 DEADLINE_S = 60
 GOOD = Acs3("testAK", "testSecret")

@@ -117,6 +117,18 @@ class Settings(BaseModel):
         description="Whether videos are decoded in a locked-in child; `required` refuses to decode where that is "
         "impossible.",
     )
+    console: Literal["on", "off"] = Field(
+        "on", description="Whether the server has the console at /console, where people log in."
+    )
+    console_session_hours: float = Field(
+        168.0, gt=0, le=8760, description="How long somebody stays logged in to the console at the most."
+    )
+    console_idle_hours: float = Field(
+        24.0,
+        gt=0,
+        le=8760,
+        description="After so long without a request somebody is logged out of the console.",
+    )
     slots: int = Field(
         default_factory=_cores,
         ge=1,

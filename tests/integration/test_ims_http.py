@@ -19,7 +19,7 @@ from ims_server import DEADLINE_S, GOOD, ImsServer, serving
 from ims_signer import Acs3, RpcV1, Signed
 from stillframe.errors import ConfigError, NotSupported, SinkError, Throttled, Unavailable
 from stillframe.ims.action import Action, Context
-from stillframe.ims.errors import ApiError
+from stillframe.service.errors import ApiError
 
 PLACE = '{"Type":"OSS","Media":"oss://local/movie.mp4"}'
 OUTPUT = '{"Type":"OSS","Media":"oss://local/a b/é-{Count}.jpg"}'

@@ -12,7 +12,7 @@ from stillframe.accounts.signatures import Caller, KeyFacts, Principal, authenti
 from stillframe.accounts.signed_request import SignedRequest
 from stillframe.errors import AuthenticationError, ConfigError
 from stillframe.ims import wire
-from stillframe.ims.errors import as_api_error
+from stillframe.service.errors import as_api_error
 
 NOW = datetime(2026, 11, 22, 17, 30, 42, tzinfo=UTC)
 HOST = "127.0.0.1:8080"

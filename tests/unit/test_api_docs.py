@@ -15,8 +15,8 @@ from typer.main import get_command
 
 from ims_answers import ANSWERS, OURS_IN_ANSWERS
 from stillframe.cli.main import app_for
-from stillframe.ims.error_table import ACTION_ERRORS
 from stillframe.ims.registry import ACTIONS
+from stillframe.service.error_table import ACTION_ERRORS
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = runpy.run_path(str(ROOT / "scripts" / "make_api_docs.py"))

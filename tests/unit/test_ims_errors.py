@@ -26,10 +26,10 @@ from stillframe.errors import (
     Unavailable,
 )
 from stillframe.ims.action import Answer
-from stillframe.ims.error_table import ERRORS
-from stillframe.ims.errors import ApiError, as_api_error
 from stillframe.ims.reply import failure, success
 from stillframe.ims.xml_text import to_xml
+from stillframe.service.error_table import ERRORS
+from stillframe.service.errors import ApiError, as_api_error
 
 #: sections 4.1 and 4.3 of the contract
 CONTRACT = {

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stillframe.ims.errors import ApiError
 from stillframe.ims.registry import ACTIONS
+from stillframe.service.errors import ApiError
 
 PLACE = '{"Type":"OSS","Media":"oss://bucket/movie.mp4"}'
 SUBMIT = {"Input": PLACE, "Output": PLACE, "TemplateConfig": '{"TemplateId":"S00000002-000010"}'}

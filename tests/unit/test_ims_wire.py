@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from stillframe.accounts.signed_request import SignedRequest
 from stillframe.errors import AuthenticationError, ConfigError
 from stillframe.ims import wire
-from stillframe.ims.errors import ApiError
 from stillframe.ims.registry import ACTIONS, find
+from stillframe.service.errors import ApiError
 
 FORM = (b"content-type", b"application/x-www-form-urlencoded; charset=UTF-8")
 

@@ -9,12 +9,12 @@ import pytest
 
 from stillframe.errors import ConfigError, MediaError
 from stillframe.ims import media_spelling
-from stillframe.ims.errors import ApiError
 from stillframe.ims.registry import ACTIONS
 from stillframe.media.media_facts import AudioFacts
 from stillframe.media.picture_facts import PictureFacts, picture_facts
 from stillframe.media.source import MemorySource
 from stillframe.service.assets import tags_of
+from stillframe.service.errors import ApiError
 from stillframe.service.media_types import media_type_of
 
 URL = "oss://bucket/movie.mp4"

@@ -13,7 +13,7 @@ from ims_signer import Acs3, RpcV1, Signed, utc
 from stillframe.accounts import acs3, rpc_v1
 from stillframe.accounts.signatures import WINDOW, Caller, TokenState
 from stillframe.errors import AuthenticationError
-from stillframe.ims.errors import LONGEST_MESSAGE
+from stillframe.service.errors import LONGEST_MESSAGE
 
 
 @BOTH

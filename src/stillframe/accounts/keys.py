@@ -16,7 +16,7 @@ from functools import lru_cache
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.orm import Session
 
-from stillframe.accounts.models import AccessKey, Account, User
+from stillframe.accounts.models import AccessKey, Account, ConsoleSession, User
 from stillframe.accounts.names import random_letters
 from stillframe.accounts.signatures import ACCOUNT, KeyFacts, Principal
 from stillframe.database.engine import Database
@@ -130,8 +130,10 @@ class AccessKeys:
         return facts.secret
 
     def set_active(self, access_key_id: str, *, active: bool) -> None:
-        """Disable a key, or enable it again. Raises NotFound."""
+        """Disable a key, or enable it again. Whoever is logged in with it is not any more. Raises NotFound."""
         with self._database.transaction() as session:
+            if not active:
+                session.execute(delete(ConsoleSession).where(ConsoleSession.access_key_id == access_key_id))
             changed = update(AccessKey).where(AccessKey.access_key_id == access_key_id).values(active=active)
             if session.scalar(changed.returning(AccessKey.access_key_id)) is None:
                 raise NotFound("AccessKey", access_key_id)

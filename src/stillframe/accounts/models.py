@@ -107,3 +107,33 @@ class UsedNonce(Base):
     access_key_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     nonce: Mapped[str] = mapped_column(String(128), primary_key=True)
     until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class LoginLink(Base):
+    """A link by which somebody may log in to the console once, as the account itself; only its digest is kept."""
+
+    __tablename__ = "login_links"
+    __table_args__ = (Index("ix_login_links_expires_at", "expires_at"),)
+
+    token_sha256: Mapped[bytes] = mapped_column(primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.account_id"))
+    expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class ConsoleSession(Base):
+    """Somebody who is logged in to the console: by a key, as whom it belongs to; by a link, as the account itself.
+
+    It ends with its key. Only the digest of its token is kept.
+    """
+
+    __tablename__ = "console_sessions"
+    __table_args__ = (Index("ix_console_sessions_expires_at", "expires_at"),)
+
+    token_sha256: Mapped[bytes] = mapped_column(primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.account_id"))
+    access_key_id: Mapped[str | None] = mapped_column(
+        ForeignKey("access_keys.access_key_id", ondelete="CASCADE"), index=True
+    )
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

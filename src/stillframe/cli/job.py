@@ -79,6 +79,9 @@ def submit(
     ] = None,
     name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
     user_data: Annotated[str | None, typer.Option(help="A text that comes back with the job.")] = None,
+    pipeline: Annotated[
+        str | None, typer.Option(metavar="ID", help="The PipelineId; the account's default pipeline if not.")
+    ] = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for the end; exit code 1 when the job has failed.")
     ] = False,
@@ -99,6 +102,7 @@ def submit(
             TemplateConfig=chosen,
             Name=name,
             UserData=user_data,
+            ScheduleConfig={"PipelineId": pipeline} if pipeline is not None else None,
         )["JobId"]
         say(job_id)
         if not wait:

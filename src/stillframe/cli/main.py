@@ -121,6 +121,7 @@ def _add_the_rest(app: typer.Typer) -> None:
         api,
         bucket,
         config,
+        console,
         db,
         doctor,
         job,
@@ -147,6 +148,7 @@ def _add_the_rest(app: typer.Typer) -> None:
     for name, group in (
         ("job", job.app),
         ("media", media.app),
+        ("console", console.app),
         ("account", account.app),
         ("user", user.app),
         ("policy", policy.app),

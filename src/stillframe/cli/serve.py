@@ -49,6 +49,9 @@ def serve(
 
 def _welcome(assembly: Assembly, first: FirstRun | None) -> None:
     say("Stillframe is ready")
+    if (link := assembly.login_link()) is not None:
+        say(f"console   {link}")
+        say("          logs in once, within the hour; another one: stillframe console link")
     if first is None:
         say(f"API       {assembly.public_url}      keys: stillframe key list, and create")
         return

@@ -12,16 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_pascal
 
 from stillframe.accounts.signatures import Caller
-from stillframe.catalog.buckets import Buckets
-from stillframe.catalog.pipelines import Pipelines
-from stillframe.catalog.templates import Templates
-from stillframe.ims.errors import ApiError, shown
-from stillframe.service.assets import MediaAssets
-from stillframe.service.event_callbacks import EventCallbacks
-from stillframe.service.pipelines import PipelineControl
-from stillframe.service.ports import SnapshotJobs
-from stillframe.service.probe_jobs import ProbeJobs
-from stillframe.service.templates import TemplateKeeper
+from stillframe.service.errors import ApiError, shown
+from stillframe.service.permission import Circumstances
+from stillframe.service.use_cases import Services
 
 
 class RequestModel(BaseModel):
@@ -47,21 +40,6 @@ class Answer(AnswerObject):
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
-    """The use cases that the actions stand on."""
-
-    snapshot_jobs: SnapshotJobs
-    templates: Templates
-    template_keeper: TemplateKeeper
-    buckets: Buckets
-    pipelines: Pipelines
-    pipeline_control: PipelineControl
-    event_callbacks: EventCallbacks
-    media_assets: MediaAssets
-    probe_jobs: ProbeJobs
-
-
-@dataclass(frozen=True, slots=True)
 class Context:
     """What an action knows besides its parameters. `is_secure`: it came by https."""
 
@@ -71,6 +49,11 @@ class Context:
     services: Services
     is_secure: bool
     arrived_at: datetime
+
+    @property
+    def circumstances(self) -> Circumstances:
+        """What policies may ask of it."""
+        return Circumstances(self.arrived_at, self.source_ip, self.is_secure)
 
 
 @dataclass(frozen=True, slots=True)

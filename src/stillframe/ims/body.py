@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 from starlette.types import Message, Receive, Scope, Send
 
-from stillframe.ims.errors import ApiError
+from stillframe.service.errors import ApiError
 
 #: the longest parameter (1 MB of UserData, say) must arrive to be refused by its name; no form is longer
 MAX_BODY_BYTES = 4 << 20

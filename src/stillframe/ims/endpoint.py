@@ -25,10 +25,11 @@ from starlette.types import Receive, Scope, Send
 
 from stillframe.accounts.signatures import KeyLookup, Nonces, TokenLookup, authenticate, no_tokens
 from stillframe.ims import registry, wire
-from stillframe.ims.action import Action, Context, Services
+from stillframe.ims.action import Action, Context
 from stillframe.ims.body import BODY_DEADLINE_S, MAX_BODY_BYTES, Gone, read_body, send_and_linger
-from stillframe.ims.errors import ApiError, as_api_error, shown
 from stillframe.ims.reply import Reply, failure, success
+from stillframe.service.errors import ApiError, as_api_error, shown
+from stillframe.service.use_cases import Services
 
 #: a step before the action that raises (ApiError, Throttled) when the caller may not go on
 Check = Callable[[Context, Action], None]

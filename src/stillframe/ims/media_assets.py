@@ -8,7 +8,6 @@ from typing import Any
 from stillframe.catalog.assets import AssetFilter, AssetName
 from stillframe.errors import ConfigError, NotSupported
 from stillframe.ims.action import EXAMPLE_ID, Action, Context
-from stillframe.ims.errors import ApiError
 from stillframe.ims.media_files import dated_file_infos, file_infos, file_summaries
 from stillframe.ims.models_media_assets import (
     BatchGetMediaInfosAnswer,
@@ -32,6 +31,7 @@ from stillframe.ims.models_media_assets import (
 )
 from stillframe.jobs.asset_pictures import AssetPictures
 from stillframe.service.assets import AssetChanges, AssetDetails, RegisterRequest
+from stillframe.service.errors import ApiError
 
 #: what BatchGetMediaInfos shows besides, in lower case
 _FILE_INFO, _DYNAMIC = "fileinfo", "dynamicmetadata"

@@ -16,9 +16,9 @@ from pydantic.json_schema import models_json_schema
 from stillframe import __version__
 from stillframe.accounts.policies import NoPermissionType, PolicyType
 from stillframe.ims.action import Action
-from stillframe.ims.error_table import ERRORS
 from stillframe.ims.wire import FORM, VERSION
 from stillframe.media.config import CHOICES, LARGEST, RANGES, SnapshotConfig, SpriteSnapshotConfig, wire_name
+from stillframe.service.error_table import ERRORS
 
 _REF = "#/components/schemas/{model}"
 _CONFIG = "SnapshotConfig"

@@ -15,8 +15,8 @@ from stillframe.ims import (
     templates,
 )
 from stillframe.ims.action import Action
-from stillframe.ims.errors import ApiError, shown
 from stillframe.ims.wire import VERSION, ActionName
+from stillframe.service.errors import ApiError, shown
 
 ACTIONS: Mapping[str, Action] = {
     action.name: action

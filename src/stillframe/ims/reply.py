@@ -9,8 +9,8 @@ from typing import Any
 from starlette.types import Message
 
 from stillframe.ims.action import Answer
-from stillframe.ims.errors import ApiError
 from stillframe.ims.xml_text import to_xml
+from stillframe.service.errors import ApiError
 
 JSON_TYPE = "application/json;charset=utf-8"
 #: the one spelling that the official SDK reads

@@ -11,7 +11,6 @@ from stillframe.catalog.templates import system_template as find_system_template
 from stillframe.catalog.templates import system_templates as find_system_templates
 from stillframe.errors import NotSupported
 from stillframe.ims.action import EXAMPLE_ID, Action, Context
-from stillframe.ims.errors import ApiError
 from stillframe.ims.models_snapshot_jobs import SuccessAnswer
 from stillframe.ims.models_templates import (
     CreateCustomTemplateAnswer,
@@ -30,6 +29,7 @@ from stillframe.ims.models_templates import (
     UpdateCustomTemplateRequest,
 )
 from stillframe.media.config import SnapshotType
+from stillframe.service.errors import ApiError
 
 _SNAPSHOTS = 2
 _SUBTYPES: Mapping[int, SnapshotType] = {1: "Normal", 2: "Sprite", 3: "WebVtt"}

@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 from stillframe.accounts.signed_request import Pairs, SignedRequest
 from stillframe.errors import AuthenticationError, ConfigError
-from stillframe.ims.errors import ApiError
+from stillframe.service.errors import ApiError
 
 VERSION = "2020-11-09"
 FORM = "application/x-www-form-urlencoded"

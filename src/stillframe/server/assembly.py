@@ -13,28 +13,27 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from stillframe.accounts.accounts import FIRST_ACCOUNT, Accounts
 from stillframe.accounts.authorization import Authorizer
+from stillframe.accounts.console_sessions import ConsoleSessions, LoginLinks
 from stillframe.accounts.keys import AccessKeys, NewKey, UsedNonces
 from stillframe.accounts.shared_keyring import shared_keyring
-from stillframe.accounts.sts import StsTokens, key_lookup
-from stillframe.accounts.throttle import Throttle
+from stillframe.accounts.sts import StsTokens
 from stillframe.catalog.assets import Assets
 from stillframe.catalog.buckets import Buckets
 from stillframe.catalog.pipelines import Pipelines
 from stillframe.catalog.templates import Templates
+from stillframe.console.app import Console
+from stillframe.console.login import link_of
 from stillframe.database.engine import Database, is_transient, make_engine
 from stillframe.database.migrations import history
 from stillframe.errors import StillframeError, Unavailable
 from stillframe.events.callbacks import Callbacks
 from stillframe.events.delivery import Deliverer
 from stillframe.events.outbox import Outbox
-from stillframe.ims.action import Services
-from stillframe.ims.endpoint import Endpoint
-from stillframe.ims.permission import RamCheck
 from stillframe.jobs.everywhere import Everywhere, Recall
 from stillframe.jobs.nodes import Node
 from stillframe.jobs.probe_step import ProbeStep
@@ -54,8 +53,8 @@ from stillframe.sandbox.session import Limits
 from stillframe.sandbox.unlocked import Unlocked
 from stillframe.server.api_document import document_route
 from stillframe.server.cleaning import Cleaner
+from stillframe.server.faces import application, make_console, make_endpoint
 from stillframe.server.files import file_routes
-from stillframe.server.proxies import BehindProxies
 from stillframe.server.tracks import track_routes
 from stillframe.service.accounts import open_account
 from stillframe.service.asset_removal import AssetRemoval
@@ -63,13 +62,13 @@ from stillframe.service.assets import MediaAssets
 from stillframe.service.backlog import Backlog
 from stillframe.service.event_callbacks import EventCallbacks
 from stillframe.service.file_links import FileLinks
+from stillframe.service.job_gallery import JobGallery
 from stillframe.service.media_addresses import MediaAddresses
-from stillframe.service.pipelines import PipelineControl
+from stillframe.service.permission import Permission
 from stillframe.service.probe_jobs import ProbeJobs
 from stillframe.service.reserved_slot import ReservedSlot
 from stillframe.service.shown_tracks import ShownTracks
 from stillframe.service.snapshot_jobs import SnapshotJobs
-from stillframe.service.templates import TemplateKeeper
 from stillframe.settings import Settings
 from stillframe.storage.bucket import Bucket
 from stillframe.storage.cached_source import Fetching, fetch_by
@@ -182,6 +181,14 @@ class Assembly:
             self._reserved_step,
             seconds=settings.sync_probe_seconds,
         )
+        self.gallery = JobGallery(self.database, self.buckets, self._links, everywhere)
+        self.login_links = LoginLinks(self.database)
+        self.sessions = ConsoleSessions(
+            self.database,
+            self.keys,
+            hours=settings.console_session_hours,
+            idle_hours=settings.console_idle_hours,
+        )
         self.event_callbacks = EventCallbacks(self._callbacks, settings.callback_allow_networks)
         self._deliverer: Deliverer | None = None
         self._url = url
@@ -199,6 +206,7 @@ class Assembly:
         self._sweeper: Sweeper | None = None
         self._cleaner: Cleaner | None = None
         self._ready = threading.Event()
+        self._console: Console | None = None
         self.is_hurried = False
 
     def first_run(self) -> FirstRun | None:
@@ -216,6 +224,13 @@ class Assembly:
             bucket = self.buckets.add(FIRST_BUCKET, account_id, place, region, within=session)
             self.buckets.choose_storage(account_id, bucket, "", within=session)
         return FirstRun(key, bucket.name, bucket.place)
+
+    def login_link(self) -> str | None:
+        """An address that logs somebody in to the console once, as the first account; None without a console."""
+        account_id = self.accounts.find(FIRST_ACCOUNT)
+        if self._console is None or account_id is None:
+            return None
+        return link_of(self.public_url, self.login_links.make(account_id))
 
     def start(self, *, works: bool = True, pipelines: Sequence[str] | None = None) -> None:
         """Begin to do what is not an answer to a request; `works`: jobs, too, or only those of `pipelines`.
@@ -360,46 +375,23 @@ class Assembly:
         self.database.close()
 
     def app(self) -> ASGIApp:
-        """The application: files, health, metrics, the API at `/`, and what it is at `/openapi.json`."""
-        throttle = Throttle(self.settings.requests_per_second)
-        endpoint = Endpoint(
-            Services(
-                self.jobs,
-                self.templates,
-                TemplateKeeper(self.templates),
-                self.buckets,
-                self.pipelines,
-                PipelineControl(self.database, self.queue),
-                self.event_callbacks,
-                self.media_assets,
-                self.probes,
-            ),
-            keys=key_lookup(self.keys.find, self.sts.find),
-            nonces=self.nonces,
-            tokens=self.sts.state,
-            authorize=RamCheck(Authorizer(self.database), self.settings.region),
-            is_unavailable=is_transient,
-            throttle=lambda context, action: throttle.take(context.caller.account_id, action.name),
-            body_deadline_s=self.settings.request_seconds,
-            max_body_bytes=self.settings.max_body_bytes,
-        )
-        others = Starlette(
-            routes=[
-                *self._health_routes(),
-                document_route(lambda: self.public_url),
-                *file_routes(self._find_bucket, self.keyring.hmac_keys(_FILES)),
-                *track_routes(self._show_track, self.keyring.hmac_keys(_FILES)),
-                Mount("/", endpoint),
-            ]
-        )
+        """The application: files, health, metrics, the console, the API at `/`, and what it is at `/openapi.json`."""
+        permission = Permission(Authorizer(self.database), self.settings.region)
+        endpoint = make_endpoint(self, permission)
+        routes = [
+            *self._health_routes(),
+            document_route(lambda: self.public_url),
+            *file_routes(self._find_bucket, self.keyring.hmac_keys(_FILES)),
+            *track_routes(self._show_track, self.keyring.hmac_keys(_FILES)),
+        ]
+        if self.settings.console == "on":
+            self._console = make_console(self, permission)
+        return application(endpoint, self._console, routes, self.settings.trusted_proxies)
 
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            # the API's calls all go to one path: no router is asked for it
-            is_api = scope["type"] == "http" and scope["path"] == "/"
-            await (endpoint if is_api else others)(scope, receive, send)
-
-        proxies = self.settings.trusted_proxies
-        return BehindProxies(app, networks=proxies) if proxies else app
+    def end_streams(self) -> None:
+        """End the answers that would go on for ever. May be called from any thread."""
+        if self._console is not None:
+            self._console.end()
 
     def health_app(self) -> ASGIApp:
         """What a process that only works answers: how it is."""
@@ -417,6 +409,8 @@ class Assembly:
         chores: dict[str, Chore] = {
             "nonce": self.nonces.forget_expired,
             "temporary_key": self.sts.forget_expired,
+            "login_link": self.login_links.forget_expired,
+            "session": self.sessions.forget_expired,
         }
         if days := self.settings.job_retention_days:
             chores |= {"job": FinishedJobs(days=days), "probe_job": FinishedProbes(days=days)}

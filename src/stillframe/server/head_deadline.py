@@ -12,8 +12,8 @@ from abc import abstractmethod
 from http import HTTPStatus
 from typing import ClassVar
 
-from stillframe.ims.errors import ApiError
 from stillframe.ims.reply import failure
+from stillframe.service.errors import ApiError
 
 
 class HeadDeadline(asyncio.Protocol):

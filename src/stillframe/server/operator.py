@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import URL
 
 from stillframe.accounts.accounts import FIRST_ACCOUNT, Accounts
+from stillframe.accounts.console_sessions import LoginLinks
 from stillframe.accounts.keys import AccessKeys, NewKey
 from stillframe.accounts.policy_store import Policies
 from stillframe.accounts.shared_keyring import shared_keyring
@@ -26,6 +27,7 @@ from stillframe.database.embedded import borrow_or_start
 from stillframe.database.engine import Database, make_engine, with_driver
 from stillframe.errors import DatabaseError, NotFound
 from stillframe.keyring import Keyring
+from stillframe.server.address import address_of
 from stillframe.service.accounts import open_account
 from stillframe.service.reencryption import Secrets, count, reencrypt
 from stillframe.settings import Settings
@@ -49,6 +51,13 @@ class Operator:
     sts: StsTokens
     buckets: Buckets
     pipelines: Pipelines
+    login_links: LoginLinks
+
+    def console_url(self) -> str:
+        """How people reach the server: its public URL, else where it listens, else where it would."""
+        settings = self.settings
+        listens = address_of(settings.data_dir) or f"http://{settings.host}:{settings.port}"
+        return settings.public_url or listens
 
     def find_account(self, name_or_id: str) -> str:
         """The id of an account. Raises NotFound."""
@@ -108,6 +117,7 @@ def operate(settings: Settings) -> Iterator[Operator]:
             sts=StsTokens(database, keyring),
             buckets=Buckets(database),
             pipelines=Pipelines(database),
+            login_links=LoginLinks(database),
         )
 
 

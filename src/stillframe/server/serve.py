@@ -122,7 +122,8 @@ def run(
             **connection_options(assembly.settings.request_seconds),
             timeout_graceful_shutdown=5,
             timeout_keep_alive=_KEEP_ALIVE_S,
-        )
+        ),
+        assembly.end_streams,
     )
     is_stopping = False
     if threading.current_thread() is threading.main_thread():
@@ -169,8 +170,9 @@ def _wait_for_signals(is_over: Callable[[], bool]) -> None:
 class _Server(uvicorn.Server):
     """Uvicorn looks at its clock ten times a second by itself; this one sleeps until there is something to do."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, on_end: Callable[[], None]) -> None:
         super().__init__(config)
+        self._on_end = on_end
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = asyncio.Event()
 
@@ -185,6 +187,11 @@ class _Server(uvicorn.Server):
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), _CLOCK_S)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Wait for the answers that are on their way; streams have no end of their own."""
+        self._on_end()
+        await super().shutdown(sockets)
 
     def end(self) -> None:
         """Take no more requests, and end. From a signal's handler, or any thread."""

@@ -31,6 +31,10 @@ class FileLinks:
             raise ConfigError(parameter, timeout_s, f"at most {self._max_expiry_s} seconds")
         return int(time.time()) + timeout_s
 
+    def soonest_expiry(self, timeout_s: int) -> int:
+        """When a link ends that is made now for so long, or for as long as one may be."""
+        return int(time.time()) + min(timeout_s, self._max_expiry_s)
+
     def urls(self, bucket: BucketView, keys: Sequence[str], expires_at: int) -> Mapping[str, str]:
         """The link to each of these objects. Raises Unavailable where the store's keys cannot be had."""
         try:

@@ -26,6 +26,10 @@ def page_of(
         query = query.where(kind.job_id == request.job_id)
     if request.status is not None:
         query = query.where(kind.status == request.status)
+    if request.pipeline_id is not None:
+        query = query.where(kind.pipeline_id == request.pipeline_id)
+    if request.name_part is not None:
+        query = query.where(kind.name.icontains(request.name_part, autoescape=True))
     if request.created_from is not None:
         query = query.where(kind.created_at >= request.created_from)
     if request.created_to is not None:

@@ -40,10 +40,15 @@ class SubmitRequest:
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """Which jobs, and how many of them; both ends of the span of creation times count as inside."""
+    """Which jobs, and how many of them; both ends of the span of creation times count as inside.
+
+    `name_part` is a part of the job's name, in any case.
+    """
 
     job_id: str | None = None
     status: JobStatus | None = None
+    pipeline_id: str | None = None
+    name_part: str | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
     newest_first: bool = True

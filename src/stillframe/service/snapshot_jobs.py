@@ -29,7 +29,7 @@ from stillframe.errors import (
 from stillframe.events.outbox import Outbox
 from stillframe.jobs import lifecycle, outputs, pipelines
 from stillframe.jobs.everywhere import Everywhere
-from stillframe.jobs.models import Job, JobOutput, JobStatus, Slice
+from stillframe.jobs.models import Job, JobOutput, JobStatus
 from stillframe.jobs.queue import Queue
 from stillframe.media import config_json
 from stillframe.media.config import MAX_SHOTS, SnapshotConfig
@@ -37,6 +37,7 @@ from stillframe.media.sink import Names, demand_placeholder, names_for
 from stillframe.service.backlog import Backlog
 from stillframe.service.file_links import FileLinks
 from stillframe.service.job_lists import page_of
+from stillframe.service.job_progress import progress_of
 from stillframe.service.media_addresses import MediaAddresses
 from stillframe.service.ports import (
     Address,
@@ -342,23 +343,9 @@ class SnapshotJobs:
             code=job.code,
             message=job.message,
             trigger_source=job.trigger_source,
-            progress=0 if brief else self._progress(session, job),
+            progress=0 if brief else progress_of(session, [job], self._running)[job.job_id],
             report=None if brief else job.report,
         )
-
-    def _progress(self, session: Session, job: Job) -> int:
-        """Percent of the shots that are done; 100 says that the job has ended."""
-        if job.status != "Init":
-            return 100
-        if not job.planned:
-            return 0
-        done = session.scalar(
-            select(func.sum(Slice.last - Slice.first + 1)).where(
-                Slice.job_id == job.job_id, Slice.state == "done"
-            )
-        )
-        shots = int(done or 0) + self._running.shots_done(job.job_id)
-        return min(shots * 100 // job.planned, 99)
 
 
 @dataclass(frozen=True, slots=True)

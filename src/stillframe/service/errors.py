@@ -16,7 +16,7 @@ from stillframe.errors import (
     Throttled,
     Unavailable,
 )
-from stillframe.ims.error_table import ACS3_MISMATCH, ERRORS
+from stillframe.service.error_table import ACS3_MISMATCH, ERRORS
 
 #: a message that quotes a request does not grow with it
 LONGEST_MESSAGE = 16_384

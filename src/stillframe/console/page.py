@@ -1,0 +1,53 @@
+"""What a page is: its path, what somebody must be allowed to do for it, and the few lines that show it.
+
+PAGES = (
+    Page("/jobs", list_jobs, ("ListSnapshotJobs",), title="Jobs"),
+    Page("/jobs/{job_id}/cancel", cancel, ("CancelSnapshotJob",), method="POST"),
+    Stream("/jobs/events", watch_list, ("ListSnapshotJobs",)),
+)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Literal
+
+from starlette.responses import Response
+
+from stillframe.console.visit import Visit
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page, or what a form of one is sent to.
+
+    `path` is below /console. `handler` runs in a thread. Of `actions` (as IMS calls them) each must be allowed, or
+    the visitor is told which is not. A page with a `title` stands in the navigation, in the registry's order.
+    """
+
+    path: str
+    handler: Callable[[Visit], Response]
+    actions: tuple[str, ...]
+    method: Literal["GET", "POST"] = "GET"
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Something that a page shows and that changes.
+
+    `look` gives what it is now, to be compared with what it was, in a thread; those with the same `key` share it.
+    """
+
+    key: Hashable
+    look: Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Server-sent events that say `changed` whenever what a page shows has changed; the page then asks for it."""
+
+    path: str
+    watch: Callable[[Visit], Watched]
+    actions: tuple[str, ...]

@@ -1,0 +1,187 @@
+"""Jobs: the list as it changes, and each job with its pictures as they arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, get_args
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from stillframe.catalog.pipelines import PipelineView
+from stillframe.console.page import Page, Stream, Watched
+from stillframe.console.request_code import code_of
+from stillframe.console.visit import Visit
+from stillframe.errors import ConfigError
+from stillframe.jobs.models import JobStatus
+from stillframe.service.ports import ListRequest
+
+JOBS_ON_A_PAGE = 25
+PICTURES_ON_A_PAGE = 60
+_STATUSES = (("", "Any"), ("Init", "In work"), ("Success", "Success"), ("Fail", "Failed"))
+_FILTERS = ("status", "pipeline", "name", "from", "to")
+
+
+@dataclass(frozen=True, slots=True)
+class _Filters:
+    """What the list shows: the texts of the form, the request that they mean, and what is wrong with them."""
+
+    texts: Mapping[str, str]
+    request: ListRequest
+    errors: Mapping[str, str]
+
+    @property
+    def query(self) -> str:
+        """As a link has it, without a page's token."""
+        return urlencode({name: text for name, text in self.texts.items() if text})
+
+
+def list_jobs(visit: Visit) -> Response:
+    """The account's jobs, the newest first."""
+    filters = _filters(visit)
+    page = visit.services.snapshot_jobs.list_jobs(visit.account_id, filters.request)
+    pipelines = {one.pipeline_id: one.name for one in _pipelines(visit)}
+    next_query = f"?{filters.query}&{urlencode({'page': page.next_token})}" if page.next_token else None
+    return visit.show(
+        "jobs/list.html",
+        part="jobs/_rows.html",
+        jobs=page.jobs,
+        progress=visit.rooms.gallery.progress(visit.account_id, [job.job_id for job in page.jobs]),
+        filters=filters,
+        statuses=_STATUSES,
+        pipelines=pipelines,
+        here=f"?{urlencode(dict(visit.query))}",
+        first=f"?{filters.query}" if visit.query.get("page") else None,
+        next=next_query,
+    )
+
+
+def watch_list(visit: Visit) -> Watched:
+    """The list, as far as it is shown."""
+    request, account_id = _filters(visit).request, visit.account_id
+    jobs, gallery = visit.services.snapshot_jobs, visit.rooms.gallery
+
+    def look() -> object:
+        found = jobs.list_jobs(account_id, request).jobs
+        progress = gallery.progress(account_id, [job.job_id for job in found])
+        return [(job.job_id, job.status, job.modified_time, progress.get(job.job_id)) for job in found]
+
+    return Watched(("jobs", account_id, request), look)
+
+
+def show_job(visit: Visit) -> Response:
+    """A job, whatever became of it."""
+    job = visit.services.snapshot_jobs.get(visit.account_id, visit.path["job_id"])
+    page = _number(visit.query.get("pictures", "1"))
+    pictures = visit.rooms.gallery.pictures(
+        visit.account_id, job.job_id, page=page, page_size=PICTURES_ON_A_PAGE
+    )
+    for picture in pictures.pictures:
+        visit.media(picture.url)
+    pipelines = _pipelines(visit)
+    default = next((one.pipeline_id for one in pipelines if one.is_default), None)
+    pages = max(1, -(-pictures.total // PICTURES_ON_A_PAGE))
+    return visit.show(
+        "jobs/job.html",
+        part="jobs/_job.html",
+        job=job,
+        pipeline=next((one for one in pipelines if one.pipeline_id == job.pipeline_id), None),
+        pictures=pictures,
+        page=page,
+        pages=pages,
+        report=_report(job.report),
+        code=code_of(job, visit.rooms.public_url(), default_pipeline_id=default),
+    )
+
+
+def watch_job(visit: Visit) -> Watched:
+    """All that the job's page shows."""
+    account_id, job_id = visit.account_id, visit.path["job_id"]
+    gallery = visit.rooms.gallery
+    return Watched(("job", account_id, job_id), lambda: gallery.state(account_id, job_id))
+
+
+def cancel(visit: Visit) -> Response:
+    """End a job."""
+    visit.services.snapshot_jobs.cancel(visit.account_id, visit.path["job_id"])
+    return visit.go(f"/jobs/{visit.path['job_id']}", done="The job is cancelled.")
+
+
+def retry(visit: Visit) -> Response:
+    """Do a failed job again."""
+    visit.services.snapshot_jobs.retry(visit.account_id, visit.path["job_id"])
+    return visit.go(f"/jobs/{visit.path['job_id']}", done="The job is done again.")
+
+
+def delete(visit: Visit) -> Response:
+    """Forget a job, and remove its files if that was ticked."""
+    outputs = visit.form.get("outputs") == "true"
+    visit.services.snapshot_jobs.delete(visit.account_id, visit.path["job_id"], outputs=outputs)
+    return visit.go("/jobs", done=f"The job is deleted{', and its files' if outputs else ''}.")
+
+
+PAGES = (
+    Page("/jobs", list_jobs, ("ListSnapshotJobs",), title="Jobs"),
+    Stream("/jobs/events", watch_list, ("ListSnapshotJobs",)),
+    Page("/jobs/{job_id}", show_job, ("GetSnapshotJob", "GetSnapshotUrls")),
+    Stream("/jobs/{job_id}/events", watch_job, ("GetSnapshotJob",)),
+    Page("/jobs/{job_id}/cancel", cancel, ("CancelSnapshotJob",), method="POST"),
+    Page("/jobs/{job_id}/retry", retry, ("RetrySnapshotJob",), method="POST"),
+    Page("/jobs/{job_id}/delete", delete, ("DeleteSnapshotJob",), method="POST"),
+)
+
+
+def _pipelines(visit: Visit) -> Sequence[PipelineView]:
+    """The account's pipelines, for whom may see them."""
+    if not visit.may("ListPipelines"):
+        return ()
+    return visit.services.pipelines.all_of_account(visit.account_id)
+
+
+def _filters(visit: Visit) -> _Filters:
+    texts = {name: visit.query.get(name, "").strip()[:200] for name in _FILTERS}
+    errors: dict[str, str] = {}
+    times: dict[str, datetime | None] = {}
+    for name in ("from", "to"):
+        try:
+            times[name] = _time(name, texts[name])
+        except ConfigError as error:
+            times[name], errors[name] = None, f"Must be {error.allowed}."
+    status = texts["status"] if texts["status"] in get_args(JobStatus) else None
+    return _Filters(
+        texts,
+        ListRequest(
+            status=status,  # type: ignore[arg-type]
+            pipeline_id=texts["pipeline"] or None,
+            name_part=texts["name"].replace("\0", "") or None,
+            created_from=times["from"],
+            created_to=times["to"],
+            page_size=JOBS_ON_A_PAGE,
+            page_token=visit.query.get("page") or None,
+        ),
+        errors,
+    )
+
+
+def _time(name: str, text: str) -> datetime | None:
+    """A time in UTC as an input of a browser gives it. Raises ConfigError."""
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise ConfigError(name, text, "a time in UTC such as 2026-11-22T17:30") from error
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 7 and int(text) else 1
+
+
+def _report(report: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The report with the moments that are out of the ordinary apart."""
+    if report is None:
+        return None
+    odd = [shot for shot in report.get("ShotList", ()) if shot["Status"] != "Taken"]
+    return {**report, "Odd": odd}

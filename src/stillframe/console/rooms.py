@@ -1,0 +1,26 @@
+"""What the console stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from stillframe.accounts.console_sessions import ConsoleSessions
+from stillframe.service.job_gallery import JobGallery
+from stillframe.service.permission import Permission
+from stillframe.service.use_cases import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """The use cases, who may use them, and who is logged in.
+
+    `public_url` is how the server is reached; `is_unavailable` knows the exceptions that mean "the database is away".
+    """
+
+    services: Services
+    gallery: JobGallery
+    permission: Permission
+    sessions: ConsoleSessions
+    public_url: Callable[[], str]
+    is_unavailable: Callable[[Exception], bool]

@@ -1,0 +1,60 @@
+// What the pages do by themselves: live parts, copying, the login link, questions before something is lost.
+"use strict";
+
+// <section data-live="/console/jobs/events" hx-get="..." hx-trigger="changed"> asks for itself anew whenever the
+// stream says so. A hidden page needs none, and browsers have few connections for each server.
+function follow(part) {
+  let stream = null;
+  const open = () => {
+    stream = new EventSource(part.dataset.live);
+    stream.addEventListener("changed", () => htmx.trigger(part, "changed"));
+  };
+  const close = () => { if (stream) stream.close(); stream = null; };
+  const look = () => { if (document.hidden) close(); else if (!stream) open(); };
+  document.addEventListener("visibilitychange", look);
+  window.addEventListener("pagehide", close);
+  look();
+}
+
+async function copy(button) {
+  const text = button.parentElement.querySelector("pre").textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // pages that did not come by https have no clipboard: select it, so that Ctrl-C does
+    getSelection().selectAllChildren(button.parentElement.querySelector("pre"));
+    button.textContent = "Press Ctrl-C";
+    return;
+  }
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = "Copy"; }, 1500);
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (button) copy(button);
+  for (const menu of document.querySelectorAll("details.who[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+
+// <form data-ask="Delete this job?">
+document.addEventListener("submit", (event) => {
+  const question = event.target.dataset.ask;
+  if (question && !confirm(question)) event.preventDefault();
+}, true);
+
+// <select data-auto> sends its form when it is changed
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-auto]")) event.target.form.requestSubmit();
+});
+
+// the token of a login link stands behind the #, where no server sees it
+const login = document.querySelector("[data-login-link]");
+if (login && location.hash.length > 20) {
+  login.elements.link.value = location.hash.slice(1);
+  history.replaceState(null, "", location.pathname + location.search);
+  login.requestSubmit();
+}
+
+document.querySelectorAll("[data-live]").forEach(follow);

@@ -1,0 +1,93 @@
+"""A visit: one request of somebody who is logged in, and the answers that a page can give.
+
+def show(visit: Visit) -> Response:
+    job = visit.services.snapshot_jobs.get(visit.account_id, visit.path["job_id"])
+    return visit.show("jobs/job.html", job=job)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.responses import RedirectResponse, Response
+
+from stillframe.accounts.console_sessions import LoggedIn
+from stillframe.console.headers import page_headers
+from stillframe.console.rooms import Rooms
+from stillframe.console.templating import Templating
+from stillframe.service.permission import Circumstances
+from stillframe.service.use_cases import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A line of the navigation."""
+
+    title: str
+    path: str
+    is_current: bool
+
+
+@dataclass
+class Visit:
+    """One request. `path`, `query` and `form` hold texts; `is_part`: htmx asks for a part of a page only."""
+
+    who: LoggedIn
+    rooms: Rooms
+    templating: Templating
+    root: str
+    circumstances: Circumstances
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    form: Mapping[str, str]
+    is_part: bool
+    sections: Sequence[Section] = ()
+    #: what the visit before has left to be said: ("done" or "failed", text)
+    flash: tuple[str, str] | None = None
+    #: origins that the page has pictures and videos from, besides the server itself
+    media_origins: set[str] = field(default_factory=set)
+
+    @property
+    def account_id(self) -> str:
+        """Whose things these are."""
+        return self.who.caller.account_id
+
+    @property
+    def services(self) -> Services:
+        """The use cases."""
+        return self.rooms.services
+
+    def demand(self, action: str) -> None:
+        """Raises ApiError (NoPermission) unless the visitor may do this."""
+        self.rooms.permission.demand(self.who.caller, action, self.circumstances)
+
+    def may(self, action: str) -> bool:
+        """Whether the visitor may do this: what they may not is not offered."""
+        return self.rooms.permission.allows(self.who.caller, action, self.circumstances)
+
+    def media(self, url: str) -> str:
+        """A signed URL that the page shows a picture or a video from; the browser is told to allow it."""
+        parts = urlsplit(url)
+        self.media_origins.add(f"{parts.scheme}://{parts.netloc}")
+        return url
+
+    def show(self, template: str, *, part: str | None = None, status: int = 200, **values: Any) -> Response:
+        """A page; or its `part` alone, a template that the page includes, when that is what htmx asks for."""
+        name = part if self.is_part and part is not None else template
+        text = self.templating.render(name, self.root, visit=self, **values)
+        return Response(text, status, page_headers(self.media_origins), "text/html")
+
+    def go(self, path: str, *, done: str | None = None, failed: str | None = None) -> Response:
+        """To another page, which begins with what was `done`, or `failed`."""
+        target = self.root + path
+        if self.is_part:
+            response = Response(status_code=204, headers=page_headers() | {"HX-Redirect": target})
+        else:
+            response = RedirectResponse(target, 303, page_headers())
+        if text := done or failed:
+            kind = "done" if done else "failed"
+            self.templating.keep_flash(response, self.root, kind, text)
+        return response

@@ -1,0 +1,103 @@
+"""The faces of the service, made from its rooms: the API for programs, the console for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.responses import RedirectResponse
+from starlette.routing import BaseRoute, Mount
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from stillframe.accounts.sts import key_lookup
+from stillframe.accounts.throttle import Throttle
+from stillframe.console.app import Console
+from stillframe.console.rooms import Rooms
+from stillframe.database.engine import is_transient
+from stillframe.ims.endpoint import Endpoint
+from stillframe.server.proxies import BehindProxies
+from stillframe.service.permission import Permission
+from stillframe.service.pipelines import PipelineControl
+from stillframe.service.templates import TemplateKeeper
+from stillframe.service.use_cases import Services
+from stillframe.settings import Network
+
+if TYPE_CHECKING:
+    from stillframe.server.assembly import Assembly
+
+CONSOLE = "/console"
+
+
+def make_services(rooms: Assembly) -> Services:
+    """The use cases of both faces."""
+    return Services(
+        rooms.jobs,
+        rooms.templates,
+        TemplateKeeper(rooms.templates),
+        rooms.buckets,
+        rooms.pipelines,
+        PipelineControl(rooms.database, rooms.queue),
+        rooms.event_callbacks,
+        rooms.media_assets,
+        rooms.probes,
+    )
+
+
+def make_endpoint(rooms: Assembly, permission: Permission) -> Endpoint:
+    """The API."""
+    settings = rooms.settings
+    throttle = Throttle(settings.requests_per_second)
+    return Endpoint(
+        make_services(rooms),
+        keys=key_lookup(rooms.keys.find, rooms.sts.find),
+        nonces=rooms.nonces,
+        tokens=rooms.sts.state,
+        authorize=lambda context, action: permission.demand(
+            context.caller, action.name, context.circumstances
+        ),
+        is_unavailable=is_transient,
+        throttle=lambda context, action: throttle.take(context.caller.account_id, action.name),
+        body_deadline_s=settings.request_seconds,
+        max_body_bytes=settings.max_body_bytes,
+    )
+
+
+def make_console(rooms: Assembly, permission: Permission) -> Console:
+    """The console."""
+    return Console(
+        Rooms(
+            services=make_services(rooms),
+            gallery=rooms.gallery,
+            permission=permission,
+            sessions=rooms.sessions,
+            public_url=lambda: rooms.public_url,
+            is_unavailable=is_transient,
+        )
+    )
+
+
+def application(
+    endpoint: Endpoint, console: Console | None, routes: Sequence[BaseRoute], proxies: Sequence[Network]
+) -> ASGIApp:
+    """Both faces and all other routes, behind the proxies that are trusted."""
+    faces = [Mount(CONSOLE, console)] if console is not None else []
+    others = Starlette(routes=[*routes, *faces, Mount("/", endpoint)])
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        # the API's calls all go to one path: no router is asked for it
+        is_api = scope["type"] == "http" and scope["path"] == "/"
+        if console is not None and (scope.get("path") == CONSOLE or (is_api and _is_browser(scope))):
+            # beside each other, whatever folder a proxy has put before us
+            await RedirectResponse("./console/", 303, {"Cache-Control": "no-store"})(scope, receive, send)
+            return
+        await (endpoint if is_api else others)(scope, receive, send)
+
+    return BehindProxies(app, networks=proxies) if proxies else app
+
+
+def _is_browser(scope: Scope) -> bool:
+    """Whether somebody has typed in the server's address: no program asks for HTML, and for nothing in it."""
+    if scope["method"] != "GET" or scope["query_string"]:
+        return False
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
