@@ -21,14 +21,14 @@ from anyio.to_thread import run_sync
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from stillframe.accounts.console_sessions import LoggedIn
 from stillframe.console.gate import is_from_our_page, is_our_name, root_of
 from stillframe.console.headers import page_headers, static_headers
-from stillframe.console.live import Live
+from stillframe.console.live import EventStream, Live
 from stillframe.console.login import Login, cookie_name, safe_path
 from stillframe.console.page import Page, Stream
 from stillframe.console.registry import HOME, PAGES
@@ -230,9 +230,7 @@ class Console:
                 return False
 
         headers = page_headers() | {"X-Accel-Buffering": "no"}
-        return StreamingResponse(
-            self._live.stream(watched, who, still_may), headers=headers, media_type="text/event-stream"
-        )
+        return EventStream(self._live.stream(watched, who, still_may), headers)
 
     def _failed(self, error: Exception, request: Request, visit: Visit | None, root: str) -> Response:
         request_id = str(uuid.uuid4()).upper()

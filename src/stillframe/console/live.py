@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping
 
 import anyio
 import structlog
 from anyio.to_thread import run_sync
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from stillframe.console.page import Watched
 
@@ -68,7 +70,7 @@ class Live:
 
     async def stream(
         self, watched: Watched, who: str, still_may: Callable[[], Awaitable[bool]]
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str]:
         """The text of a stream, which begins with `changed`: the page may be older than the stream.
 
         It ends when `still_may` says so.
@@ -130,3 +132,28 @@ class Live:
                     waiting.set()
             before = now
             await asyncio.sleep(max(_EVERY_S, (clock() - began) / _SHARE))
+
+
+class EventStream(Response):
+    """An answer without an end of its own; it ends when whoever reads it has hung up, too."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, texts: AsyncGenerator[str], headers: Mapping[str, str]) -> None:
+        super().__init__(headers=headers)
+        del self.headers["content-length"]
+        self._texts = texts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def until_hung_up() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            group.cancel_scope.cancel()
+
+        async with contextlib.aclosing(self._texts), anyio.create_task_group() as group:
+            group.start_soon(until_hung_up)
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            async for text in self._texts:
+                await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            group.cancel_scope.cancel()
