@@ -1,13 +1,14 @@
 # Everything runs in .venv, which these targets make by themselves. `make help` lists them.
 PYTHON ?= python3
 BIN := .venv/bin
+AXE := tests/console
 # one more than there are processors: many tests wait for servers
 TESTS ?= -n $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)") --dist worksteal
 # the tests start Python some hundred times: what is compiled once is kept, where the environment says otherwise, too
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all fuzz-api drill sdks moto players check format bench bench-service bench-far bench-cluster capacity picture clean
+.PHONY: help demo test test-all fuzz-api drill sdks moto axe players check format bench bench-service bench-far bench-cluster capacity picture clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -15,10 +16,10 @@ help: ## Say what there is
 demo: .venv/base ## Draw a short film and make a sprite sheet and a WebVTT track of it
 	$(BIN)/python scripts/demo.py demo-output
 
-test: .venv/dev sdks moto ## Run the tests (the full tables have a fixed sample here)
+test: .venv/dev sdks moto axe ## Run the tests (the full tables have a fixed sample here)
 	$(BIN)/python -m pytest $(TESTS)
 
-test-all: .venv/dev sdks moto ## Run the tests with the full tables of media and faults
+test-all: .venv/dev sdks moto axe ## Run the tests with the full tables of media and faults
 	$(BIN)/python -m pytest $(TESTS) -m "not players"
 
 fuzz-api: .venv/dev ## Call the API 2,000 times as Schemathesis makes it up, each time otherwise (about a minute)
@@ -32,6 +33,11 @@ sdks: .venv/dev ## Install the official SDKs that the tests call the API with, a
 
 moto: .venv/dev ## Install moto, which the tests take for Amazon, apart from everything else
 	$(BIN)/python scripts/install_sdks.py moto
+
+axe: ## Install axe-core, which looks at the console's pages for those who do not see them; only where npm is
+	@command -v npm >/dev/null && { cmp -s $(AXE)/package-lock.json $(AXE)/node_modules/.installed || \
+	  { cd $(AXE) && npm ci --no-audit --no-fund --silent && cp package-lock.json node_modules/.installed; }; } || \
+	  echo "axe-core was not installed: the tests that need it will be left out"
 
 players: .venv/dev ## Show our tracks in real players in Chromium, and read them with their parsers (needs npm; ALL=1 for the full table)
 	cd tests/players && npm ci --no-audit --no-fund --silent
@@ -67,7 +73,7 @@ picture: .venv/base ## Make the README's picture anew
 	$(BIN)/python scripts/demo.py demo-output --picture docs/images/sheet.jpg
 
 clean: ## Remove what the other targets have made
-	rm -rf .venv .sdks .moto demo-output benchmarks/.cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .sdks .moto $(AXE)/node_modules demo-output benchmarks/.cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 .venv/base: pyproject.toml requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Stillframe needs Python 3.11 or newer; run: make PYTHON=python3.12 ...")'

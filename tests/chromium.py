@@ -31,7 +31,7 @@ _FLAGS = (
 def browser() -> Iterator[Browser]:
     """A browser without a window."""
     if PROGRAM is None:
-        _left_out("chromium is not installed (apt-get install chromium)")
+        left_out("chromium is not installed (apt-get install chromium)")
     # its own sandbox refuses root; it opens nothing but our pages
     flags = [*_FLAGS, "--no-sandbox"] if os.geteuid() == 0 else [*_FLAGS]
     with sync_playwright() as playwright:
@@ -42,7 +42,8 @@ def browser() -> Iterator[Browser]:
             chromium.close()
 
 
-def _left_out(reason: str) -> None:
+def left_out(reason: str) -> None:
+    """Skip the test, or fail it where the browser must be there."""
     if os.environ.get("CI_CHROMIUM") == "required":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

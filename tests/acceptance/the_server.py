@@ -26,6 +26,8 @@ class Server:
     process: subprocess.Popen[str]
     url: str
     key: tuple[str, str]
+    #: logs in to the console, once
+    link: str
 
     @property
     def env(self) -> dict[str, str]:
@@ -61,7 +63,9 @@ def serving(data_dir: Path, *options: str) -> Iterator[Server]:
         key = re.search(r"AccessKeyId (\S+)\s+AccessKeySecret (\S+)", said)
         assert url, said + log.read_text()
         assert key, said + log.read_text()
-        yield Server(data_dir, process, url[1], (key[1], key[2]))
+        link = re.search(r"console +(http://\S+)", said)
+        assert link, said
+        yield Server(data_dir, process, url[1], (key[1], key[2]), link[1])
     finally:
         process.send_signal(signal.SIGTERM)
         try:

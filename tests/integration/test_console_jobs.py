@@ -6,6 +6,7 @@ import html
 import io
 import os
 import re
+import runpy
 import subprocess
 import sys
 import threading
@@ -29,6 +30,7 @@ from stillframe.ims.registry import ACTIONS
 from stillframe.testing import barcode, videos
 
 HOSTILE = """"><script>alert(1)</script><img src=x onerror=alert(2)>'{{7*7}}"""
+INSTALL = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "install_sdks.py"))["install"]
 READ_ONLY = "AliyunICEReadOnlyAccess"
 
 
@@ -73,6 +75,8 @@ def track(running: Service) -> str:
         Interval=1,
         Width=96,
         SpriteSnapshotConfig=grid,
+        Quality=77,
+        KeyframeMiss="nearest",
     )
     running.client.succeeded(job_id)
     return job_id
@@ -353,7 +357,7 @@ def test_a_stream_ends_when_the_server_does(database_url: URL, tmp_path: Path) -
             assert refused.status_code == 503
 
 
-@pytest.mark.parametrize("way", ["Command", "curl"])
+@pytest.mark.parametrize("way", ["Command", "curl", "Python"])
 def test_the_same_request_as_code_makes_the_same_job(
     running: Service, visitor: Visitor, stills: str, track: str, tmp_path: Path, way: str
 ) -> None:
@@ -364,10 +368,13 @@ def test_the_same_request_as_code_makes_the_same_job(
         "STILLFRAME_ACCESS_KEY_SECRET": key.secret,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
+    program = ["bash", "-euc"]
+    if way == "Python":
+        program, env["PYTHONPATH"] = [sys.executable, "-c"], str(INSTALL("ice6"))
     for job_id in (stills, track):
         code = _code(visitor.get(f"/jobs/{job_id}").text, way)
         done = subprocess.run(
-            ["bash", "-euc", code], env=env, capture_output=True, text=True, timeout=DEADLINE_S, cwd=tmp_path
+            [*program, code], env=env, capture_output=True, text=True, timeout=DEADLINE_S, cwd=tmp_path
         )
         assert done.returncode == 0, done.stderr
         found = re.search(r"\b[0-9a-f]{32}\b", done.stdout)
