@@ -27,6 +27,8 @@ from stillframe.errors import AuthenticationError
 LINK_MINUTES = 60
 #: stands in the place of the key of a caller who came by a link
 BY_LINK = "console-link"
+#: of a link: it stands in a line of a terminal, and is good for an hour
+_LINK_BYTES = 24
 _TOKEN_BYTES = 32
 #: a session that is used is written to no more often
 _SEEN_EVERY_S = 60
@@ -65,7 +67,7 @@ class LoginLinks:
 
     def make(self, account_id: str) -> str:
         """A new link's token, good for `LINK_MINUTES`; links that were made before stay as they are."""
-        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        token = secrets.token_urlsafe(_LINK_BYTES)
         with self._database.transaction() as session:
             soon = func.now() + text(f"interval '{LINK_MINUTES} minutes'")
             session.add(LoginLink(token_sha256=_digest(token), account_id=account_id, expires_at=soon))
@@ -156,5 +158,5 @@ class ConsoleSessions:
 
 
 def _digest(token: str) -> bytes:
-    # of 32 random bytes there is nothing to guess, so that a plain digest keeps them secret
+    # of so many random bytes there is nothing to guess, so that a plain digest keeps them secret
     return hashlib.sha256(token.encode(errors="replace")).digest()
