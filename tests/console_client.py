@@ -51,7 +51,11 @@ class Visitor:
 
     def log_in_by_key(self, key: NewKey, next_path: str = "") -> httpx.Response:
         """The first form of the login page."""
-        form = {"access_key_id": key.access_key_id, "access_key_secret": key.secret, "next": next_path}
+        return self.log_in_by_key_text(key.access_key_id, key.secret, next_path)
+
+    def log_in_by_key_text(self, access_key_id: str, secret: str, next_path: str = "") -> httpx.Response:
+        """The same with a key that was printed."""
+        form = {"access_key_id": access_key_id, "access_key_secret": secret, "next": next_path}
         return self.post("/login", form)
 
     @property

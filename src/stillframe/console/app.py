@@ -20,7 +20,7 @@ import structlog
 from anyio.to_thread import run_sync
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -293,6 +293,6 @@ async def _form(request: Request) -> Mapping[str, str]:
                         length=f"more than {_MOST_FORM_BYTES} bytes",
                         limit=str(_MOST_FORM_BYTES),
                     )
-    except TimeoutError:
+    except (TimeoutError, ClientDisconnect):
         raise ApiError("RequestTimeout", seconds=f"{_FORM_DEADLINE_S:g}") from None
     return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))

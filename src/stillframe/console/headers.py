@@ -10,7 +10,6 @@ _ALWAYS = {
     "X-Frame-Options": "DENY",
     # not `no-referrer`: with that, browsers send forms with `Origin: null`
     "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }

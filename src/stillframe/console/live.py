@@ -2,7 +2,7 @@
 
 What is watched is looked at once a second for all who watch it in this process, and not at all when nobody does: how
 far a job is stands partly in the memory of the process that works on it, so that the database cannot tell. Why there is
-no NOTIFY: docs/decisions/0035-console.md.
+no NOTIFY: docs/decisions/0036-console.md.
 """
 
 from __future__ import annotations
