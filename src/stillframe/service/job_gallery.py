@@ -6,6 +6,7 @@ gallery.pictures(account_id, job_id, page=1, page_size=60).pictures[0].shots[0].
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session, undefer
 
 from stillframe.catalog.buckets import Buckets, demand
 from stillframe.database.engine import Database
-from stillframe.errors import NotFound
+from stillframe.errors import NotFound, Unavailable
 from stillframe.jobs.everywhere import Everywhere
 from stillframe.jobs.models import Job, JobOutput, Slice
 from stillframe.media import plain_json
@@ -27,6 +28,8 @@ from stillframe.service.job_progress import progress_of
 
 #: how long the links of a page are good
 LINK_S = 3600
+#: a list of jobs is no place for larger pictures
+_MOST_COVER_BYTES = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,14 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Cover:
+    """What stands for a job in a list: its first picture."""
+
+    url: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class Pictures:
     """A page of them. `total` counts those that exist, `planned` all that are wanted (None: not known yet)."""
 
@@ -82,6 +93,29 @@ class JobGallery:
         mine = select(Job).where(Job.account_id == account_id, Job.job_id.in_(job_ids))
         with self._database.transaction() as session:
             return progress_of(session, session.scalars(mine).all(), self._running)
+
+    def covers(self, account_id: str, job_ids: Sequence[str]) -> Mapping[str, Cover]:
+        """The first picture of those of the jobs that have a small one, and where it can be had now."""
+        first = (
+            select(JobOutput, Job.output_bucket)
+            .join(Job, Job.job_id == JobOutput.job_id)
+            .where(Job.account_id == account_id, JobOutput.job_id.in_(job_ids), JobOutput.index == 1)
+            .where(JobOutput.kind != "track", JobOutput.size_bytes <= _MOST_COVER_BYTES)
+        )
+        with self._database.transaction() as session:
+            outputs: dict[str, list[JobOutput]] = {}
+            for output, bucket_name in session.execute(first):
+                outputs.setdefault(bucket_name, []).append(output)
+        found = self._buckets.of_account(account_id, set(outputs))
+        expires_at = self._links.soonest_expiry(LINK_S)
+        covers: dict[str, Cover] = {}
+        for name, bucket in found.items():
+            mine = [output for output in outputs[name] if bucket.allows("write", output.key)]
+            # a store whose keys cannot be had is no reason to show no list
+            with contextlib.suppress(Unavailable):
+                urls = self._links.urls(bucket, [output.key for output in mine], expires_at)
+                covers |= {one.job_id: Cover(urls[one.key], one.sha256[:12]) for one in mine}
+        return covers
 
     def state(self, account_id: str, job_id: str) -> object:
         """Something that is another one when a job, its progress or its pictures have changed. Raises NotFound."""

@@ -43,12 +43,17 @@ def list_jobs(visit: Visit) -> Response:
     filters = _filters(visit)
     page = visit.services.snapshot_jobs.list_jobs(visit.account_id, filters.request)
     pipelines = {one.pipeline_id: one.name for one in _pipelines(visit)}
+    ids = [job.job_id for job in page.jobs]
+    covers = visit.rooms.gallery.covers(visit.account_id, ids) if visit.may("GetSnapshotUrls") else {}
+    for cover in covers.values():
+        visit.media(cover.url)
     next_query = f"?{filters.query}&{urlencode({'page': page.next_token})}" if page.next_token else None
     return visit.show(
         "jobs/list.html",
         part="jobs/_rows.html",
         jobs=page.jobs,
-        progress=visit.rooms.gallery.progress(visit.account_id, [job.job_id for job in page.jobs]),
+        progress=visit.rooms.gallery.progress(visit.account_id, ids),
+        covers=covers,
         filters=filters,
         statuses=_STATUSES,
         pipelines=pipelines,
