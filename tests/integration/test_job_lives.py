@@ -298,7 +298,7 @@ def test_a_limit_holds_over_a_pause_and_a_kill(jobs: JobsByHand) -> None:
 
 
 def test_a_place_that_nobody_takes_is_given_to_the_next(jobs: JobsByHand) -> None:
-    """Who is cancelled after it was let in, but before it has begun, leaves one."""
+    """Who is cancelled after it was let in, but before it has begun, leaves one, as anybody who ends."""
     database, queue = jobs.assembly.database, jobs.assembly.queue
     pipeline = jobs.assembly.pipelines.of_account(jobs.account_id, None).pipeline_id
     with database.transaction() as session:
@@ -309,10 +309,29 @@ def test_a_place_that_nobody_takes_is_given_to_the_next(jobs: JobsByHand) -> Non
     for job_id in (first, let_in):
         jobs.assembly.jobs.cancel(jobs.account_id, job_id)
     jobs.do_all()
-    assert jobs.get(third).status == "Init"
-    mend(jobs)
-    jobs.do_all()
     assert jobs.get(third).status == "Success"
+
+
+def test_a_limit_keeps_the_order_of_the_submits(jobs: JobsByHand) -> None:
+    """Though others are submitted all the time, whose tasks stand in the queue before that of who is let in."""
+    database, queue = jobs.assembly.database, jobs.assembly.queue
+    pipeline = jobs.assembly.pipelines.of_account(jobs.account_id, None).pipeline_id
+    with database.transaction() as session:
+        pipelines.set_max_concurrency(session, queue, pipeline, 1)
+    submitted = [jobs.submit(SLICES, f"oss://local/{n}/{{Count}}.png") for n in range(2)]
+    begun: list[str] = []
+    while len(begun) < 4:
+        # in the order of the queue
+        first = jobs.sql(
+            "SELECT id FROM procrastinate_jobs WHERE status = 'todo' ORDER BY priority DESC, id LIMIT 1"
+        )[0].id
+        task = next(task for task in jobs.waiting() if task.id == first)
+        jobs.do(task)
+        if task.name == "survey":
+            submitted.append(jobs.submit(SLICES, f"oss://local/{len(submitted)}/{{Count}}.png"))
+            seen = {row.job_id for row in jobs.sql("SELECT job_id FROM jobs WHERE planned IS NOT NULL")}
+            begun += seen - {*begun}
+    assert begun == submitted[:4]
 
 
 @pytest.mark.parametrize("paused", ["before the submit", "after it"])

@@ -150,6 +150,9 @@ def let_in(session: Session, queue: Queue, pipeline_id: str) -> int:
         jobs = jobs[: room + sum(job.is_begun for job in jobs)]
     for job in jobs:
         job.parked = False
+        if room is not None:
+            # his place is his from now on: newcomers, whose tasks stand before his, are not to take it
+            job.is_begun = True
         if isinstance(job, Job):
             resume(session, queue, job)
         else:
