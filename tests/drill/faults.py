@@ -14,7 +14,7 @@ from functools import partial
 
 from drill import work
 from drill.cluster import Cluster
-from drill.launcher import FREEZING_POINTS, RECEIPT_POINTS
+from drill.launcher import FREEZING_POINTS, SERVER_POINTS
 from drill.member import Member, demand, end_all, family, start_all
 from drill.submitter import Submitter
 from stillframe.database.engine import Database, make_engine
@@ -130,13 +130,13 @@ def _children(worker: Member) -> list[int]:
 
 
 def kill_server(times: int) -> Callable[[Stage], int]:
-    """The server dies between the receipt of a job and its answer, before the job is kept and after."""
+    """The server dies at each of its points: between the receipt of a job and its answer, and while it tells of one."""
 
     def do(stage: Stage) -> int:
         server = stage.cluster.server
         for number in range(times):
             server.kill()
-            server.start([*RECEIPT_POINTS][number % len(RECEIPT_POINTS)], wait=False)
+            server.start([*SERVER_POINTS][number % len(SERVER_POINTS)], wait=False)
             server.wait_until_dead()
             server.start()
         return times

@@ -139,16 +139,16 @@ def _before_a_survey_is_kept(name: str, freeze: Callable[[], None]) -> None:
     parent.Sandbox.survey_and_render = freezing  # type: ignore[method-assign]
 
 
-#: the names of the points, and how a server that takes jobs is brought to die there
-RECEIPT_POINTS: dict[str, Callable[[Callable[[], None]], None]] = {
+#: the names of the points, and how a server that takes jobs, and tells of them, is brought to die there
+SERVER_POINTS: dict[str, Callable[[Callable[[], None]], None]] = {
     "after a job is kept and before the answer": _before_an_answer,
+    "after an event is sent and before that is known": _after_an_event_is_sent,
     "after the receipt of a job and before it is kept": _after_a_receipt,
 }
 #: likewise, one that works on them
 WORK_POINTS: dict[str, Callable[[Callable[[], None]], None]] = {
     "after the claim of a survey": _after_a_survey_is_claimed,
     "after the claim of a slice": _after_a_slice_is_claimed,
-    "after an event is sent and before that is known": _after_an_event_is_sent,
     "in the middle of a write": _in_a_write,
     "between temporary file and rename": _before_a_rename,
     "after the write of a slice and before its commit": _before_the_commit_of_a_slice,
@@ -156,7 +156,7 @@ WORK_POINTS: dict[str, Callable[[Callable[[], None]], None]] = {
     "after the track and before Success": _before_success,
     "after a source is described and before its job ends": _before_the_end_of_a_probe_job,
 }
-POINTS = WORK_POINTS | RECEIPT_POINTS
+POINTS = WORK_POINTS | SERVER_POINTS
 #: where one that works freezes, for jobs whose outputs are to lie in a folder of this name
 FREEZING_POINTS: dict[str, Callable[[str, Callable[[], None]], None]] = {
     "frozen-in-a-lone-slice": _in_a_slice,

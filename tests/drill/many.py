@@ -36,7 +36,7 @@ ALL = (
     Fault("a worker dies at each named point", at_points([*WORK_POINTS]), waits_for_work=True),
     Fault("kill -9 of a worker", kill_workers(3), waits_for_work=True),
     Fault("kill -9 of a decoding child", kill_children(6), waits_for_work=True),
-    Fault("kill -9 of the server before its answer", kill_server(4), waits_for_work=True),
+    Fault("the server dies at each named point", kill_server(6), waits_for_work=True),
     Fault("PostgreSQL killed, 0.5 s away", kill_postgres(2, 0.5)),
     Fault("PostgreSQL killed, 20 s away", kill_postgres(1, 20)),
     Fault("frozen workers, their videos replaced", freeze),

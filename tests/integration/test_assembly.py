@@ -16,6 +16,8 @@ from sqlalchemy import URL, select
 
 from ims_server import over_http
 from ims_signer import Acs3, RpcV1
+from jobs_by_hand import jobs_by_hand
+from receiver import receiving
 from service_client import DEADLINE_S, service, wait_for
 from stillframe.accounts.accounts import FIRST_ACCOUNT
 from stillframe.accounts.keys import AccessKeys
@@ -24,6 +26,8 @@ from stillframe.catalog.buckets import Buckets
 from stillframe.catalog.pipelines import Pipelines
 from stillframe.database.engine import psycopg_dsn
 from stillframe.errors import ConfigError, SinkError
+from stillframe.events import delivery
+from stillframe.events.callbacks import Callback, Callbacks
 from stillframe.jobs import repair, retention
 from stillframe.server.assembly import Assembly
 from stillframe.service.pipelines import PipelineControl
@@ -148,6 +152,44 @@ def test_regions_that_no_bucket_can_have(made: Assembly, tmp_path: Path, region:
         made.buckets.add("other", account_id, f"fs:{tmp_path}", region)
     assert (caught.value.path, caught.value.value) == ("Region", region)
     assert [bucket.name for bucket in made.buckets.all()] == ["local"]
+
+
+def test_a_worker_decides_nothing_by_settings_of_its_own(
+    database_url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no setting: so it would remove what servers keep for ever, and give up events that it may not send."""
+    for room in (repair, retention):
+        monkeypatch.setattr(room, "_EVERY_S", 0.02)
+    monkeypatch.setattr(delivery, "_POLL_S", 0.02)
+    monkeypatch.setattr(delivery, "_PAUSES_S", ())
+    kept = {"job_retention_days": 0, "callback_allow_networks": "127.0.0.1"}
+    with receiving() as receiver, jobs_by_hand(database_url, tmp_path, **kept) as jobs:
+        server = jobs.assembly
+        Callbacks(server.database, server.keyring).set(jobs.account_id, Callback(receiver.url, ("ALL",)))
+        job_id = jobs.submit(1)
+        jobs.do_all()
+        jobs.sql("UPDATE jobs SET finished_at = now() - interval '100 days'")
+        worker = Assembly(
+            Settings(data_dir=tmp_path / "worker", keyring_file=tmp_path / "data" / "keyring", sandbox="off"),
+            database_url,
+            owns_database=False,
+            serves=False,
+        )
+        worker.start()
+        try:
+            began = jobs.sql("SELECT clock_timestamp()")
+            # it says that it lives with every other repair
+            wait_for(
+                lambda: jobs.sql("SELECT max(seen_at) - interval '1 s' FROM nodes WHERE NOT serves") > began
+            )
+            assert receiver.messages == []
+            assert jobs.sql("SELECT failures FROM events") == [(0,)]
+            server.start(works=False)
+            wait_for(lambda: [message.told["JobId"] for message in receiver.messages] == [job_id])
+            assert jobs.get(job_id).status == "Success"
+        finally:
+            worker.stop()
+            server.stop()
 
 
 def test_what_a_running_service_keeps_current(

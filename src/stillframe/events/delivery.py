@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 
 class Deliverer:
-    """One for each process; several on one database share the work. `retry_s` are pauses after the third try."""
+    """One for each server; several on one database share the work. `retry_s` are pauses after the third try."""
 
     def __init__(
         self,

@@ -103,9 +103,10 @@ SLOTS_FOR = (
 )
 
 
-def living_nodes(session: Session) -> int:
-    """How many processes are there."""
-    return session.scalar(select(func.count()).select_from(NodeRow).where(_IS_ALIVE)) or 0
+def living_servers(session: Session) -> int:
+    """How many servers are there."""
+    living = select(func.count()).select_from(NodeRow).where(_IS_ALIVE, NodeRow.serves)
+    return session.scalar(living) or 0
 
 
 def forget_dead(session: Session, age_s: float, most: int) -> int:

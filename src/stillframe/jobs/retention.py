@@ -3,8 +3,8 @@
     sweeper = Sweeper(database, metrics, {"job": FinishedJobs(days=90), "nonce": nonces.forget_expired})
     sweeper.start()
 
-Only records go: the files that a job has written stay where they are. One process at a time does it, whoever gets the
-advisory lock; the more processes there are, the more seldom each of them tries.
+Only records go: the files that a job has written stay where they are. Servers do it, one at a time, whoever gets the
+advisory lock; the more of them there are, the more seldom each of them tries.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from stillframe.database.engine import Database
-from stillframe.jobs.nodes import forget_dead, living_nodes
+from stillframe.jobs.nodes import forget_dead, living_servers
 from stillframe.jobs.queue import Queue
 from stillframe.telemetry import Metrics
 
@@ -31,7 +31,7 @@ Chore = Callable[[Session, int], tuple[int, bool]]
 _ADVISORY_LOCK = 0x5F11_2E9B
 #: records in one transaction; a job with all that hangs on it may be more, but then it is alone in it
 _BATCH = 1000
-#: all processes together try about so often
+#: all servers together try about so often
 _EVERY_S = 10.0
 _LONGEST_PAUSE_S = 600.0
 _STOP_S = 5.0
@@ -184,10 +184,10 @@ class Sweeper:
     def _pause_s(self) -> float:
         try:
             with self._database.transaction() as session:
-                processes = living_nodes(session)
+                servers = living_servers(session)
         except Exception:
-            processes = 1
-        return min(_EVERY_S * max(processes, 1), _LONGEST_PAUSE_S) * random.uniform(0.5, 1.5)
+            servers = 1
+        return min(_EVERY_S * max(servers, 1), _LONGEST_PAUSE_S) * random.uniform(0.5, 1.5)
 
     def _measure(self) -> None:
         try:

@@ -249,22 +249,29 @@ class Assembly:
         if works:
             self._decoder = self._make_decoder()
             self._start_worker(self._decoder, works_on)
+        if self._serves:
+            # what accounts are told and what goes for good is by the settings of servers: a worker may have others,
+            # and may be where callbacks cannot be reached
+            self._start_deliverer()
+        self._node.appear()
+        self._keeper = Keeper(self.database, self.queue, self._worker, self._node, self.metrics)
+        self._keeper.start()
+        if self._serves:
+            self._sweeper = Sweeper(self.database, self.metrics, self._chores())
+            self._sweeper.start()
+        self._cleaner = Cleaner(self.buckets)
+        self._cleaner.start()
+        self._ready.set()
+
+    def _start_deliverer(self) -> None:
         self._deliverer = Deliverer(
             self.outbox,
             self._callbacks,
             self.metrics,
-            allowed=settings.callback_allow_networks,
-            retry_s=settings.callback_retry_seconds,
+            allowed=self.settings.callback_allow_networks,
+            retry_s=self.settings.callback_retry_seconds,
         )
         self._deliverer.start()
-        self._node.appear()
-        self._keeper = Keeper(self.database, self.queue, self._worker, self._node, self.metrics)
-        self._keeper.start()
-        self._sweeper = Sweeper(self.database, self.metrics, self._chores())
-        self._sweeper.start()
-        self._cleaner = Cleaner(self.buckets)
-        self._cleaner.start()
-        self._ready.set()
 
     def _start_worker(self, decoder: Decoder, pipelines: Sequence[str] | None) -> None:
         settings = self.settings
