@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, text
+from sqlalchemy.orm import Session
 
 from jobs_by_hand import JobsByHand, handlers, jobs_by_hand
 from service_client import wait_for
@@ -19,6 +21,7 @@ from stillframe.errors import ConfigError
 from stillframe.jobs import pipelines
 from stillframe.jobs.lanes import Lane
 from stillframe.jobs.nodes import Node, nodes
+from stillframe.jobs.queue import Queue
 from stillframe.jobs.repair import repair
 from stillframe.jobs.running import Running
 from stillframe.jobs.worker import Worker
@@ -264,6 +267,65 @@ def test_hours_begin_and_end(jobs: JobsByHand) -> None:
     jobs.do_all()
     assert jobs.get(last).status == "Success"
     assert pipeline_id == view.pipeline_id
+
+
+def test_many_jobs_are_let_in_batch_by_batch(jobs: JobsByHand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the order of their submits. Who dies in between loses none, and who is submitted then is behind them."""
+    monkeypatch.setattr(pipelines, "BATCH", 3)
+    database, queue = jobs.assembly.database, jobs.assembly.queue
+    control = PipelineControl(database, queue)
+    control.pause(jobs.account_id, None)
+    submitted = [jobs.submit(1, f"oss://local/{number}.png") for number in range(9)]
+
+    def let_in() -> list[str]:
+        # those that come later come after them
+        rows = jobs.sql("SELECT args->>'job_id' AS job_id FROM procrastinate_jobs ORDER BY priority DESC, id")
+        return [row.job_id for row in rows]
+
+    assert control.resume(jobs.account_id, None)[1] == 9
+    assert let_in() == submitted[:3]
+    submitted.append(jobs.submit(1, "oss://local/late.png"))
+    probe = jobs.submit_probe()
+    assert let_in() == submitted[:3]
+    held: list[int] = []
+
+    def dying(session: Session, queue: Queue, pipeline_id: str) -> int:
+        if len(held) == 2:
+            raise InterruptedError
+        held.append(let_in_batch(session, queue, pipeline_id))
+        return held[-1]
+
+    let_in_batch = pipelines.let_in
+    with monkeypatch.context() as patch:
+        patch.setattr(pipelines, "let_in", dying)
+        with pytest.raises(InterruptedError):
+            repair(database, queue)
+    assert held == [3, 3]
+    assert let_in() == submitted[:9]
+    assert repair(database, queue) == {"parked_job": 2}
+    assert let_in() == [*submitted, probe]
+    # and from now on at once
+    submitted.append(jobs.submit(1, "oss://local/last.png"))
+    assert len(let_in()) == 12
+    jobs.do_all()
+    assert {jobs.get(job_id).status for job_id in submitted} == {jobs.get_probe(probe).status} == {"Success"}
+
+
+def test_a_job_that_somebody_holds_is_not_waited_for_with_its_pipeline_locked(jobs: JobsByHand) -> None:
+    """Whoever cancels it holds it, and waits for its pipeline next."""
+    database, queue = jobs.assembly.database, jobs.assembly.queue
+    control = PipelineControl(database, queue)
+    control.pause(jobs.account_id, None)
+    held, other = (jobs.submit(1, f"oss://local/{number}.png") for number in range(2))
+    with database.transaction() as session:
+        session.execute(text("SELECT FROM jobs WHERE job_id = :id FOR UPDATE"), {"id": held})
+        with ThreadPoolExecutor(1) as pool:
+            resumed = pool.submit(control.resume, jobs.account_id, None)
+            assert resumed.result(DEADLINE_S)[1] == 1
+        assert [task.arguments["job_id"] for task in jobs.waiting()] == [other]
+    assert repair(database, queue) == {"parked_job": 1}
+    jobs.do_all()
+    assert {jobs.get(job_id).status for job_id in (held, other)} == {"Success"}
 
 
 def test_what_is_in_work_goes_on_when_the_hours_end(jobs: JobsByHand, url: URL) -> None:

@@ -38,6 +38,12 @@ from stillframe.media.survey import Survey
 
 CANCELED = "OperationCanceled"
 
+#: of a pipeline: jobs wait until they are let in, so that a newcomer is the last of them
+HAS_LINE = " OR ".join(
+    f"EXISTS (SELECT FROM {kind} AS other WHERE other.pipeline_id = pipelines.pipeline_id "
+    "AND other.status = 'Init' AND other.parked)"
+    for kind in ("jobs", "probe_jobs")
+)
 _PIPELINE = select(PipelineRow.is_held, PipelineRow.max_concurrency).where(
     PipelineRow.pipeline_id == bindparam("id")
 )
@@ -48,8 +54,9 @@ def create(
 ) -> str | None:
     """A new job with these columns, and its survey in the queue, in one statement; the job's id.
 
-    A priority that is None becomes the pipeline's. Where that is held, the job is parked from the start. None when
-    its client token is in use. Raises NotFound for a pipeline that is not there any more.
+    A priority that is None becomes the pipeline's. Where that is held, or has others waiting to be let in,
+    the job is parked from the start. None when its client token is in use. Raises NotFound for a pipeline that is not
+    there any more.
     """
     with database.statements() as connection:
         try:
@@ -95,7 +102,7 @@ def _create(deferring: str, columns: tuple[str, ...]) -> str:
         for name in columns
     )
     return (
-        "WITH pipeline AS (SELECT status = 'Paused' OR off_hours AS is_held, priority FROM pipelines "
+        f"WITH pipeline AS (SELECT status = 'Paused' OR off_hours OR {HAS_LINE} AS is_held, priority FROM pipelines "
         "WHERE pipeline_id = %(pipeline_id)s AND deleted_at IS NULL FOR SHARE), "
         "job AS (INSERT INTO jobs (job_id, status, epoch, parked, failures, kills, has_own_priority, "
         f"{', '.join(columns)}) SELECT %(job_id)s, 'Init', 1, pipeline.is_held, 0, 0, "

@@ -30,6 +30,14 @@ class Job(Base):
         Index("ix_jobs_account_status", "account_id", "status", "created_at", "job_id"),
         Index("ix_jobs_ended", "finished_at", "job_id", postgresql_where=text("status <> 'Init'")),
         Index("ix_jobs_live", "pipeline_id", postgresql_where="status = 'Init'"),
+        Index(
+            "ix_jobs_parked",
+            "pipeline_id",
+            text("is_begun DESC"),
+            text("priority DESC"),
+            "created_at",
+            postgresql_where=text("status = 'Init' AND parked"),
+        ),
         Index("ix_jobs_input_asset", "input_asset_id", postgresql_where=text("input_asset_id IS NOT NULL")),
         Index(
             "ix_jobs_output_asset", "output_asset_id", postgresql_where=text("output_asset_id IS NOT NULL")
@@ -176,6 +184,14 @@ class ProbeJob(Base):
         Index("ix_probe_jobs_account_status", "account_id", "status", "created_at", "job_id"),
         Index("ix_probe_jobs_ended", "finished_at", "job_id", postgresql_where=text("status <> 'Init'")),
         Index("ix_probe_jobs_live", "pipeline_id", postgresql_where="status = 'Init'"),
+        Index(
+            "ix_probe_jobs_parked",
+            "pipeline_id",
+            text("is_begun DESC"),
+            text("priority DESC"),
+            "created_at",
+            postgresql_where=text("status = 'Init' AND parked"),
+        ),
     )
 
     job_id: Mapped[str] = mapped_column(String(32), primary_key=True)

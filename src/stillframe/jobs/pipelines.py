@@ -1,6 +1,7 @@
 """What a change of a pipeline means for its jobs: each function is one step inside the caller's transaction.
 
-Locks are taken in one order: of jobs that are in work, then of their pipeline, then of its parked jobs.
+Locks are taken in one order: of jobs that are in work, then of their pipeline. Of its parked jobs those are left out
+that somebody else holds at this moment: whoever holds a job may be waiting for its pipeline.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from stillframe.jobs.models import KINDS, Job, ProbeJob
 from stillframe.jobs.queue import Queue
 
 AnyJob = TypeVar("AnyJob", Job, ProbeJob)
+#: jobs that are let in in one transaction: whoever submits to their pipeline waits meanwhile
+BATCH = 500
 log = structlog.get_logger(__name__)
 
 
@@ -33,9 +36,23 @@ def pause(session: Session, pipeline_id: str) -> None:
 
 
 def unpause(session: Session, queue: Queue, pipeline_id: str) -> int:
-    """Bring a pipeline's parked jobs back into the queue, as many as may be in work; how many they were."""
+    """Bring a pipeline's parked jobs back into the queue, as many as may be in work; how many they are.
+
+    The first of them at once; where there are more than a batch, the repair does the rest.
+    """
     session.execute(update(PipelineRow).where(PipelineRow.pipeline_id == pipeline_id).values(status="Active"))
-    return let_in(session, queue, pipeline_id)
+    number = let_in(session, queue, pipeline_id)
+    return number if number < BATCH else number + _to_come(session, pipeline_id)
+
+
+def _to_come(session: Session, pipeline_id: str) -> int:
+    """How many more parked jobs of a pipeline may go on."""
+    session.flush()
+    held, most = session.execute(
+        select(PipelineRow.is_held, PipelineRow.max_concurrency).where(PipelineRow.pipeline_id == pipeline_id)
+    ).one()
+    parked = 0 if held else parked_jobs(session, pipeline_id).get(pipeline_id, 0)
+    return parked if most is None else min(parked, max(most - begun_jobs(session, pipeline_id), 0))
 
 
 def set_priority(session: Session, queue: Queue, pipeline_id: str, priority: int) -> None:
@@ -82,8 +99,8 @@ def set_active_hours(session: Session, queue: Queue, row: PipelineRow, hours: Ac
     let_in(session, queue, row.pipeline_id)
 
 
-def keep_hours(session: Session, queue: Queue) -> None:
-    """Begin and end the hours of all pipelines that have any; for the repair, every few seconds."""
+def keep_hours(session: Session) -> None:
+    """Begin and end the hours of all pipelines that have any; for the repair, every few seconds, which lets jobs in."""
     with_hours = select(
         PipelineRow.pipeline_id, PipelineRow.active_hours, PipelineRow.time_zone, PipelineRow.off_hours
     ).where(PipelineRow.active_hours.is_not(None))
@@ -107,16 +124,17 @@ def keep_hours(session: Session, queue: Queue) -> None:
             .where(PipelineRow.pipeline_id == row.pipeline_id, PipelineRow.active_hours == row.active_hours)
             .values(change)
         )
-        let_in(session, queue, row.pipeline_id)
 
 
-def parked_jobs(session: Session) -> dict[str, int]:
-    """How many jobs wait for their pipeline, by its id; no pipeline where none does."""
+def parked_jobs(session: Session, *pipeline_ids: str) -> dict[str, int]:
+    """How many jobs wait for their pipeline, by its id (of these or of all); no pipeline where none does."""
     found: Counter[str] = Counter()
     for kind in KINDS:
         parked = select(kind.pipeline_id, func.count().label("jobs")).where(
             kind.status == "Init", kind.parked
         )
+        if pipeline_ids:
+            parked = parked.where(kind.pipeline_id.in_(pipeline_ids))
         for row in session.execute(parked.group_by(kind.pipeline_id)):
             found[row.pipeline_id] += row.jobs
     return dict(found)
@@ -130,7 +148,10 @@ def has_ended(session: Session, queue: Queue, job: Job | ProbeJob) -> None:
 
 
 def let_in(session: Session, queue: Queue, pipeline_id: str) -> int:
-    """Bring back into the queue what is parked, as far as the pipeline has room; how many jobs that were."""
+    """Bring back into the queue what is parked, as far as the pipeline has room; how many jobs that were.
+
+    No more than a batch: where they are as many, there may be more.
+    """
     pipeline = session.execute(
         select(PipelineRow.is_held, PipelineRow.max_concurrency)
         .where(PipelineRow.pipeline_id == pipeline_id)
@@ -145,6 +166,7 @@ def let_in(session: Session, queue: Queue, pipeline_id: str) -> int:
         [*_parked(session, Job, pipeline_id, room), *_parked(session, ProbeJob, pipeline_id, room)],
         key=lambda job: (not job.is_begun, -job.priority, job.created_at),
     )
+    jobs = jobs[:BATCH]
     if room is not None:
         # those that have begun before a pause hold their place
         jobs = jobs[: room + sum(job.is_begun for job in jobs)]
@@ -161,27 +183,41 @@ def let_in(session: Session, queue: Queue, pipeline_id: str) -> int:
 
 
 def _parked(session: Session, kind: type[AnyJob], pipeline_id: str, room: int | None) -> Sequence[AnyJob]:
-    """The parked jobs of one kind, locked; where there is not room for all, those that have begun and the next few."""
+    """The next parked jobs of one kind, locked: those that have begun, and others as far as there is room."""
     parked = select(kind).where(kind.pipeline_id == pipeline_id, kind.status == "Init", kind.parked)
+    most = BATCH
     if room is not None:
-        order = (kind.is_begun.desc(), kind.priority.desc(), kind.created_at)
         held = session.scalar(select(func.count()).select_from(parked.where(kind.is_begun).subquery())) or 0
-        parked = parked.order_by(*order).limit(room + held)
-    return session.scalars(parked.with_for_update()).all()
+        most = min(room + held, BATCH)
+    order = (kind.is_begun.desc(), kind.priority.desc(), kind.created_at)
+    return session.scalars(parked.order_by(*order).limit(most).with_for_update(skip_locked=True)).all()
 
 
 def with_parked_jobs(session: Session) -> Sequence[str]:
-    """The pipelines that are not paused and hold parked jobs, locked; but for those that somebody is at just now."""
-    parked = (
-        select(kind.job_id).where(
-            kind.pipeline_id == PipelineRow.pipeline_id, kind.status == "Init", kind.parked
-        )
-        for kind in KINDS
-    )
+    """The pipelines that are not held and have parked jobs that may go on."""
+    live = [(kind, kind.pipeline_id == PipelineRow.pipeline_id, kind.status == "Init") for kind in KINDS]
+    parked = [select(kind.job_id).where(*of_pipeline, kind.parked) for kind, *of_pipeline in live]
+    in_work = [
+        select(func.count()).select_from(kind).where(*of_pipeline, kind.is_begun).scalar_subquery()
+        for kind, *of_pipeline in live
+    ]
+    most = PipelineRow.max_concurrency
     active = select(PipelineRow.pipeline_id).where(
-        ~PipelineRow.is_held, or_(*(jobs.exists() for jobs in parked))
+        ~PipelineRow.is_held,
+        or_(*(jobs.exists() for jobs in parked)),
+        or_(
+            most.is_(None),
+            most > in_work[0] + in_work[1],
+            *(jobs.where(kind.is_begun).exists() for jobs, (kind, *_) in zip(parked, live, strict=True)),
+        ),
     )
-    return session.scalars(active.with_for_update(skip_locked=True)).all()
+    return session.scalars(active).all()
+
+
+def is_free(session: Session, pipeline_id: str) -> bool:
+    """Lock a pipeline for the rest of the transaction, unless somebody is at it just now."""
+    free = select(PipelineRow.pipeline_id).where(PipelineRow.pipeline_id == pipeline_id)
+    return session.scalar(free.with_for_update(skip_locked=True)) is not None
 
 
 def live_jobs(session: Session, pipeline_id: str, most: int) -> int:

@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import or_, select, text
 from sqlalchemy.orm import Session
 
 from stillframe.catalog.models import PipelineRow
 from stillframe.errors import NotFound
 from stillframe.jobs import clock
 from stillframe.jobs.lanes import Lane
-from stillframe.jobs.lifecycle import may_go_on
+from stillframe.jobs.lifecycle import HAS_LINE, may_go_on
 from stillframe.jobs.models import ProbeJob
 from stillframe.jobs.queue import Queue
 from stillframe.media.media_facts import MediaFacts
@@ -28,11 +28,12 @@ from stillframe.media.media_facts import MediaFacts
 def create(session: Session, queue: Queue, columns: Mapping[str, Any], *, is_async: bool) -> ProbeJob:
     """A new job with these columns; where it is asynchronous, with its task.
 
-    A priority that is None becomes the pipeline's. Where that is held, an asynchronous job is parked from the start.
+    A priority that is None becomes the pipeline's. Where that is held, or has others waiting to be let in, an
+    asynchronous job is parked from the start.
     Raises NotFound for a pipeline that is not there any more.
     """
     # under the lock that `lifecycle.create` takes, and for the same reason
-    wanted = select(PipelineRow.is_held, PipelineRow.priority).where(
+    wanted = select(or_(PipelineRow.is_held, text(HAS_LINE)).label("is_held"), PipelineRow.priority).where(
         PipelineRow.pipeline_id == columns["pipeline_id"], PipelineRow.deleted_at.is_(None)
     )
     pipeline = session.execute(wanted.with_for_update(read=True)).one_or_none()

@@ -8,8 +8,8 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import structlog
@@ -37,6 +37,10 @@ _FROZEN_AFTER_S = 20
 _BEAT_EVERY = 2
 #: all processes together look at a long queue for no more than a tenth of the time
 _REST = 10
+#: for so long at the most parked jobs are let in at a time: the rest of the repair is due as well
+_LET_IN_S = 4.0
+#: and where there are more of them, the next repair comes so soon
+_SOON_S = 1.0
 log = structlog.get_logger(__name__)
 
 
@@ -61,15 +65,14 @@ def repair(
     Unless the caller `hears_others`, their silence means nothing: the database was away a moment ago.
     """
     mended = Counter[Kind]()
+    waiting: Iterable[str] = ()
     with database.transaction() as session:
         if worker is not None:
             queue.keep_alive(session, worker)
             mended["dropped_task"] = queue.put_back_dropped(session, worker)
         if session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK}):
-            # who freezes in here is not to keep all others from it
-            session.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{_FROZEN_AFTER_S}s'"))
+            _demand_haste(session)
             queue.put_in_order(session)
-            pipelines.keep_hours(session, queue)
             if all_workers_are_dead:
                 mended["stalled_task"] = queue.put_back_all(session)
             elif hears_others:
@@ -87,12 +90,40 @@ def repair(
                 if probe_job is not None:
                     probe_jobs.resume(session, queue, probe_job)
                     mended["probe_job"] += 1
-            for pipeline_id in pipelines.with_parked_jobs(session):
-                mended["parked_job"] += pipelines.let_in(session, queue, pipeline_id)
+            pipelines.keep_hours(session)
+            waiting = pipelines.with_parked_jobs(session)
+    mended["parked_job"] = _let_in(database, queue, waiting)
     mended = +mended
     if mended:
         log.warning("brought back what was lost", tasks=mended.total(), kinds=[*mended])
     return mended
+
+
+def _let_in(database: Database, queue: Queue, pipeline_ids: Iterable[str]) -> int:
+    """Bring back parked jobs of these pipelines, a batch of one in each transaction; how many they were.
+
+    They take turns. What is left when the time is up is for the next repair, whoever does it.
+    """
+    number, began = 0, time.monotonic()
+    waiting = deque(pipeline_ids)
+    while waiting and time.monotonic() - began < _LET_IN_S:
+        pipeline_id = waiting.popleft()
+        with database.transaction() as session:
+            _demand_haste(session)
+            let_in = (
+                pipelines.let_in(session, queue, pipeline_id)
+                if pipelines.is_free(session, pipeline_id)
+                else 0
+            )
+        number += let_in
+        if let_in >= pipelines.BATCH:
+            waiting.append(pipeline_id)
+    return number
+
+
+def _demand_haste(session: Session) -> None:
+    """Who freezes in this transaction is not to keep all others from what it holds."""
+    session.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{_FROZEN_AFTER_S}s'"))
 
 
 class Keeper:
@@ -140,7 +171,7 @@ class Keeper:
         pause_s = _EVERY_S
         while not self._stopping.wait(pause_s):
             try:
-                self._repair()
+                is_more = self._repair()
                 if rounds % _BEAT_EVERY == 0:
                     living = self._node.beat()
                     self._show(self._metrics.nodes, living)
@@ -151,19 +182,21 @@ class Keeper:
                         self._measure(session)
                     next_look = time.monotonic() + (time.monotonic() - began) * processes * _REST
                 pauses = backoff(_EVERY_S, _LONGEST_S)
-                pause_s = _EVERY_S * random.uniform(0.9, 1.1)
+                pause_s = min(_SOON_S if is_more else _EVERY_S, _EVERY_S) * random.uniform(0.9, 1.1)
             except Exception as error:
                 # the database is away most often; what was not done now is done the next time
                 log.warning("the repair could not be done", error=str(error))
                 self._in_touch_since = None
                 pause_s = next(pauses)
 
-    def _repair(self) -> None:
+    def _repair(self) -> bool:
+        """Whether there may be more to be let in."""
         if self._in_touch_since is None:
             self._in_touch_since = time.monotonic()
         hears_others = time.monotonic() - self._in_touch_since >= self._hears_after_s
         mended = repair(self._database, self._queue, self._worker, hears_others=hears_others)
         self._metrics.note_repaired(mended)
+        return mended["parked_job"] >= pipelines.BATCH
 
     def _measure(self, session: Session) -> None:
         depth = self._queue.depth(session)
