@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from stillframe.cli.messages import say
+from stillframe.cli.messages import print_error, say
 from stillframe.cli.settings import ConfigFile, DataDir, group, load
 
 app = group("Bring the database up to date, back it up, or restore it.")
@@ -25,7 +25,7 @@ def upgrade(data_dir: DataDir = None, config: ConfigFile = None) -> None:
 
     with opened(load(config, data_dir=data_dir)) as database:
         before = migrations.current(database.engine)
-        history.upgrade(database.engine)
+        history.upgrade(database.engine, on_wait=print_error)
         after = migrations.current(database.engine)
     if before == after:
         say(f"the database was at revision {after} already")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from alembic import command
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import URL, Engine, text
 
@@ -72,6 +74,45 @@ def test_an_upgrade_that_fails_leaves_nothing_behind(empty: Engine) -> None:
     assert migrations.current(empty) is None
     with empty.connect() as connection:
         assert connection.scalar(text("SELECT to_regclass('procrastinate_jobs')")) is None
+    empty.dispose()
+
+
+def test_an_upgrade_behind_a_backup_keeps_nobody_waiting(
+    empty: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever wants a table that it waits for waits behind it: so it steps back, says so, and tries again."""
+    monkeypatch.setattr(history, "_LOCK_WAIT_S", 0.1)
+    monkeypatch.setattr(history, "_PAUSE_S", 0.1)
+    with empty.begin() as connection:
+        command.upgrade(history._config(connection), "0010")
+    told: list[str] = []
+    waits_again = threading.Semaphore(0)
+
+    def on_wait(text: str) -> None:
+        told.append(text)
+        waits_again.release()
+
+    with ThreadPoolExecutor(1) as pool:
+        with empty.connect() as backup, empty.connect() as other:
+            backup.execute(text("SELECT set_config('application_name', 'pg_dump', false)"))
+            backup.execute(text("LOCK TABLE pipelines IN ACCESS SHARE MODE"))
+            upgrade = pool.submit(history.upgrade, empty, on_wait)
+            for _ in range(2):
+                assert waits_again.acquire(timeout=60)
+            other.execute(text("SET lock_timeout = '30s'"))
+            for table in ("pipelines", "nodes", "jobs"):
+                assert other.scalar(text(f"SELECT count(*) FROM {table}")) == 0
+            other.rollback()
+            with (
+                monkeypatch.context() as patch,
+                pytest.raises(DatabaseError, match="again when that has ended"),
+            ):
+                patch.setattr(history, "_PATIENCE_S", 0.0)
+                history.upgrade(empty)
+            assert migrations.current(empty) == "0010"
+        upgrade.result(60)
+    assert "most likely by pg_dump" in told[0]
+    migrations.check(empty)
     empty.dispose()
 
 
