@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +21,7 @@ from ims_signer import Acs3, RpcV1
 from jobs_by_hand import jobs_by_hand
 from receiver import receiving
 from service_client import DEADLINE_S, service, wait_for
-from stillframe.accounts.accounts import FIRST_ACCOUNT
+from stillframe.accounts.accounts import FIRST_ACCOUNT, Accounts
 from stillframe.accounts.keys import AccessKeys
 from stillframe.accounts.models import UsedNonce
 from stillframe.catalog.buckets import Buckets
@@ -152,6 +154,29 @@ def test_regions_that_no_bucket_can_have(made: Assembly, tmp_path: Path, region:
         made.buckets.add("other", account_id, f"fs:{tmp_path}", region)
     assert (caught.value.path, caught.value.value) == ("Region", region)
     assert [bucket.name for bucket in made.buckets.all()] == ["local"]
+
+
+def test_of_two_servers_that_begin_at_once_one_shows_the_key(
+    database_url: URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find, together = Accounts.find, threading.Barrier(2)
+
+    def find_together(self: Accounts, name: str) -> str | None:
+        found = find(self, name)
+        if found is None:
+            together.wait(DEADLINE_S)
+        return found
+
+    with (
+        assembled(database_url, tmp_path) as one,
+        assembled(database_url, tmp_path) as other,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        monkeypatch.setattr(Accounts, "find", find_together)
+        first = [pool.submit(made.first_run) for made in (one, other)]
+        made = [future.result(DEADLINE_S) for future in first]
+        assert [run is None for run in made].count(True) == 1
+        assert len(one.keys.all()) == len(one.buckets.all()) == len(one.pipelines.all()) == 1
 
 
 def test_a_worker_decides_nothing_by_settings_of_its_own(

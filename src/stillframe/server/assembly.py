@@ -30,7 +30,7 @@ from stillframe.console.app import Console
 from stillframe.console.login import link_of
 from stillframe.database.engine import Database, is_transient, make_engine
 from stillframe.database.migrations import history
-from stillframe.errors import StillframeError, Unavailable
+from stillframe.errors import ConfigError, StillframeError, Unavailable
 from stillframe.events.callbacks import Callbacks
 from stillframe.events.delivery import Deliverer
 from stillframe.events.outbox import Outbox
@@ -213,6 +213,15 @@ class Assembly:
         """Make the first account, its key, bucket and pipeline; None when there is an account already."""
         if self.accounts.find(FIRST_ACCOUNT) is not None:
             return None
+        try:
+            return self._begin()
+        except ConfigError:
+            if self.accounts.find(FIRST_ACCOUNT) is None:
+                raise
+            # another server has come first, and shows the key
+            return None
+
+    def _begin(self) -> FirstRun:
         folder = (self.settings.data_dir / "buckets" / FIRST_BUCKET).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         # all or nothing: the next start finds an account, and takes the rest for granted
