@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,33 @@ def test_a_job_is_needed_as_long_as_its_asset(
     sweeper.sweep()
     sweep_all(sweeper)
     assert there(jobs) == set()
+
+
+def test_jobs_that_stay_are_not_touched(jobs: JobsByHand) -> None:
+    """A lock is a write, too: of a million jobs that stay for their assets there is none to be made each hour."""
+    jobs.assembly.media_assets.register(jobs.account_id, RegisterRequest("oss://local/long.mp4", cover_ms=0))
+    jobs.do_all()
+    for job_id in there(jobs):
+        aged(jobs, job_id, DAYS + 1)
+    with jobs.assembly.database.transaction() as session:
+        gone, is_more = FinishedJobs(days=DAYS)(session, 1000)
+        assert (gone, is_more) == (0, True)
+        assert session.scalar(text("SELECT pg_current_xact_id_if_assigned()")) is None
+
+
+@pytest.mark.parametrize(("hours", "begins_anew"), [(1.9, False), (2.1, True)])
+def test_the_more_servers_there_are_the_more_seldom_each_walks(
+    jobs: JobsByHand, hours: float, begins_anew: bool
+) -> None:
+    for serves in (True, True, False):
+        Node(jobs.assembly.database, serves=serves, slots=1).appear()
+    chore = FinishedJobs(days=DAYS)
+    # at its end, so long after it has begun
+    chore._place = datetime(2100, 1, 1, tzinfo=UTC), ""
+    chore._began -= hours * FinishedJobs.again_s
+    with jobs.assembly.database.transaction() as session:
+        assert chore(session, 1000) == (0, False)
+    assert (chore._place == FinishedJobs._START) == begins_anew
 
 
 def test_few_records_go_in_one_transaction(

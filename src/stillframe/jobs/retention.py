@@ -50,10 +50,10 @@ class FinishedJobs:
     """Snapshot jobs that ended more than `days` ago, with their slices, outputs and reports.
 
     A job whose output is a media asset is needed as long as there is the asset: its pictures are those of its jobs.
-    Such jobs are passed by, and looked at again an hour later.
+    Such jobs are passed by, without a lock, and looked at again hours later.
     """
 
-    #: a walk through all ended jobs begins so often
+    #: of all servers together about so often one begins a walk through all ended jobs
     again_s = 3600.0
     _START = (datetime(1, 1, 1, tzinfo=UTC), "")
     #: a job's slices and outputs are no more than its shots; of the first job in line there may be any number
@@ -65,12 +65,15 @@ class FinishedJobs:
         "WHERE media_assets.media_id = jobs.output_asset_id) AS is_needed) AS needed "
         "WHERE status <> 'Init' AND finished_at < now() - make_interval(secs => :age_s) "
         "AND (finished_at, job_id) > (:at, :id) "
-        "ORDER BY finished_at, job_id LIMIT :most FOR UPDATE OF jobs SKIP LOCKED), "
+        "ORDER BY finished_at, job_id LIMIT :most), "
         "counted AS (SELECT looked.*, coalesce(sum(records) OVER (ORDER BY finished_at, job_id "
         "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before FROM looked), "
         "taken AS (SELECT * FROM counted WHERE before < :most), "
-        "gone AS (DELETE FROM jobs USING taken WHERE jobs.job_id = taken.job_id AND NOT taken.is_needed "
-        "RETURNING jobs.job_id) "
+        # looked at again: it may have been begun anew meanwhile
+        "old AS MATERIALIZED (SELECT job_id FROM jobs "
+        "WHERE job_id = ANY(ARRAY(SELECT job_id FROM taken WHERE NOT is_needed)) AND status <> 'Init' "
+        "AND finished_at < now() - make_interval(secs => :age_s) FOR UPDATE SKIP LOCKED), "
+        "gone AS (DELETE FROM jobs USING old WHERE jobs.job_id = old.job_id RETURNING jobs.job_id) "
         "SELECT finished_at, job_id, (SELECT count(*) FROM gone) AS gone FROM taken "
         "ORDER BY finished_at DESC, job_id DESC LIMIT 1"
     )
@@ -87,7 +90,7 @@ class FinishedJobs:
         if row is not None:
             self._place = row.finished_at, row.job_id
             return row.gone, True
-        if time.monotonic() - self._began >= self.again_s:
+        if time.monotonic() - self._began >= self.again_s * max(living_servers(session), 1):
             self._place, self._began = self._START, time.monotonic()
         return 0, False
 
