@@ -22,7 +22,7 @@ from stillframe.events import delivery
 from stillframe.events.callbacks import Callback, Callbacks
 from stillframe.events.delivery import Deliverer
 from stillframe.events.outbox import Outbox
-from stillframe.jobs import pipelines, repair
+from stillframe.jobs import clock, pipelines, repair
 from stillframe.jobs.lanes import Lane
 from stillframe.jobs.nodes import Node
 from stillframe.jobs.repair import Keeper
@@ -144,6 +144,22 @@ def test_what_was_lost_comes_back_once_and_is_counted(jobs: JobsByHand, name: st
         " + (SELECT count(*) FROM media_assets WHERE status <> 'Normal')"
     )
     assert left == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [("survey", "jobs"), ("slices", "jobs"), ("probe job", "probe_jobs"), ("media asset", "media_assets")],
+)
+def test_what_comes_back_has_the_time_of_the_database(
+    jobs: JobsByHand, monkeypatch: pytest.MonkeyPatch, name: str, table: str
+) -> None:
+    """By a clock that is ahead, what loses its task once more would be missed so much later."""
+    told = datetime(2001, 2, 3, tzinfo=UTC)
+    monkeypatch.setattr(clock, "now", lambda session: told)
+    BROKEN[name][0](jobs)
+    jobs.sql(f"UPDATE {table} SET modified_at = {LONG_AGO}")
+    assert repair.repair(jobs.assembly.database, jobs.assembly.queue)
+    assert jobs.sql(f"SELECT modified_at FROM {table}") == [(told,)]
 
 
 def test_a_task_that_its_worker_never_got_is_counted(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -253,7 +252,7 @@ def requeue(session: Session, queue: Queue, job: Job, piece: Slice, delay_s: flo
 
 def resume(session: Session, queue: Queue, job: Job) -> None:
     """Bring back into the queue a job that no task stands for: the tasks that it had count as void."""
-    job.modified_at = datetime.now(UTC)
+    job.modified_at = clock.now(session)
     if job.planned is None:
         queue.defer_survey(session, job.job_id, job.epoch, lane=Lane.of(job))
         return

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -80,7 +79,7 @@ def claim(session: Session, job_id: str, attempt: int, *, begun: bool = False) -
 def resume(session: Session, queue: Queue, job: ProbeJob, delay_s: float = 0) -> None:
     """Queue a job (again), as a new attempt: the task that it had counts as void."""
     job.attempt += 1
-    job.modified_at = datetime.now(UTC)
+    job.modified_at = clock.now(session)
     queue.defer_probe(session, job.job_id, job.attempt, lane=Lane.of(job), delay_s=delay_s)
 
 

@@ -27,7 +27,7 @@ from stillframe.catalog.pipelines import DEFAULT_PRIORITY
 from stillframe.catalog.system_templates import SYSTEM_TEMPLATES
 from stillframe.database.engine import Database, is_transient
 from stillframe.events.outbox import Outbox
-from stillframe.jobs import faults, lifecycle
+from stillframe.jobs import clock, faults, lifecycle
 from stillframe.jobs.asset_events import announce_registered
 from stillframe.jobs.lanes import Lane
 from stillframe.jobs.queue import Begun, Queue
@@ -231,7 +231,7 @@ def resume(session: Session, queue: Queue, media_id: str) -> bool:
         asset = _claim(session, media_id)
     except Void:
         return False
-    asset.modified_at = datetime.now(UTC)
+    asset.modified_at = clock.now(session)
     defer(session, queue, media_id, asset.account_id)
     return True
 
