@@ -22,6 +22,7 @@ from stillframe.jobs.worker import Worker
 from stillframe.media import plan
 from stillframe.media.survey import Survey
 from stillframe.sandbox.unlocked import Unlocked
+from stillframe.service.pipelines import PipelineControl
 
 ONE_SLICE, SLICES = 3, 20
 DEADLINE_S = 30
@@ -394,6 +395,50 @@ def test_a_pause_lets_what_is_in_work_end(jobs: JobsByHand, count: int) -> None:
         assert pipelines.unpause(session, jobs.assembly.queue, pipeline_id) == 1
     jobs.do_all()
     demand_success(jobs, job_id, count)
+
+
+def test_a_slice_in_work_is_not_made_twice_over_a_pause(jobs: JobsByHand) -> None:
+    job_id = jobs.submit(SLICES)
+    jobs.do(jobs.waiting()[0])
+    control = PipelineControl(jobs.assembly.database, jobs.assembly.queue)
+    in_work, other, *_ = jobs.waiting()
+    number = in_work.arguments["number"]
+
+    def pause_and_resume() -> None:
+        control.pause(jobs.account_id, None)
+        jobs.decoder = Unlocked()
+        jobs.do(other)
+        assert jobs.sql("SELECT parked FROM jobs") == [(True,)]
+        assert control.resume(jobs.account_id, None)[1] == 1
+
+    jobs.sql("UPDATE procrastinate_jobs SET status = 'doing' WHERE id = :id", id=in_work.id)
+    jobs.decoder = Interrupted(pause_and_resume)
+    jobs.do(in_work)
+    found = jobs.sql("SELECT state, attempt FROM slices WHERE number = :number", number=number)
+    assert found == [("done", 1)]
+    jobs.do_all()
+    demand_success(jobs, job_id, SLICES)
+    assert jobs.sql("SELECT count(*) FROM slices WHERE attempt = 1 AND number = :number", number=number) == [
+        (1,)
+    ]
+
+
+@pytest.mark.parametrize("cause", ["parked", "another attempt"])
+def test_a_task_that_is_void_ends_with_its_look_at_the_job(jobs: JobsByHand, cause: str) -> None:
+    """While it is there, whoever lets the job go on takes its slice for one in work."""
+    jobs.submit(SLICES)
+    jobs.do(jobs.waiting()[0])
+    control = PipelineControl(jobs.assembly.database, jobs.assembly.queue)
+    if cause == "parked":
+        control.pause(jobs.account_id, None)
+    else:
+        jobs.sql("UPDATE slices SET attempt = attempt + 1 WHERE state = 'queued'")
+    task = jobs.waiting()[0]
+    jobs.sql("UPDATE procrastinate_jobs SET status = 'doing' WHERE id = :id", id=task.id)
+    begun = Begun(task.id)
+    jobs.steps.render(**task.arguments, begun=begun)
+    assert begun.has_ended
+    assert jobs.sql("SELECT FROM procrastinate_jobs WHERE status = 'doing'") == []
 
 
 def test_a_child_that_dies_after_its_survey_was_kept(jobs: JobsByHand) -> None:

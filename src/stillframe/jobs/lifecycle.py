@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, tuple_, update
 from sqlalchemy.orm import Session, undefer
 
 from stillframe.catalog.models import PipelineRow
@@ -251,13 +251,23 @@ def requeue(session: Session, queue: Queue, job: Job, piece: Slice, delay_s: flo
 
 
 def resume(session: Session, queue: Queue, job: Job) -> None:
-    """Bring back into the queue a job that no task stands for: the tasks that it had count as void."""
+    """Bring back into the queue a job that no task stands for: the tasks that it had count as void.
+
+    But what is in work goes on to its end.
+    """
     job.modified_at = clock.now(session)
     if job.planned is None:
         queue.defer_survey(session, job.job_id, job.epoch, lane=Lane.of(job))
         return
+    in_work = queue.slices_in_work(session, job.job_id, job.epoch)
     session.execute(
-        update(Slice).where(Slice.job_id == job.job_id, Slice.state == "queued").values(state="waiting")
+        update(Slice)
+        .where(
+            Slice.job_id == job.job_id,
+            Slice.state == "queued",
+            tuple_(Slice.number, Slice.attempt).not_in(in_work),
+        )
+        .values(state="waiting")
     )
     dispatch(session, queue, job)
 

@@ -217,6 +217,18 @@ class Queue:
         )
         return [(row.job_id, row.attempt) for row in found]
 
+    def slices_in_work(self, session: Session, job_id: str, epoch: int) -> list[tuple[int, int]]:
+        """(number, attempt) of the slices of a job that workers have in work."""
+        found = session.execute(
+            text(
+                "SELECT (args->>'number')::int AS number, (args->>'attempt')::int AS attempt "
+                "FROM procrastinate_jobs WHERE status = 'doing' AND task_name = 'render' "
+                "AND args->>'job_id' = :job_id AND (args->>'epoch')::int = :epoch"
+            ),
+            {"job_id": job_id, "epoch": epoch},
+        )
+        return [(row.number, row.attempt) for row in found]
+
     def others_are_at(self, session: Session, id: str, mine: Sequence[int]) -> bool:
         """Whether another living worker than `mine` has a task of a job, or a media asset, in work."""
         found = session.scalar(

@@ -124,7 +124,7 @@ class Steps:
         """Make the pictures of one slice, and let the next one into the queue."""
         with self._step("render", job_id, epoch, (number, attempt), begun) as task:
             faults.demand_few(begun.starts)
-            taken = self._take(job_id, epoch, number, attempt)
+            taken = self._take(job_id, epoch, number, attempt, begun)
             job, survey = taken.job, taken.survey
             source, target = self._open(job, task, survey.probe.identity)
             with source:
@@ -150,17 +150,24 @@ class Steps:
                     if not self._database.insisting(give_back, seconds=None, ended=task.cancelled):
                         raise Void
 
-    def _take(self, job_id: str, epoch: int, number: int, attempt: int) -> Taken:
+    def _take(self, job_id: str, epoch: int, number: int, attempt: int, begun: Begun) -> Taken:
         """The slice that a task is for. Raises Void; a job that must wait is parked then."""
         is_limited = self._max_read_bytes is not None
-        taken = self._slices.take(job_id, epoch, number, attempt, is_limited=is_limited)
-        if taken is None:
-            with self._database.transaction() as session:
-                self._claim(job_id, epoch, session)
+        while True:
             taken = self._slices.take(job_id, epoch, number, attempt, is_limited=is_limited)
-        if taken is None:
-            raise Void
-        return taken
+            if taken is not None:
+                return taken
+            with self._database.transaction() as session:
+                job = lifecycle.claim(session, job_id, epoch)
+                piece = session.get(Slice, (job_id, number)) if job is not None and job.planned else None
+                is_void = piece is None or (piece.state, piece.attempt) != ("queued", attempt)
+                if is_void:
+                    # with the job in hand: who lets it go on takes a slice whose task is in work for one that is made
+                    session.flush()
+                    self._queue.end(driver_connection(session), begun)
+            if is_void:
+                begun.has_ended = True
+                raise Void
 
     def finish(self, job_id: str, epoch: int, begun: Begun) -> None:
         """Verify every output, write the track, and end the job."""
