@@ -73,6 +73,13 @@ def _public_address(value: str) -> str:
     return value.rstrip("/")
 
 
+def _none_or_an_hour(days: float) -> float:
+    """Who lives says so every ten seconds: what is removed must be old enough for that."""
+    if 0 < days < 1 / 24:
+        raise ValueError("must be 0, or at least an hour: 0.042")
+    return days
+
+
 def _cores() -> int:
     """The processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -228,12 +235,12 @@ class Settings(BaseModel):
         "ever. Their files stay in any case, and a job whose pictures are those of a media asset stays as long as "
         "that.",
     )
-    history_retention_days: float = Field(
+    history_retention_days: Annotated[float, AfterValidator(_none_or_an_hour)] = Field(
         1.0,
         ge=0,
         le=36_500,
-        description="How long servers and workers that are lost are remembered, and what is left of the queue's past; "
-        "0 remembers it for ever.",
+        description="How long servers and workers that are lost are remembered, and what is left of the queue's past, "
+        "an hour (0.042) at the least; 0 remembers it for ever.",
     )
     slice_attempts: int = Field(
         8,

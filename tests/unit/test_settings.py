@@ -132,6 +132,12 @@ def test_pauses_are_a_list_or_a_text_with_commas(
         ("callback_allow_networks = ['home']", {}, r"^callback_allow_networks .*'home' does not appear"),
         ("trusted_proxies = 7", {}, r"^trusted_proxies .*must be a list"),
         ("url_expiry_max_seconds = 60", {}, r"^url_expiry_max_seconds .*greater than or equal to 3600"),
+        (
+            "history_retention_days = 0.01",
+            {},
+            r"^history_retention_days .*must be 0, or at least an hour: 0.042",
+        ),
+        ("history_retention_days = -1", {}, r"^history_retention_days .*greater than or equal to 0"),
         ("port = 1 2", {}, r"^stillframe\.toml .*is not TOML: .*line 1"),
         ("max_shots = 20001", {}, r"^max_shots .*less than or equal to 20000"),
     ],
