@@ -102,7 +102,12 @@ class _Manager(manager.JobManager):
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> jobs.Job | None:
         # before it asks: what it is given belongs to this one, though the answer may get lost
         self._hands.worker_ids.add(worker_id)
-        return await self._insist(lambda: self._fetch(queues, worker_id), None)
+        self._pool.is_quiet.clear()
+        try:
+            return await self._insist(lambda: self._fetch(queues, worker_id), None)
+        finally:
+            # when Procrastinate has forgotten what it was told meanwhile
+            asyncio.get_running_loop().call_soon(self._pool.is_quiet.set)
 
     async def _fetch(self, queues: Iterable[str] | None, worker_id: int) -> jobs.Job | None:
         row = await self._pool.execute_query_one_async(_FETCH, queues=queues, worker_id=worker_id)
@@ -175,6 +180,12 @@ class _Connector(procrastinate.PsycopgConnector):
     #: workers on this database, as far as is known
     living_workers = 1
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        #: nothing is being fetched: what is told while it is, Procrastinate forgets after it
+        self.is_quiet = asyncio.Event()
+        self.is_quiet.set()
+
     async def listen_notify(self, on_notification: connector.Notify, channels: Iterable[str]) -> None:
         loop = asyncio.get_running_loop()
         hear = self._in_turn(on_notification)
@@ -199,12 +210,14 @@ class _Connector(procrastinate.PsycopgConnector):
         looks: set[asyncio.Task[None]] = set()
 
         async def look_later(channel: str, payload: str) -> None:
-            await asyncio.sleep(random.uniform(0, self.living_workers * LOOK_EACH_S))
+            if self.living_workers > _FEW_WORKERS:
+                await asyncio.sleep(random.uniform(0, self.living_workers * LOOK_EACH_S))
+            await self.is_quiet.wait()
             looks.clear()
             await on_notification(channel=channel, payload=payload)
 
         async def hear(*, channel: str, payload: str) -> None:
-            if self.living_workers <= _FEW_WORKERS or _NEW_TASK not in payload:
+            if _NEW_TASK not in payload:
                 await on_notification(channel=channel, payload=payload)
             elif not looks:
                 looks.add(asyncio.create_task(look_later(channel, payload)))
