@@ -8,6 +8,7 @@ A real server and a real worker on an external PostgreSQL, one kind of work afte
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -41,6 +42,7 @@ _LOOK_S = 0.5
 _REMOVED = 20_000
 _WAITING, _LOOKS = 10_000, 30
 _FETCHES = 2_000
+_LISTENERS, _TOLD = 50, 1_000
 TABLES = ("jobs", "slices", "job_outputs")
 
 
@@ -124,6 +126,7 @@ def main() -> None:
             "slice": _empty_slices(made),
             "removal": _removal(made),
             "fetch": _fetch(made),
+            "hearing": _hearing(made),
             "look": _look(made),
         }
         figures["load_at_the_end"] = round(os.getloadavg()[0], 1)
@@ -308,6 +311,27 @@ def _fetch(made: Cluster) -> dict[str, float]:
     return {"postgres_cpu_ms": _each(before, after, _FETCHES)["postgres_cpu_ms"]}
 
 
+def _hearing(made: Cluster) -> dict[str, float]:
+    """What it costs to tell a process of a new task, whether it looks for it or not."""
+    used = []
+    for number in (0, _LISTENERS):
+        with contextlib.ExitStack() as stack, made.connect() as connection:
+            connection.autocommit = True
+            for _ in range(number):
+                listener = stack.enter_context(made.connect())
+                listener.autocommit = True
+                listener.execute('LISTEN "procrastinate_any_queue_v1"')
+            before = _read(made)
+            for _ in range(_TOLD):
+                connection.execute("SELECT pg_notify('procrastinate_any_queue_v1', '{}')")
+                # one after the other, as tasks come: what comes at once is told at once
+                time.sleep(0.005)
+            after = _read(made)
+        used.append(_each(before, after, _TOLD)["postgres_cpu_ms"])
+    print("hearing", flush=True)
+    return {"postgres_cpu_ms": max(used[1] - used[0], 0.0) / _LISTENERS}
+
+
 def _look(made: Cluster) -> dict[str, float]:
     """What it costs a process to look how long the queue is, when many jobs wait."""
     with made.connect() as connection:
@@ -339,8 +363,8 @@ def _each(before: Reading, after: Reading, number: int) -> dict[str, float]:
 
 
 def _as_markdown(figures: dict[str, Any]) -> str:
-    submit, idle, removal, fetch, look = (
-        figures[name] for name in ("submit", "idle", "removal", "fetch", "look")
+    submit, idle, removal, fetch, hearing, look = (
+        figures[name] for name in ("submit", "idle", "removal", "fetch", "hearing", "look")
     )
     lines = [
         f"Measured on {figures['measured_on']}: {figures['machine']}; load average {figures['load_at_the_end']} at the",
@@ -389,7 +413,8 @@ def _as_markdown(figures: dict[str, Any]) -> str:
         f"{submit['wal_bytes'] / 1024:.1f} KiB of WAL, and the server {submit['worker_cpu_ms']:.1f} ms.",
         f"A process with nothing to do costs the database {idle['postgres_cpu_ms']:.2f} ms of CPU and "
         f"{idle['wal_bytes']:.0f} bytes of WAL a second, and {idle['connections']:.0f} connections.",
-        f"When a task comes it looks for it, which costs {fetch['postgres_cpu_ms']:.2f} ms; all such "
+        f"To tell it of a new task costs {hearing['postgres_cpu_ms']:.3f} ms.",
+        f"Then it looks for it, which costs {fetch['postgres_cpu_ms']:.2f} ms; all such "
         f"processes together do so {2 / LOOK_EACH_S:.0f} times a second at the most.",
         f"Every five seconds it looks how long the queue is: with {look['waiting_jobs']:,} jobs in it that costs "
         f"{look['postgres_cpu_ms']:.1f} ms.",

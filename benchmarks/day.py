@@ -216,12 +216,14 @@ def told(day: Day, figures: Mapping[str, Any]) -> list[tuple[str, str]]:
     p50, p99, p999 = np.percentile(waits, [50, 99, 99.9])
     work = np.array(day.database_ms[: math.ceil(day.last_end_s) + 1])
     minutes = np.add.reduceat(work, np.arange(0, len(work), 60)) / 60
-    # and when a task comes, as many of them look for it as may
-    hearing_ms = figures["fetch"]["postgres_cpu_ms"] * 2 / LOOK_EACH_S
-    idle_ms = figures["idle"]["postgres_cpu_ms"] * day.workers + hearing_ms
+    # when a task comes all are told, and as many look for it as may
+    looks_ms = figures["fetch"]["postgres_cpu_ms"] * 2 / LOOK_EACH_S
+    told_ms = figures["hearing"]["postgres_cpu_ms"] * day.workers * day.tasks / DAY_S
+    idle_ms = figures["idle"]["postgres_cpu_ms"] * day.workers + looks_ms
     removal_ms = figures["removal"]["postgres_cpu_ms"] * day.jobs / DAY_S
     carried_ms = figures["processors"] * 1000 * BUSY
-    mean_ms, peak_ms = work.sum() / DAY_S + idle_ms + removal_ms, float(minutes.max()) + idle_ms + removal_ms
+    mean_ms = work.sum() / DAY_S + idle_ms + told_ms + removal_ms
+    peak_ms = float(minutes.max()) + idle_ms + told_ms * (1 + SWING) + removal_ms
     a_day = math.floor(day.jobs * max(carried_ms - idle_ms, 0.0) / (peak_ms - idle_ms))
     job_bytes = sum(
         number * figures["kinds"][name]["table_bytes"] * figures["kinds"][name]["slices_a_job"]
@@ -247,8 +249,8 @@ def told(day: Day, figures: Mapping[str, Any]) -> list[tuple[str, str]]:
         (
             "database work, busiest minute",
             f"{peak_ms / 1000:.2f} processors, {idle_ms / 1000:.2f} of them for {day.workers:,} processes that are "
-            f"there ({hearing_ms / 1000:.2f} for their looks for tasks), and {removal_ms / 1000:.2f} for removing "
-            "old jobs",
+            f"there, {told_ms * (1 + SWING) / 1000:.2f} for telling each of them of each task, and "
+            f"{removal_ms / 1000:.2f} for removing old jobs",
         ),
         (
             f"what PostgreSQL carries on {figures['processors']} processors at {BUSY:.0%}",

@@ -109,7 +109,8 @@ def test_a_pause_in_the_middle(client: Client, running: Service, film: Clip, go_
     wait_for(parked)
     assert 0 < client.get(job_id)["Progress"] < 100
     with running.assembly.database.transaction() as session:
-        assert pipelines.unpause(session, running.assembly.queue, pipeline) == 1
+        # a task that finds it parked may hold it just now: then the repair lets it in
+        assert pipelines.unpause(session, running.assembly.queue, pipeline) in (0, 1)
     assert client.succeeded(job_id)["Count"] == 25
     moments = [shot["RequestedMs"] for shot in client.get(job_id)["Report"]["ShotList"]]
     assert numbers(running.folder / "paused") == [film.number_at(int(moment)) for moment in moments]
