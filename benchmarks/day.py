@@ -224,6 +224,9 @@ def told(day: Day, figures: Mapping[str, Any]) -> list[tuple[str, str]]:
     carried_ms = figures["processors"] * 1000 * BUSY
     mean_ms = work.sum() / DAY_S + idle_ms + told_ms + removal_ms
     peak_ms = float(minutes.max()) + idle_ms + told_ms * (1 + SWING) + removal_ms
+    few = math.ceil(day.workers / 32)
+    each_ms = figures["idle"]["postgres_cpu_ms"] * day.workers + told_ms * (1 + SWING)
+    few_ms = peak_ms - each_ms * (1 - few / day.workers)
     a_day = math.floor(day.jobs * max(carried_ms - idle_ms, 0.0) / (peak_ms - idle_ms))
     job_bytes = sum(
         number * figures["kinds"][name]["table_bytes"] * figures["kinds"][name]["slices_a_job"]
@@ -251,6 +254,10 @@ def told(day: Day, figures: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{peak_ms / 1000:.2f} processors, {idle_ms / 1000:.2f} of them for {day.workers:,} processes that are "
             f"there, {told_ms * (1 + SWING) / 1000:.2f} for telling each of them of each task, and "
             f"{removal_ms / 1000:.2f} for removing old jobs",
+        ),
+        (
+            f"the same, with {few} processes of 32 slots",
+            f"{few_ms / 1000:.2f} processors: {math.ceil(few_ms / 1000 / BUSY)} would do",
         ),
         (
             f"what PostgreSQL carries on {figures['processors']} processors at {BUSY:.0%}",
