@@ -12,7 +12,8 @@ from stillframe.cli.settings import ConfigFile, DataDir, load
 from stillframe.errors import SettingsError
 
 if TYPE_CHECKING:
-    from stillframe.server.assembly import Assembly, FirstRun
+    from stillframe.server.assembly import Assembly
+    from stillframe.server.first_run import FirstRun
 
 EXAMPLES = """Examples:
 

@@ -6,7 +6,7 @@ script of the login page sends it, so that a program that follows links to look 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -75,15 +75,14 @@ class Login:
             return response
         link = form.get("link", "").strip()
         key_id, secret = form.get("access_key_id", "").strip(), form.get("access_key_secret", "").strip()
-        begin: Callable[[], str]
-        if link:
-            begin = lambda: self._sessions.begin_by_link(link[-_LONGEST:])  # noqa: E731
-        elif max(len(key_id), len(secret)) > _LONGEST or not key_id.isprintable():
+        if max(len(key_id), len(secret)) > _LONGEST or not key_id.isprintable():
             return self.page(root, next_path, wrong=_WRONG["key"], status=401)
-        else:
-            begin = lambda: self._sessions.begin_by_key(key_id, secret)  # noqa: E731
         try:
-            token = begin()
+            token = (
+                self._sessions.begin_by_link(link[-_LONGEST:])
+                if link
+                else self._sessions.begin_by_key(key_id, secret)
+            )
         except AuthenticationError as error:
             why = "link" if link else "disabled" if error.code.endswith("Inactive") else "key"
             return self.page(root, next_path, wrong=_WRONG[why], status=401)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from stillframe.media.report import Report
+import msgspec
+
+from stillframe.media import plain_json
+from stillframe.media.report import Report, Stats
 
 #: shots that the report lists one by one; those that are out of the ordinary come first when there are more
 _MOST_SHOTS = 500
@@ -56,3 +59,16 @@ def report_of(report: Report) -> dict[str, Any]:
             "Height": report.sheet.height_px,
         },
     }
+
+
+def spent_of(stats: dict[str, Any] | None) -> Stats:
+    """What work has cost, as it was kept."""
+    return plain_json.convert(stats, Stats) if stats else Stats()
+
+
+def with_more(before: dict[str, Any] | None, more: Stats) -> dict[str, Any]:
+    """What work has cost together with more of it, to be kept."""
+    total = spent_of(before)
+    total.add(more)
+    kept: dict[str, Any] = msgspec.to_builtins(total)
+    return kept

@@ -8,11 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
-import msgspec
 import structlog
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from stillframe.catalog import assets
@@ -21,14 +19,14 @@ from stillframe.database.engine import Database, driver_connection, is_transient
 from stillframe.errors import SinkError, TooMuchRead
 from stillframe.events.outbox import Outbox
 from stillframe.jobs import faults, lifecycle, outputs, pipelines, slices
-from stillframe.jobs.lanes import Lane
 from stillframe.jobs.models import Job, JobOutput, Slice
 from stillframe.jobs.outputs import JobSink, Kept
 from stillframe.jobs.queue import Begun, Queue
-from stillframe.jobs.report import report_of
+from stillframe.jobs.report import report_of, spent_of, with_more
 from stillframe.jobs.running import Running, Task
 from stillframe.jobs.slices import Slices, Taken
-from stillframe.media import config_json, plain_json
+from stillframe.jobs.trying_again import TryingAgain
+from stillframe.media import config_json
 from stillframe.media.config import SnapshotConfig
 from stillframe.media.finish import finish
 from stillframe.media.meter import ReadLimit, limit_of
@@ -76,6 +74,7 @@ class Steps:
         self._running = running
         self._metrics = metrics
         self._slices = Slices(database, queue)
+        self._trying = TryingAgain(database, queue, outbox, metrics, attempts=attempts)
         self._slots = slots
         self._attempts = attempts
         self._max_read_bytes = max_read_bytes
@@ -103,7 +102,7 @@ class Steps:
                     demand_room(sink.names, "sheet" if survey.sheet else "still", files)
                     self._keep_survey(job_id, epoch, survey)
 
-                limit = self._limit(config, _spent(job.stats).bytes_read, task)
+                limit = self._limit(config, spent_of(job.stats).bytes_read, task)
                 work = self._work(task, job.kills, limit, keep)
                 with self._keeping(job_id, epoch, sink):
                     found = self._decoder.survey_and_render(source, config, sink, work)
@@ -112,7 +111,7 @@ class Steps:
 
                         def count(session: Session) -> None:
                             live = self._claim(job_id, epoch, session, begun=True)
-                            live.stats = _sum(job.stats, found.stats)
+                            live.stats = with_more(job.stats, found.stats)
 
                         # or else the slices that are in work would be begun anew
                         self._store(count, task, begun)
@@ -134,7 +133,7 @@ class Steps:
                 with self._keeping(job_id, epoch, sink):
                     rendered = self._decoder.render(survey, survey.stretches[number - 1], source, sink, work)
                     self._note_read(task, source, rendered.stats)
-                    rendered.stats.add(_spent(taken.stats))
+                    rendered.stats.add(spent_of(taken.stats))
 
                     def demand_few_bytes(read: int) -> None:
                         if limit is not None and read > limit.most_bytes:
@@ -199,7 +198,7 @@ class Steps:
         begun: Begun,
     ) -> None:
         """Write the track and end the job; `last` is the one slice that was rendered just now, if there is one."""
-        report = finish(survey, rendered, sink, _spent(job.stats))
+        report = finish(survey, rendered, sink, spent_of(job.stats))
         lost = sink.lost(sink.kept)
         if lost:
             sink.kept = [item for item in sink.kept if item not in lost]
@@ -384,7 +383,7 @@ class Steps:
                     raise
                 self._settle(task)
                 given_up = begun.starts >= faults.MOST_STARTS
-                if self._put_off(stage, job_id, epoch, piece, error, task.spent, given_up=given_up):
+                if self._trying.after(error, stage, job_id, epoch, piece, task.spent, given_up=given_up):
                     # what else is done for the job now is done for nothing
                     self._running.cancel(job_id, 0)
             finally:
@@ -396,73 +395,6 @@ class Steps:
         rest = task.settle()
         if task.source is not None:
             self._metrics.note_read(task.source.store, rest)
-
-    def _put_off(
-        self,
-        stage: str,
-        job_id: str,
-        epoch: int,
-        piece: tuple[int, int] | None,
-        error: Exception,
-        spent: Stats,
-        *,
-        given_up: bool,
-    ) -> bool:
-        """After an error: try again later, or end the job (True). What the try has cost is not forgotten."""
-        with self._database.transaction() as session:
-            job = lifecycle.claim(session, job_id, epoch, begun=True)
-            if job is None or (stage == "survey" and _has_slices_in_the_queue(session, job)):
-                return False
-            counted: Job | Slice = job
-            if piece is not None:
-                found = session.get(Slice, (job_id, piece[0]))
-                if found is None or found.attempt != piece[1] or found.state != "queued":
-                    return False
-                counted = found
-            counted.stats = _sum(counted.stats, spent)
-            pause_s = (
-                None if given_up else faults.pause_before_next(counted, error, self._attempts, self._metrics)
-            )
-            if pause_s is None:
-                code, message = faults.told(error)
-                log.info("job failed", code=code, reason=message)
-                lifecycle.fail(session, self._outbox, job, code, message)
-                pipelines.has_ended(session, self._queue, job)
-                self._metrics.job_outcomes.labels(code=code).inc()
-                return True
-            log.warning("trying again", stage=stage, pause_s=pause_s, error=str(error))
-            if not faults.is_given_back(error):
-                # its owner sees what it waits for, until it goes on
-                job.code, job.message = faults.told(error)
-            self._metrics.retries.labels(stage=stage).inc()
-            if isinstance(counted, Slice):
-                lifecycle.requeue(session, self._queue, job, counted, pause_s)
-            elif stage == "survey":
-                # the child may have died after its survey was kept: everything begins anew
-                job.planned = job.survey = None
-                self._queue.defer_survey(session, job_id, epoch, lane=Lane.of(job), delay_s=pause_s)
-            else:
-                self._queue.defer_finish(session, job_id, epoch, lane=Lane.of(job), delay_s=pause_s)
-            return False
-
-
-def _spent(stats: dict[str, Any] | None) -> Stats:
-    """What work has cost, as it was kept."""
-    return plain_json.convert(stats, Stats) if stats else Stats()
-
-
-def _sum(before: dict[str, Any] | None, more: Stats) -> dict[str, Any]:
-    """What work has cost together with more of it, to be kept."""
-    total = _spent(before)
-    total.add(more)
-    kept: dict[str, Any] = msgspec.to_builtins(total)
-    return kept
-
-
-def _has_slices_in_the_queue(session: Session, job: Job) -> bool:
-    """Whether a survey was kept and its slices go on by themselves, whatever became of who made it."""
-    slices = select(func.count()).select_from(Slice).where(Slice.job_id == job.job_id)
-    return job.planned is not None and (session.scalar(slices) or 0) > 1
 
 
 def _is_in_its_life(job: Job, epoch: int) -> bool:

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import anyio.to_thread
 import structlog
 from sqlalchemy import URL, text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from stillframe.accounts.accounts import FIRST_ACCOUNT, Accounts
 from stillframe.accounts.authorization import Authorizer
 from stillframe.accounts.console_sessions import ConsoleSessions, LoginLinks
-from stillframe.accounts.keys import AccessKeys, NewKey, UsedNonces
+from stillframe.accounts.keys import AccessKeys, UsedNonces
 from stillframe.accounts.shared_keyring import shared_keyring
 from stillframe.accounts.sts import StsTokens
 from stillframe.catalog.assets import Assets
@@ -30,7 +26,7 @@ from stillframe.console.app import Console
 from stillframe.console.login import link_of
 from stillframe.database.engine import Database, is_transient, make_engine
 from stillframe.database.migrations import history
-from stillframe.errors import ConfigError, StillframeError, Unavailable
+from stillframe.errors import StillframeError, Unavailable
 from stillframe.events.callbacks import Callbacks
 from stillframe.events.delivery import Deliverer
 from stillframe.events.outbox import Outbox
@@ -55,8 +51,9 @@ from stillframe.server.api_document import document_route
 from stillframe.server.cleaning import Cleaner
 from stillframe.server.faces import application, make_console, make_endpoint
 from stillframe.server.files import file_routes
+from stillframe.server.first_run import FirstRun, begin
+from stillframe.server.health import health_routes
 from stillframe.server.tracks import track_routes
-from stillframe.service.accounts import open_account
 from stillframe.service.asset_removal import AssetRemoval
 from stillframe.service.assets import MediaAssets
 from stillframe.service.backlog import Backlog
@@ -75,20 +72,10 @@ from stillframe.storage.cached_source import Fetching, fetch_by
 from stillframe.storage.track_links import TrackGrant
 from stillframe.telemetry import Metrics
 
-FIRST_BUCKET = "local"
 #: what is told to give up does so within a moment
 _GIVE_BACK_S = 20.0
 _FILES = "files"
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class FirstRun:
-    """What a new data folder begins with."""
-
-    key: NewKey
-    bucket: str
-    place: str
 
 
 class Assembly:
@@ -210,29 +197,8 @@ class Assembly:
         self.is_hurried = False
 
     def first_run(self) -> FirstRun | None:
-        """Make the first account, its key, bucket and pipeline; None when there is an account already."""
-        if self.accounts.find(FIRST_ACCOUNT) is not None:
-            return None
-        try:
-            return self._begin()
-        except ConfigError:
-            if self.accounts.find(FIRST_ACCOUNT) is None:
-                raise
-            # another server has come first, and shows the key
-            return None
-
-    def _begin(self) -> FirstRun:
-        folder = (self.settings.data_dir / "buckets" / FIRST_BUCKET).resolve()
-        folder.mkdir(parents=True, exist_ok=True)
-        # all or nothing: the next start finds an account, and takes the rest for granted
-        with self.database.transaction() as session:
-            account_id, key = open_account(
-                FIRST_ACCOUNT, self.accounts, self.pipelines, self.keys, within=session
-            )
-            place, region = f"fs:{folder}", self.settings.region
-            bucket = self.buckets.add(FIRST_BUCKET, account_id, place, region, within=session)
-            self.buckets.choose_storage(account_id, bucket, "", within=session)
-        return FirstRun(key, bucket.name, bucket.place)
+        """See `first_run.begin`."""
+        return begin(self.database, self.accounts, self.pipelines, self.keys, self.buckets, self.settings)
 
     def login_link(self) -> str | None:
         """An address that logs somebody in to the console once, as the first account; None without a console."""
@@ -395,7 +361,7 @@ class Assembly:
         permission = Permission(Authorizer(self.database), self.settings.region)
         endpoint = make_endpoint(self, permission)
         routes = [
-            *self._health_routes(),
+            *health_routes(self.fault, self.metrics),
             document_route(lambda: self.public_url),
             *file_routes(self._find_bucket, self.keyring.hmac_keys(_FILES)),
             *track_routes(self._show_track, self.keyring.hmac_keys(_FILES)),
@@ -411,14 +377,7 @@ class Assembly:
 
     def health_app(self) -> ASGIApp:
         """What a process that only works answers: how it is."""
-        return Starlette(routes=self._health_routes())
-
-    def _health_routes(self) -> list[Route]:
-        return [
-            Route("/healthz", _alive),
-            Route("/readyz", self._ready_answer),
-            Route("/metrics", self._metrics_answer),
-        ]
+        return Starlette(routes=health_routes(self.fault, self.metrics))
 
     def _chores(self) -> Mapping[str, Chore]:
         """What is removed when it is old enough, by the kind that metrics tell of."""
@@ -451,14 +410,6 @@ class Assembly:
                 raise Unavailable("database") from error
             raise
 
-    async def _ready_answer(self, _: Request) -> Response:
-        fault = await anyio.to_thread.run_sync(self.fault)
-        return JSONResponse({"ready": fault is None, "reason": fault}, 200 if fault is None else 503)
-
-    async def _metrics_answer(self, _: Request) -> Response:
-        text_, kind = self.metrics.exposition()
-        return Response(text_, headers={"Content-Type": kind})
-
     def fault(self) -> str | None:
         """Why the server cannot take jobs now; None when it can."""
         if not self._ready.is_set():
@@ -474,7 +425,3 @@ class Assembly:
 def caps_of(settings: Settings) -> Caps:
     """What a survey is told of the settings."""
     return Caps(settings.max_shots, settings.max_sheet_side_px, settings.max_sheet_pixels)
-
-
-async def _alive(_: Request) -> Response:
-    return PlainTextResponse("ok\n")

@@ -20,8 +20,9 @@ from stillframe.database.embedded import EmbeddedPostgres
 from stillframe.database.engine import with_driver
 from stillframe.errors import DataFolderInUse, SettingsError, os_reason
 from stillframe.server.address import address_of, announced
-from stillframe.server.assembly import Assembly, FirstRun
+from stillframe.server.assembly import Assembly
 from stillframe.server.connections import connection_options
+from stillframe.server.first_run import FirstRun
 from stillframe.settings import Settings
 from stillframe.telemetry import Metrics, configure_logging
 

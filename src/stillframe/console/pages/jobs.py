@@ -154,11 +154,11 @@ def _filters(visit: Visit) -> _Filters:
             times[name] = _time(name, texts[name])
         except ConfigError as error:
             times[name], errors[name] = None, f"Must be {error.allowed}."
-    status = texts["status"] if texts["status"] in get_args(JobStatus) else None
+    status = next((known for known in get_args(JobStatus) if known == texts["status"]), None)
     return _Filters(
         texts,
         ListRequest(
-            status=status,  # type: ignore[arg-type]
+            status=status,
             pipeline_id=texts["pipeline"] or None,
             name_part=texts["name"].replace("\0", "") or None,
             created_from=times["from"],
