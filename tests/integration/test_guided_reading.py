@@ -188,6 +188,28 @@ def test_a_jump_in_the_middle_ends_the_search_and_not_the_job(
     assert numbers == [frame_at(shot.requested_ms) for shot in report.shots]
 
 
+def test_behind_a_hole_libav_goes_on(film: Callable[[str], bytes]) -> None:
+    """Blocks are taken out here up to the hole; from there on a container gives them that is opened anew."""
+    data = bytearray(film("mkv"))
+    cluster = data.index(b"\x1f\x43\xb6\x75", len(data) // 2)
+    data[cluster + 150_000 : cluster + 170_000] = bytes(20_000)
+    ours = reader_kinds.open_reader(MemorySource(bytes(data)))
+    theirs = VideoReader(MemorySource(bytes(data)))
+    try:
+        expected = [packet.pts for packet in iter(theirs.next_packet, None)]
+        moment_ms = ours.nearest_keyframe(len(expected) // 2 * 1000 // FPS, None)
+        assert moment_ms is not None
+        assert ours.seek(moment_ms - GOP * 1000 // FPS)
+        container = ours.container
+        assert [packet.pts for packet in iter(ours.next_packet, None)] == expected[
+            expected.index(moment_ms - GOP * 1000 // FPS) :
+        ]
+        assert ours.container is not container
+    finally:
+        ours.close()
+        theirs.close()
+
+
 SAMPLES = ("black/bbb_2500ms.ts", "flv/sample.flv", "mkv/sample.mkv", "vp9/test-vp9.webm")
 
 

@@ -101,7 +101,7 @@ class AviReader(VideoReader):
             return False
         last = self.index.last_pictures
         self.source.prefetch([(last.position, self.source.size - last.position)])
-        self._packets = self.demux(self.stream)
+        self._packets = self.demux(self.stream.index)
         try:
             self.container.seek(last.dts, stream=self.stream, any_frame=True)
         except av.error.FFmpegError:

@@ -11,8 +11,6 @@ import struct
 from fractions import Fraction
 from typing import NamedTuple
 
-from av.stream import Discard
-
 from stillframe.media.boxes import Mp4Facts, ends_within_a_box
 from stillframe.media.fragment_feed import FragmentFeed
 from stillframe.media.fragments import OddFragments
@@ -129,11 +127,10 @@ def _read_tail(
 
 def _read_on(reader: VideoReader) -> tuple[int | None, int, Fraction | None]:
     last, last_duration, others_end = None, 0, None
-    others = [s for s in reader.container.streams if s.type == "audio"]
-    for stream in others:
-        stream.discard = Discard.default
+    others = [stream.index for stream in reader.container.streams if stream.type == "audio"]
+    reader.listen(others)
     try:
-        for packet in reader.demux(reader.stream, *others):
+        for packet in reader.demux(reader.stream.index, *others):
             time = time_of(packet)
             if time is None:
                 continue
@@ -145,8 +142,7 @@ def _read_on(reader: VideoReader) -> tuple[int | None, int, Fraction | None]:
                 end = (time + (packet.duration or 0)) * packet.time_base
                 others_end = end if others_end is None else max(others_end, end)
     finally:
-        for stream in others:
-            stream.discard = Discard.all
+        reader.listen(others, on=False)
     return last, last_duration, others_end
 
 

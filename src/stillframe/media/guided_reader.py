@@ -15,7 +15,6 @@ from typing import Any
 
 import av.error
 from av.packet import Packet
-from av.stream import Stream
 
 from stillframe.media import mkv_packets
 from stillframe.media.cues import CueMap
@@ -165,7 +164,7 @@ class GuidedReader(VideoReader, ABC):
         """Read on from a picture, whose first bytes are known. Raises Odd."""
         assert isinstance(self._file, PieceFile)
         self._file.put(picture.position, data)
-        self._packets = self.demux(self.stream)
+        self._packets = self.demux(self.stream.index)
         try:
             self.container.seek(picture.position, unsupported_byte_offset=True)
         except (av.error.FFmpegError, OverflowError) as error:
@@ -249,21 +248,21 @@ class MkvReader(GuidedReader):
         self._at: Picture | None = None
         super().__init__(source, stream_index)
 
-    def demux(self, *streams: Stream) -> Iterator[Packet[Any]]:
+    def demux(self, *indexes: int) -> Iterator[Packet[Any]]:
         if self._at is None:
-            return super().demux(*streams)
-        return self._own_packets(self._at, streams)
+            return super().demux(*indexes)
+        return self._own_packets(self._at, indexes)
 
     def rewind(self) -> None:
         self._at = None
         super().rewind()
 
-    def _own_packets(self, start: Picture, streams: tuple[Stream, ...]) -> Iterator[Packet[Any]]:
+    def _own_packets(self, start: Picture, indexes: tuple[int, ...]) -> Iterator[Packet[Any]]:
         assert self._header is not None
         assert isinstance(self._file, PieceFile)
         sound = [stream for stream in self.container.streams if stream.type == "audio"]
         known = {self._header.track: self.stream} | dict(zip(self._header.sound, sound, strict=False))
-        wanted = {number: stream for number, stream in known.items() if stream in streams}
+        wanted = {number: stream for number, stream in known.items() if stream.index in indexes}
         last: int | None = None
         try:
             for packet in mkv_packets.packets(self._file.read_from, self._header, wanted, start):
@@ -272,13 +271,14 @@ class MkvReader(GuidedReader):
                 yield packet
         except Odd:
             self._give_up()
-            yield from self._go_on_after(last, streams)
+            yield from self._go_on_after(last, indexes)
 
-    def _go_on_after(self, pts: int | None, streams: tuple[Stream, ...]) -> Iterator[Packet[Any]]:
+    def _go_on_after(self, pts: int | None, indexes: tuple[int, ...]) -> Iterator[Packet[Any]]:
         """The packets after one, as libav gives them."""
         self._at = None
         self.rewind()
-        rest = super().demux(*streams)
+        self.listen(indexes)
+        rest = super().demux(*indexes)
         for packet in rest:
             if packet.stream_index == self.stream.index and packet.pts == pts:
                 break
@@ -288,7 +288,7 @@ class MkvReader(GuidedReader):
         assert isinstance(self._file, PieceFile)
         self._file.put(picture.position, data)
         self._at = picture
-        self._packets = self.demux(self.stream)
+        self._packets = self.demux(self.stream.index)
         self.flush()
 
     def _give_up(self) -> None:

@@ -8,7 +8,7 @@ other files and binds ports).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, ClassVar, cast
@@ -86,7 +86,7 @@ class VideoReader:
         if self.packet_feed is not None:
             self.flush()
             return self.packet_feed.seek(pts)
-        self._packets = self.demux(self.stream)
+        self._packets = self.demux(self.stream.index)
         try:
             self.container.seek(pts, stream=self.stream, backward=True)
         except (av.error.FFmpegError, OverflowError):
@@ -138,21 +138,24 @@ class VideoReader:
                 self._choose_and_prepare(stream.index)
                 return
 
-    def demux(self, *streams: Stream) -> Iterator[Packet[Any]]:
-        """The packets of some streams from where the container is, past what is broken, as far as it goes."""
+    def demux(self, *indexes: int) -> Iterator[Packet[Any]]:
+        """The packets of some streams from where the container is, past what is broken, as far as it goes.
+
+        They are called by their indexes: a `Stream` points into the container that `rewind` closes.
+        """
         broken_reads = 0
-        packets = self.container.demux(*streams)
+        packets = self.container.demux(*self._streams(indexes))
         while broken_reads < _MAX_BROKEN_READS:
             try:
                 packet = next(packets, None)
             except av.error.FFmpegError:
                 self._file.raise_error()
                 broken_reads += 1
-                packets = self.container.demux(*streams)
+                packets = self.container.demux(*self._streams(indexes))
                 continue
             except IndexError:
                 # PyAV's way to meet a packet of a stream that has turned up only now; the packet is skipped
-                packets = self.container.demux(*streams)
+                packets = self.container.demux(*self._streams(indexes))
                 continue
             if packet is None or (packet.size == 0 and packet.pts is None):
                 return
@@ -176,6 +179,14 @@ class VideoReader:
         if self._skipping:
             self._context.skip_frame = "DEFAULT"
             self._skipping = False
+
+    def listen(self, indexes: Iterable[int], *, on: bool = True) -> None:
+        """Have libav keep the packets of other streams than the video, or leave them out again."""
+        for stream in self._streams(indexes):
+            stream.discard = Discard.default if on else Discard.all
+
+    def _streams(self, indexes: Iterable[int]) -> list[Stream]:
+        return [self.container.streams[index] for index in indexes]
 
     def close(self) -> None:
         """Close the container; the source stays open."""
@@ -206,7 +217,7 @@ class VideoReader:
         self.container_trc = int(self.stream.codec_context.color_trc)
         self._context = self._decoder()
         self._skipping = False
-        self._packets = self.demux(self.stream)
+        self._packets = self.demux(self.stream.index)
 
     def _choose(self, index: int | None) -> VideoStream:
         """The video stream: never a cover picture; the default one, then the largest of many pictures."""
