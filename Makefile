@@ -8,7 +8,7 @@ TESTS ?= -n $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)") 
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all fuzz-api drill sdks moto axe players check format bench bench-service bench-far bench-cluster capacity picture clean
+.PHONY: help demo test test-all fuzz-api drill sdks moto axe players check format bench bench-service bench-far bench-cluster bench-console capacity picture clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ bench-far: .venv/dev ## Measure bytes, requests and seconds of videos in a store
 
 bench-cluster: .venv/dev ## Measure many processes on one external PostgreSQL (about 9 minutes, 1 GiB of disk)
 	$(BIN)/python benchmarks/cluster.py --markdown docs/performance.md
+
+bench-console: .venv/dev ## Measure after how long the console's pages can be used, in Chromium (about 2 minutes)
+	$(BIN)/python benchmarks/console.py --markdown docs/performance.md
 
 capacity: .venv/dev ## Measure what a slice takes, and simulate a day of ten million jobs (about 6 minutes, 1 GiB of disk)
 	$(BIN)/python benchmarks/capacity.py --markdown docs/capacity.md
