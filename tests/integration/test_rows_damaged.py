@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 import pytest
@@ -62,6 +62,18 @@ def test_a_shot_near_the_cut_is_replaced(tmp_path: Path) -> None:
     assert taken.report.shots[1].actual_ms == clip.time_ms_of(last)
     assert "cut off" in (taken.report.shots[1].reason or "")
     assert taken.report.ok
+
+
+@pytest.mark.parametrize("keyframe_miss", ["exact", "skip"])
+def test_a_file_that_was_cut_off_within_its_first_keyframe(
+    tmp_path: Path, keyframe_miss: Literal["exact", "skip"]
+) -> None:
+    clip = videos.make(tmp_path / "whole.mp4", codec="mpeg4", container_options={"movflags": "faststart"})
+    whole = clip.path.read_bytes()
+    clip.path.write_bytes(whole[: whole.index(b"mdat") + 1000])
+    with pytest.raises(MediaError, match="the frame there is damaged") as caught:
+        take(clip, count=3, keyframe_miss=keyframe_miss)
+    assert caught.value.code == "InvalidParameter.ResourceContentBad"
 
 
 @pytest.mark.parametrize("parameters", [{"allow_missing": 0}, {"allow_missing": 100}])

@@ -142,7 +142,7 @@ class SampleTable:
         return self._keyframe_at[self.keyframe_times[position - 1]] if position else None
 
     def keyframe_extent(self, time: int) -> tuple[int, int]:
-        """The (offset, length) in the file of a keyframe, by its time: one of `keyframe_times`."""
+        """The (offset, length) in the file of a keyframe, by its time; that may lie behind the end of the file."""
         sample = self._keyframe_at[time]
         return self.offset(sample), self.sizes[sample]
 
@@ -209,11 +209,11 @@ class SampleTable:
     @cached_property
     def keyframe_times(self) -> tuple[int, ...]:
         """The times of the keyframes that the file holds, ascending."""
-        return tuple(sorted(self._keyframe_at))
+        return tuple(sorted(time for time, sample in self._keyframe_at.items() if sample not in self._lost))
 
     @cached_property
     def _keyframe_at(self) -> dict[int, int]:
-        return {self.pts(sample): sample for sample in self.keyframes if sample not in self._lost}
+        return {self.pts(sample): sample for sample in self.keyframes}
 
     @property
     def lost_from(self) -> int | None:
