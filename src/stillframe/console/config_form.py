@@ -182,7 +182,10 @@ _DEFAULTS = config_json.to_wire(SnapshotConfig())
 
 @dataclass(frozen=True, slots=True)
 class ConfigForm:
-    """What stands in the fields, by their names. Where there are `errors`, `config` is None; "" is the name of no field."""
+    """What stands in the fields, by their names; what is wrong with no field is under "".
+
+    `config` is None where there are errors.
+    """
 
     texts: Mapping[str, str]
     wire: Mapping[str, Any]
@@ -293,6 +296,7 @@ def _put_seconds(wire: dict[str, Any], name: str, text: str) -> str | None:
         return None
     found = _SECONDS.fullmatch(text)
     if found is None:
+        wire[name] = text
         return f"{text[:60]} is not right. It must be seconds such as 12 or 2.5, to the thousandth."
     whole, thousandths = _IN_SECONDS[name]
     milliseconds = int(found[1]) * 1000 + int((found[2] or "").ljust(3, "0"))

@@ -87,6 +87,11 @@ def code_of(job: JobView, endpoint: str, *, default_pipeline_id: str | None) -> 
     for key, value in (("Name", job.name), ("UserData", job.user_data)):
         if value is not None:
             parameters[key] = value
+    return code_for(parameters, endpoint)
+
+
+def code_for(parameters: Mapping[str, Any], endpoint: str) -> RequestCode:
+    """The code that makes a job with these parameters of SubmitSnapshotJob."""
     return RequestCode(_curl(parameters, endpoint), _command(parameters), _python(parameters, endpoint))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from stillframe.accounts.console_sessions import ConsoleSessions
+from stillframe.media.config import Caps
 from stillframe.service.job_gallery import JobGallery
 from stillframe.service.permission import Permission
 from stillframe.service.use_cases import Services
@@ -15,12 +16,14 @@ from stillframe.service.use_cases import Services
 class Rooms:
     """The use cases, who may use them, and who is logged in.
 
-    `public_url` is how the server is reached; `is_unavailable` knows the exceptions that mean "the database is away".
+    `caps` are the most that is made of one video, `public_url` is how the server is reached, and `is_unavailable` knows
+    the exceptions that mean "the database is away".
     """
 
     services: Services
     gallery: JobGallery
     permission: Permission
     sessions: ConsoleSessions
+    caps: Caps
     public_url: Callable[[], str]
     is_unavailable: Callable[[Exception], bool]

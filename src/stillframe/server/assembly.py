@@ -123,6 +123,8 @@ class Assembly:
         self.outbox = Outbox(self.database)
         self._callbacks = Callbacks(self.database, self.keyring)
         self.running = Running()
+        #: what is made of one video at the most
+        self.caps = Caps(settings.max_shots, settings.max_sheet_side_px, settings.max_sheet_pixels)
         everywhere = Everywhere(
             self.database, self.queue, self.running, None if owns_database else self._own_workers
         )
@@ -291,9 +293,9 @@ class Assembly:
     def _make_decoder(self) -> Decoder:
         settings = self.settings
         if settings.sandbox == "off":
-            return Unlocked(caps_of(settings))
+            return Unlocked(self.caps)
         require(available_layers())
-        return Sandbox(Limits(no_progress_s=settings.watchdog_seconds), caps_of(settings))
+        return Sandbox(Limits(no_progress_s=settings.watchdog_seconds), self.caps)
 
     def _probe_step(self, decoder: Decoder) -> ProbeStep:
         return ProbeStep(
@@ -420,8 +422,3 @@ class Assembly:
         except (SQLAlchemyError, StillframeError):
             return "the database cannot be reached"
         return None
-
-
-def caps_of(settings: Settings) -> Caps:
-    """What a survey is told of the settings."""
-    return Caps(settings.max_shots, settings.max_sheet_side_px, settings.max_sheet_pixels)

@@ -71,6 +71,7 @@ def make_console(rooms: Assembly, permission: Permission) -> Console:
             gallery=rooms.gallery,
             permission=permission,
             sessions=rooms.sessions,
+            caps=rooms.caps,
             public_url=lambda: rooms.public_url,
             is_unavailable=is_transient,
         )

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from stillframe.catalog.pipelines import PipelineView
+from stillframe.console.form_values import page_number
 from stillframe.console.page import Page, Stream, Watched
 from stillframe.console.request_code import code_of
 from stillframe.console.visit import Visit
@@ -79,7 +80,7 @@ def watch_list(visit: Visit) -> Watched:
 def show_job(visit: Visit) -> Response:
     """A job, whatever became of it."""
     job = visit.services.snapshot_jobs.get(visit.account_id, visit.path["job_id"])
-    page = _number(visit.query.get("pictures", "1"))
+    page = page_number(visit.query.get("pictures", "1"))
     pictures = visit.rooms.gallery.pictures(
         visit.account_id, job.job_id, page=page, page_size=PICTURES_ON_A_PAGE
     )
@@ -178,10 +179,6 @@ def _time(name: str, text: str) -> datetime | None:
         return datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=UTC)
     except ValueError as error:
         raise ConfigError(name, text, "a time in UTC such as 2026-11-22T17:30") from error
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 7 and int(text) else 1
 
 
 def _report(report: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
