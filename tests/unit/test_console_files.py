@@ -66,9 +66,12 @@ def test_numbers_as_people_read_them() -> None:
         "1:05",
         "1:02:03.042",
     ]
-    assert [duration_text(n) for n in (0.34, 12.34, 250, 7260)] == [
+    assert [duration_text(n) for n in (0.34, 12.34, 12, 250, 240, 7260, 7200)] == [
         "340 ms",
         "12.3 s",
+        "12 s",
         "4 min 10 s",
+        "4 min",
         "2 h 1 min",
+        "2 h",
     ]

@@ -102,7 +102,7 @@ GROUPS = (
             ConfigField(
                 "FrameType",
                 "Frame",
-                choices=(("intra", "A keyframe nearby, fast"), ("normal", "The exact frame")),
+                choices=(("intra", "Keyframe nearby"), ("normal", "Exact frame")),
             ),
             ConfigField(
                 "KeyframeMiss",

@@ -18,7 +18,9 @@ def sentence(wire: Mapping[str, Any]) -> str:
     except ConfigError as error:
         # an earlier release may have known other keys
         return f"Not understood: {error}"
-    frames = "of keyframes" if config.frame_type == "intra" else "of exact frames"
+    frame = "keyframe" if config.frame_type == "intra" else "exact frame"
+    article = "a" if config.frame_type == "intra" else "the"
+    frames = f"of {article} {frame}" if _is_single(config) else f"of {frame}s"
     return ", ".join(part for part in (_what(config), _moments(config), _size(config), frames) if part)
 
 
@@ -29,14 +31,14 @@ def _what(config: SnapshotConfig) -> str:
         return f"Sheets of {cells}"
     if config.type == "WebVtt":
         return f"A track with sheets of {cells}" if config.is_spt_frag else "A track with single pictures"
-    if config.count == 1 or (config.count is None and not config.step_ms):
+    if _is_single(config):
         return f"One still at {moment_text(config.time)}"
     return "Stills" if config.count is None else f"{config.count} stills"
 
 
 def _moments(config: SnapshotConfig) -> str:
     count, step = config.count, config.step_ms
-    if config.type == "Normal" and (count == 1 or (count is None and not step)):
+    if _is_single(config):
         return ""
     if config.type == "WebVtt" and count is None and not step:
         step = WEBVTT_INTERVAL_MS
@@ -56,3 +58,7 @@ def _size(config: SnapshotConfig) -> str:
     if width is not None:
         return f"{width} px wide"
     return f"{height} px high" if height is not None else ""
+
+
+def _is_single(config: SnapshotConfig) -> bool:
+    return config.type == "Normal" and (config.count == 1 or (config.count is None and not config.step_ms))

@@ -88,14 +88,15 @@ def moment_text(milliseconds: int) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """How long something took: 340 ms, 12.3 s, 4 min 10 s."""
+    """How long something took: 340 ms, 12.3 s, 12 s, 4 min 10 s, 4 min."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    text = f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    return text.removesuffix(" 0 s").removesuffix(" 0 min")
 
 
 def utc_text(time: datetime) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from stillframe.database.engine import Database
 from stillframe.errors import ConfigError
 from stillframe.jobs import pipelines
 from stillframe.jobs.queue import Queue
+from stillframe.jobs.standing import Standing, standings
 
 Result = TypeVar("Result")
 _COUNTED = 1_000_000
@@ -27,6 +28,11 @@ class PipelineControl:
     def __init__(self, database: Database, queue: Queue) -> None:
         self._database = database
         self._queue = queue
+
+    def standings(self, account_id: str) -> Mapping[str, Standing]:
+        """How many jobs wait in the account's pipelines, by their ids; those without live jobs are left out."""
+        with self._database.transaction() as session:
+            return standings(session, account_id)
 
     def pause(self, account_id: str, pipeline_id: str | None) -> PipelineView:
         """Begin nothing more of it; what is in work goes on to its end, and submits are still accepted."""
