@@ -261,6 +261,7 @@ def _text(wire: Mapping[str, Any], name: str) -> str:
         text = _plain(_get(wire, thousandths))
         return f"{int(text) / 1000:.3f}".rstrip("0").rstrip(".") if _is_number(text) else text
     field, text = FIELDS[name], _plain(_get(wire, name))
+    text = text.lower() if name == "IsSptFrag" else text
     return text or _default(field)
 
 
