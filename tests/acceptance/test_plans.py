@@ -7,7 +7,7 @@ that is rolled back: what it has read is counted, not estimated.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,8 @@ from populated import CALLS, World, parameters_of, populate
 from service_client import Client, Service, service, wait_for
 from stillframe.database.engine import psycopg_dsn
 from stillframe.jobs import repair, retention
+from stillframe.jobs.standing import Standing
+from stillframe.service.pipelines import PipelineControl
 from stillframe.testing import Clip
 from stillframe.testing.many_jobs import TABLES, add_waiting, fill
 
@@ -130,6 +132,12 @@ def page_calls(client: Client) -> None:
                 client.call("ListMediaBasicInfos", SortBy=order, MaxResults=100, NextToken=token, **more)
 
 
+def standings_of(running: Service) -> Mapping[str, Standing]:
+    """What the console's list of pipelines looks at each second."""
+    control = PipelineControl(running.assembly.database, running.assembly.queue)
+    return control.standings(running.account_id)
+
+
 def work(running: Service, world: World) -> None:
     """Jobs of all kinds from the submit to the end, tokens, retries, and pipelines that let in few."""
     client = running.client
@@ -172,6 +180,7 @@ def test_no_statement_looks_through_what_has_ended(
             for action in CALLS:
                 running.client.call(action, **parameters_of(action, world))
             page_calls(running.client)
+            assert standings_of(running)[pipeline_id].waiting >= LIVE
             work(running, world)
             removed = {"kind": "job"}
             registry = running.assembly.metrics.registry

@@ -79,7 +79,8 @@ _WAITING = """
 INSERT INTO jobs SELECT (jsonb_populate_record(model, jsonb_build_object('job_id', md5('live' || n), 'status', 'Init',
     'finished_at', NULL, 'pipeline_id', %(pipeline)s::text, 'client_token', NULL, 'planned', NULL,
     'output_asset_id', NULL, 'modified_at', now() - interval '1 h'))).*
-FROM generate_series(1, %(jobs)s) AS n, jobs AS model WHERE model.job_id = md5('job1')
+FROM generate_series(1, %(jobs)s) AS n, jobs AS model WHERE model.job_id = (
+    SELECT job_id FROM jobs WHERE input_key LIKE 'film-%%' ORDER BY created_at DESC LIMIT 1)
 """
 _TASKS = """
 SELECT procrastinate_defer_jobs_v1(array_agg(ROW('work', 'survey', 5, NULL, NULL,
