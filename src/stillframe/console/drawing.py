@@ -132,7 +132,7 @@ def draw(config: SnapshotConfig, video: Video, caps: Caps) -> Drawing:
 
     def fail(error: ConfigError) -> None:
         failures.append(f"Such a video would fail: {error}.")
-        flaws[field_of(error.path)] = told(error)
+        flaws[field_of(error.path)] = f"For this video it must be {error.allowed}."
 
     shots: ShotList | None = None
     still: tuple[int, int] | None = None

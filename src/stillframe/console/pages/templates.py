@@ -258,7 +258,7 @@ def _sent(visit: Visit, type: SnapshotType | None) -> _Editor:
         except ConfigError as error:
             form, errors = ConfigForm.read({}, type=type), {"Json": f"It must be {error.allowed}."}
     if sent.get("do") == "json" and json is None:
-        json = pretty_json(form.wire)
+        json, form = pretty_json(form.wire), ConfigForm.of(form.wire)
     elif sent.get("do") == "form" and not errors:
         json, base = None, form.wire
     name = sent.get("Name", "").strip()
