@@ -111,7 +111,14 @@ def _prepare(server: Served) -> Mapping[str, str]:
         jobs.append(submit("S00000002-000012", "many/{Count}.jpg", Count=STILLS, Width=320))
         for job_id in jobs:
             client.wait(job_id, lambda _: None)
-    return {"job_id": jobs[-1]}
+        grid = '{"Width":160,"SpriteSnapshotConfig":{"Columns":12,"Lines":12}}'
+        made = client.call("CreateCustomTemplate", Name="cells", Type=2, Subtype=2, TemplateConfig=grid)
+        return {
+            "job_id": jobs[-1],
+            "template_id": made["CustomTemplate"]["TemplateId"],
+            "system_id": "S00000002-000020",
+            "pipeline_id": client.call("ListPipelines")["PipelineList"][0]["PipelineId"],
+        }
 
 
 def _paths(ids: Mapping[str, str]) -> Iterator[str]:

@@ -111,7 +111,7 @@ def show_own(visit: Visit) -> Response:
 
 def show_system(visit: Visit) -> Response:
     """A template that every account has."""
-    template = system_template(visit.path["template_id"])
+    template = system_template(visit.path["system_id"])
     return _show(visit, template, template.template_id, template.type, template.config)
 
 
@@ -178,7 +178,7 @@ PAGES = (
     Page("/templates", list_templates, ("ListCustomTemplates",), title="Templates"),
     Page("/templates/new", new, ("CreateCustomTemplate",)),
     Page("/templates/new", create, ("CreateCustomTemplate",), method="POST"),
-    Page("/templates/system/{template_id}", show_system, ("GetSystemTemplate",)),
+    Page("/templates/system/{system_id}", show_system, ("GetSystemTemplate",)),
     Page("/templates/{template_id}", show_own, ("GetCustomTemplate",)),
     Page("/templates/{template_id}/edit", edit, ("UpdateCustomTemplate", "GetCustomTemplate")),
     Page(
