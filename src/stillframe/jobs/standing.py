@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from stillframe.catalog.models import PipelineRow
 from stillframe.jobs.models import KINDS, Job
 
-#: live jobs of each kind that are looked at, of one pipeline
-MOST = 1000
+#: live jobs of each kind that are looked at, of one pipeline: as many as it may have, unless an operator allows more
+MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
