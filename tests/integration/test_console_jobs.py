@@ -106,7 +106,7 @@ def test_the_list_shows_each_job_and_what_became_of_it(
     page = visitor.get("/jobs").text
     for job_id in (stills, track, failed):
         assert f"/console/jobs/{job_id}" in page
-    covers = dict(re.findall(r'<img id="cover-([0-9a-f]{32})-[0-9a-f]+"[^>]* src="([^"]+)"', page))
+    covers = dict(re.findall(r'<svg id="cover-([0-9a-f]{32})-[0-9a-f]+"[^>]*><image href="([^"]+)"', page))
     assert {stills, track} <= covers.keys()
     assert failed not in covers
     assert httpx.get(html.unescape(covers[stills]), trust_env=False).headers["Content-Type"] == "image/jpeg"

@@ -15,7 +15,7 @@ from sqlalchemy import URL
 
 from service_client import Service, service
 from stillframe.catalog.buckets import Grant
-from stillframe.service import shown_tracks
+from stillframe.service import job_tracks, shown_tracks
 from stillframe.storage.signed_urls import Grant as FileGrant
 from stillframe.storage.signed_urls import verify
 from stillframe.storage.track_links import TrackGrant, track_path
@@ -177,7 +177,7 @@ def test_what_is_no_track(
 ) -> None:
     path = running.folder / "a" / "x.vtt"
     if fault == "large":
-        monkeypatch.setattr(shown_tracks, "MAX_TRACK_BYTES", len(STORED) - 1)
+        monkeypatch.setattr(job_tracks, "MAX_TRACK_BYTES", len(STORED) - 1)
     elif fault == "many":
         monkeypatch.setattr(shown_tracks, "MAX_SHOTS", 1)
     else:

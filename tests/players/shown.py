@@ -7,7 +7,6 @@ with watched_page(browser) as page:
 
 from __future__ import annotations
 
-import io
 import re
 import time
 from dataclasses import dataclass
@@ -16,11 +15,10 @@ from typing import Any
 
 import numpy as np
 from film_site import FILM_S, FilmSite
-from PIL import Image
 from playwright.sync_api import Page
 
 from chromium import DEADLINE_S
-from stillframe.testing import barcode
+from hover import number_in, number_over
 from told import DOCS, blocks, section
 
 GUIDE = DOCS / "players.md"
@@ -114,29 +112,10 @@ def shown(page: Page, player: Player, time_s: float, want: int) -> int | None:
 
 def shown_now(page: Page, player: Player, time_s: float) -> int | None:
     """The number in the preview while the pointer is over a time; None where none can be read."""
-    bar = page.locator(player.bar).first.bounding_box()
-    if bar is None:
-        return None
-    length_px = bar["width"] - 2 * player.inset_px
-    x, y = bar["x"] + player.inset_px + length_px * time_s / FILM_S, bar["y"] + bar["height"] / 2
-    page.mouse.move(x, y)
-    # some players take no notice of the first move
-    page.mouse.move(x, y + 1)
-    preview = page.locator(player.preview).first
-    box = preview.bounding_box() if preview.is_visible() else None
-    if box is None or not box["width"] or not box["height"]:
-        return None
-    return number_in(np.asarray(Image.open(io.BytesIO(page.screenshot(clip=box))).convert("RGB")))
+    return number_over(page, player.bar, player.preview, time_s / FILM_S, player.inset_px)
 
 
 def number_in_cell(page: Page, cell: dict[str, Any]) -> int | None:
     """The number in a part of a picture: `url`, `x`, `y`, `width` and `height` in pixels."""
     pixels = np.array(page.evaluate(CELL, cell), np.uint8).reshape(cell["height"], cell["width"], 4)
     return number_in(np.ascontiguousarray(pixels[..., :3]))
-
-
-def number_in(picture: np.ndarray) -> int | None:
-    try:
-        return barcode.read(picture)
-    except barcode.Unreadable:
-        return None

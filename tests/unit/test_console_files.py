@@ -15,18 +15,27 @@ from stillframe.console.templating import bytes_text, duration_text, moment_text
 STATIC = files("stillframe.console").joinpath("static")
 
 
+TABLE = re.findall(
+    r"^\| (\S+) \| .* \| (\d[\d.]+) \| .*?(\S+\.txt) \| ([0-9a-f]{64}) \|$",
+    STATIC.joinpath("VENDORED.md").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
+
+
 def test_the_files_of_others_are_those_of_the_table() -> None:
-    table = STATIC.joinpath("VENDORED.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (\S+) \| .* \| (\d[\d.]+) \| .* \| ([0-9a-f]{64}) \|$", table, re.MULTILINE)
-    assert [name for name, _, _ in rows] == ["htmx.min.js"]
-    for name, version, digest in rows:
+    assert [name for name, *_ in TABLE] == ["htmx.min.js", "plyr.min.js", "plyr.css", "plyr.svg"]
+    for name, version, licence, digest in TABLE:
         body = STATIC.joinpath(name).read_bytes()
         assert hashlib.sha256(body).hexdigest() == digest
-        assert f'version:"{version}"'.encode() in body
+        assert STATIC.joinpath(licence).is_file()
+        if name.endswith(".js"):
+            assert version.encode() in body
+            assert b"sourceMappingURL" not in body
 
 
 def test_our_own_files_are_small() -> None:
-    own = [file for file in STATIC.iterdir() if file.name not in ("htmx.min.js", "htmx.LICENSE.txt")]
+    others = {name for row in TABLE for name in (row[0], row[2])}
+    own = [file for file in STATIC.iterdir() if file.name not in others]
     assert sum(len(file.read_bytes()) for file in own) < 150_000
 
 

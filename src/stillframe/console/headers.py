@@ -15,14 +15,14 @@ _ALWAYS = {
 }
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'{media}; media-src 'self'{media}; "
-    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    "connect-src 'self'{fetched}; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 
 
-def page_headers(media_origins: Iterable[str] = ()) -> dict[str, str]:
-    """Of a page; it may show pictures, videos and tracks from these origins as well."""
-    media = "".join(f" {origin}" for origin in sorted(media_origins))
-    return _ALWAYS | {"Cache-Control": "no-store", "Content-Security-Policy": _POLICY.format(media=media)}
+def page_headers(media_origins: Iterable[str] = (), fetched_origins: Iterable[str] = ()) -> dict[str, str]:
+    """Of a page; it may show pictures and videos from these origins as well, and its scripts may fetch from those."""
+    policy = _POLICY.format(media=_sources(media_origins), fetched=_sources(fetched_origins))
+    return _ALWAYS | {"Cache-Control": "no-store", "Content-Security-Policy": policy}
 
 
 def static_headers() -> dict[str, str]:
@@ -31,3 +31,7 @@ def static_headers() -> dict[str, str]:
         "Cache-Control": "public, max-age=31536000, immutable",
         "Content-Security-Policy": "default-src 'none'",
     }
+
+
+def _sources(origins: Iterable[str]) -> str:
+    return "".join(f" {origin}" for origin in sorted(origins))

@@ -9,6 +9,8 @@ from stillframe.accounts.console_sessions import ConsoleSessions
 from stillframe.media.config import Caps
 from stillframe.service.job_gallery import JobGallery
 from stillframe.service.permission import Permission
+from stillframe.service.track_checks import TrackChecks
+from stillframe.service.track_preview import TrackPreviews
 from stillframe.service.use_cases import Services
 
 
@@ -22,6 +24,8 @@ class Rooms:
 
     services: Services
     gallery: JobGallery
+    previews: TrackPreviews
+    checks: TrackChecks
     permission: Permission
     sessions: ConsoleSessions
     caps: Caps

@@ -49,6 +49,8 @@ class Visit:
     flash: tuple[str, str] | None = None
     #: origins that the page has pictures and videos from, besides the server itself
     media_origins: set[str] = field(default_factory=set)
+    #: origins that its scripts fetch from
+    fetched_origins: set[str] = field(default_factory=set)
 
     @property
     def account_id(self) -> str:
@@ -70,15 +72,19 @@ class Visit:
 
     def media(self, url: str) -> str:
         """A signed URL that the page shows a picture or a video from; the browser is told to allow it."""
-        parts = urlsplit(url)
-        self.media_origins.add(f"{parts.scheme}://{parts.netloc}")
+        self.media_origins.add(_origin(url))
+        return url
+
+    def fetched(self, url: str) -> str:
+        """A URL that a script of the page fetches from; the browser is told to allow it."""
+        self.fetched_origins.add(_origin(url))
         return url
 
     def show(self, template: str, *, part: str | None = None, status: int = 200, **values: Any) -> Response:
         """A page; or its `part` alone, a template that the page includes, when that is what htmx asks for."""
         name = part if self.is_part and part is not None else template
         text = self.templating.render(name, self.root, visit=self, **values)
-        return Response(text, status, page_headers(self.media_origins), "text/html")
+        return Response(text, status, page_headers(self.media_origins, self.fetched_origins), "text/html")
 
     def go(self, path: str, *, done: str | None = None, failed: str | None = None) -> Response:
         """To another page, which begins with what was `done`, or `failed`."""
@@ -91,3 +97,8 @@ class Visit:
             kind = "done" if done else "failed"
             self.templating.keep_flash(response, self.root, kind, text)
         return response
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -60,12 +60,15 @@ from stillframe.service.backlog import Backlog
 from stillframe.service.event_callbacks import EventCallbacks
 from stillframe.service.file_links import FileLinks
 from stillframe.service.job_gallery import JobGallery
+from stillframe.service.job_tracks import JobTracks
 from stillframe.service.media_addresses import MediaAddresses
 from stillframe.service.permission import Permission
 from stillframe.service.probe_jobs import ProbeJobs
 from stillframe.service.reserved_slot import ReservedSlot
 from stillframe.service.shown_tracks import ShownTracks
 from stillframe.service.snapshot_jobs import SnapshotJobs
+from stillframe.service.track_checks import TrackChecks
+from stillframe.service.track_preview import TrackPreviews
 from stillframe.settings import Settings
 from stillframe.storage.bucket import Bucket
 from stillframe.storage.cached_source import Fetching, fetch_by
@@ -171,6 +174,9 @@ class Assembly:
             seconds=settings.sync_probe_seconds,
         )
         self.gallery = JobGallery(self.database, self.buckets, self._links, everywhere)
+        tracks = JobTracks(self.database, self.buckets)
+        self.previews = TrackPreviews(self.buckets, tracks, self._links)
+        self.checks = TrackChecks(self.database, tracks)
         self.login_links = LoginLinks(self.database)
         self.sessions = ConsoleSessions(
             self.database,

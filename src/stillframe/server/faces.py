@@ -69,6 +69,8 @@ def make_console(rooms: Assembly, permission: Permission) -> Console:
         Rooms(
             services=make_services(rooms),
             gallery=rooms.gallery,
+            previews=rooms.previews,
+            checks=rooms.checks,
             permission=permission,
             sessions=rooms.sessions,
             caps=rooms.caps,

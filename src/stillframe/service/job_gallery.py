@@ -29,7 +29,9 @@ from stillframe.service.job_progress import progress_of
 #: how long the links of a page are good
 LINK_S = 3600
 #: a list of jobs is no place for larger pictures
-_MOST_COVER_BYTES = 200_000
+_MOST_COVER_BYTES = {"still": 200_000, "sheet": 1_000_000}
+#: nor for many of them
+_MOST_COVERS_BYTES = 6_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +65,29 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """What stands for a job in a list: its first picture."""
+    """What stands for a job in a list: its first picture, or the `box` of it that is the first cell of a sheet."""
 
     url: str
     version: str
+    width_px: int
+    height_px: int
+    box: Box
 
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """A page of them. `total` counts those that exist, `planned` all that are wanted (None: not known yet)."""
+    """A page of them. `total` counts those that exist, `planned` all that are wanted (None: not known yet).
+
+    `container` is the video's, as libav calls it, once it is known.
+    """
 
     pictures: Sequence[Picture]
     total: int
     planned: int | None
     track_url: str | None
+    container: str | None
+    #: to nothing, but from where the pictures will come
+    any_url: str
 
 
 class JobGallery:
@@ -95,17 +106,28 @@ class JobGallery:
             return progress_of(session, session.scalars(mine).all(), self._running)
 
     def covers(self, account_id: str, job_ids: Sequence[str]) -> Mapping[str, Cover]:
-        """The first picture of those of the jobs that have a small one, and where it can be had now."""
+        """The first picture of those of the jobs that have a small one, and where it can be had now.
+
+        All together they are of a few megabytes: the last of many large ones have none.
+        """
+        sheet = Job.report["Sheet"]
         first = (
-            select(JobOutput, Job.output_bucket)
+            select(JobOutput, Job.output_bucket, sheet, Job.config["SpriteSnapshotConfig"])
             .join(Job, Job.job_id == JobOutput.job_id)
             .where(Job.account_id == account_id, JobOutput.job_id.in_(job_ids), JobOutput.index == 1)
-            .where(JobOutput.kind != "track", JobOutput.size_bytes <= _MOST_COVER_BYTES)
+            .where(JobOutput.kind != "track")
         )
         with self._database.transaction() as session:
-            outputs: dict[str, list[JobOutput]] = {}
-            for output, bucket_name in session.execute(first):
+            rows = {output.job_id: (output, *rest) for output, *rest in session.execute(first)}
+        boxes: dict[str, Box] = {}
+        outputs: dict[str, list[JobOutput]] = {}
+        left = _MOST_COVERS_BYTES
+        for job_id in (job_id for job_id in job_ids if job_id in rows):
+            output, bucket_name, grid, asked = rows[job_id]
+            if output.size_bytes <= min(left, _MOST_COVER_BYTES[output.kind]):
+                left -= output.size_bytes
                 outputs.setdefault(bucket_name, []).append(output)
+                boxes[job_id] = _first_cell(output, grid, asked or {})
         found = self._buckets.of_account(account_id, set(outputs))
         expires_at = self._links.soonest_expiry(LINK_S)
         covers: dict[str, Cover] = {}
@@ -114,7 +136,12 @@ class JobGallery:
             # a store whose keys cannot be had is no reason to show no list
             with contextlib.suppress(Unavailable):
                 urls = self._links.urls(bucket, [output.key for output in mine], expires_at)
-                covers |= {one.job_id: Cover(urls[one.key], one.sha256[:12]) for one in mine}
+                covers |= {
+                    one.job_id: Cover(
+                        urls[one.key], one.sha256[:12], one.width_px, one.height_px, boxes[one.job_id]
+                    )
+                    for one in mine
+                }
         return covers
 
     def state(self, account_id: str, job_id: str) -> object:
@@ -144,7 +171,7 @@ class JobGallery:
         found = self._buckets.of_account(account_id, {job.output_bucket})
         bucket = demand(found, job.output_bucket, "write", job.output_key)
         expires_at = self._links.soonest_expiry(LINK_S)
-        urls = self._links.urls(bucket, [output.key for output in outputs], expires_at)
+        urls = self._links.urls(bucket, [job.output_key, *(one.key for one in outputs)], expires_at)
         return Pictures(
             [
                 Picture(
@@ -163,7 +190,22 @@ class JobGallery:
             total,
             _files(survey),
             self._links.track_url(account_id, bucket.name, track.key, expires_at) if track else None,
+            survey.probe.container if survey else None,
+            urls[job.output_key],
         )
+
+
+def _first_cell(output: JobOutput, grid: Mapping[str, int] | None, asked: Mapping[str, int]) -> Box:
+    """Where the first cell of a sheet is, whose `grid` the job's report tells of; all of what is none."""
+    if output.kind != "sheet" or grid is None:
+        return Box(0, 0, output.width_px, output.height_px)
+    margin, padding = asked.get("Margin", 0), asked.get("Padding", 0)
+    return Box(
+        margin,
+        margin,
+        (output.width_px - 2 * margin + padding) // grid["Columns"] - padding,
+        (output.height_px - 2 * margin + padding) // grid["Lines"] - padding,
+    )
 
 
 def _files(survey: Survey | None) -> int | None:

@@ -12,11 +12,10 @@ from urllib.parse import unquote_to_bytes
 from stillframe.catalog.buckets import Buckets, BucketView, demand
 from stillframe.errors import SourceError
 from stillframe.media.config import MAX_SHOTS
-from stillframe.media.tracks.lint import MAX_TRACK_BYTES
 from stillframe.media.tracks.relink import image_names, relinked
 from stillframe.service.file_links import FileLinks
+from stillframe.service.job_tracks import read_track
 from stillframe.storage.addresses import is_plain
-from stillframe.storage.bucket import Bucket
 from stillframe.storage.content_types import content_type
 from stillframe.storage.track_links import TrackGrant
 
@@ -41,7 +40,7 @@ class ShownTracks:
         """
         found = self._buckets.of_account(grant.account_id, {grant.bucket})
         bucket = demand(found, grant.bucket, "write", grant.key)
-        track = _read(bucket.open(), grant.key)
+        track = read_track(bucket.open(), grant.key)
         with self._rendering:
             return self._rendered(track, bucket, grant)
 
@@ -73,10 +72,3 @@ def picture_key(track: str, name: str) -> str | None:
         return None
     is_inside = key.startswith(f"{stem}/") and is_plain(key)
     return key if is_inside and content_type(key).startswith("image/") else None
-
-
-def _read(bucket: Bucket, key: str) -> bytes:
-    with bucket.open_source(key) as source:
-        if source.size > MAX_TRACK_BYTES:
-            raise SourceError(key, f"is larger than {MAX_TRACK_BYTES:,} bytes, which is no thumbnail track")
-        return source.read_at(0, source.size)

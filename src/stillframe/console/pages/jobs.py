@@ -13,6 +13,7 @@ from starlette.responses import Response
 from stillframe.catalog.pipelines import PipelineView
 from stillframe.console.form_values import page_number
 from stillframe.console.page import Page, Stream, Watched
+from stillframe.console.pages.scrub import preview_of
 from stillframe.console.request_code import code_of
 from stillframe.console.visit import Visit
 from stillframe.errors import ConfigError
@@ -84,8 +85,8 @@ def show_job(visit: Visit) -> Response:
     pictures = visit.rooms.gallery.pictures(
         visit.account_id, job.job_id, page=page, page_size=PICTURES_ON_A_PAGE
     )
-    for picture in pictures.pictures:
-        visit.media(picture.url)
+    # before there are pictures, too: those that arrive are shown under the policy that the page has come with
+    visit.media(pictures.any_url)
     pipelines = _pipelines(visit)
     default = next((one.pipeline_id for one in pipelines if one.is_default), None)
     pages = max(1, -(-pictures.total // PICTURES_ON_A_PAGE))
@@ -97,6 +98,7 @@ def show_job(visit: Visit) -> Response:
         pictures=pictures,
         page=page,
         pages=pages,
+        preview=preview_of(visit, job, pictures),
         report=_report(job.report),
         code=code_of(job, visit.rooms.public_url(), default_pipeline_id=default),
     )
