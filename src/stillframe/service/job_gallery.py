@@ -32,6 +32,8 @@ LINK_S = 3600
 _MOST_COVER_BYTES = {"still": 200_000, "sheet": 1_000_000}
 #: nor for many of them
 _MOST_COVERS_BYTES = 6_000_000
+#: whose addresses a page is told ahead
+_MOST_BUCKETS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,15 @@ class JobGallery:
                     for one in mine
                 }
         return covers
+
+    def links_ahead(self, account_id: str) -> Sequence[str]:
+        """A link, to nothing, into each bucket that the account may write to: covers will come from there."""
+        expires_at = self._links.soonest_expiry(LINK_S)
+        links: list[str] = []
+        for bucket in self._buckets.all_of_account(account_id)[:_MOST_BUCKETS]:
+            with contextlib.suppress(Unavailable):
+                links += self._links.urls(bucket, ["cover"], expires_at).values()
+        return links
 
     def state(self, account_id: str, job_id: str) -> object:
         """Something that is another one when a job, its progress or its pictures have changed. Raises NotFound."""

@@ -27,7 +27,7 @@ from stillframe.jobs.models import JobOutput
 from stillframe.media.config import MAX_SHOTS
 from stillframe.media.tracks.image_size import image_size_in
 from stillframe.media.tracks.lint import RULES, Finding, lint
-from stillframe.media.tracks.lint_rule import ALL
+from stillframe.media.tracks.lint_rule import ALL, Severity
 from stillframe.media.tracks.vtt_text import CueText, read
 from stillframe.service.job_tracks import JobTrack, JobTracks, demand_usual_length, read_track
 from stillframe.storage.addresses import is_plain
@@ -55,24 +55,35 @@ _REMEDIES = {
 
 
 @dataclass(frozen=True, slots=True)
-class CheckedFinding:
-    """A finding of the lint, the cue that it lies in (from 1; its start in ms), and what to do about it."""
+class Place:
+    """A place where a rule is broken: the line, the cue that it lies in (both from 1; its start in ms), and how."""
 
-    finding: Finding
-    explanation: str
-    remedy: str
+    line: int
+    message: str
     cue: int | None = None
     cue_start_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
+class BrokenRule:
+    """A rule of the lint that the track breaks, where, and what to do: None where the whole track is to be redone."""
+
+    rule: str
+    severity: Severity
+    players: Sequence[str]
+    explanation: str
+    remedy: str | None
+    places: Sequence[Place]
+
+
+@dataclass(frozen=True, slots=True)
 class TrackCheck:
-    """What was found, and what was looked at. `is_as_written`: it is what the job has written.
+    """What was found, errors first, and what was looked at. `is_as_written`: it is what the job has written.
 
     `pictures` is how many different ones the track names; None where there was no time to look at them.
     """
 
-    findings: Sequence[CheckedFinding]
+    broken: Sequence[BrokenRule]
     cues: int
     pictures: int | None
     is_as_written: bool
@@ -133,26 +144,40 @@ class TrackChecks:
             findings, names = lint(data), None
         is_as_written = hashlib.sha256(data).hexdigest() == track.sha256
         cues = read(data).cues
-        places = _Places(cues)
-        return TrackCheck(
-            [
-                CheckedFinding(
-                    finding,
-                    _EXPLANATIONS[finding.rule],
-                    _REMEDIES.get(finding.rule, _ANEW) if is_as_written else _ANEW,
-                    *places.of(finding.line),
-                )
-                for finding in findings
-            ],
-            len(cues),
-            names,
-            is_as_written,
-        )
+        return TrackCheck(_broken(findings, cues, is_as_written), len(cues), names, is_as_written)
 
     def _written(self, track: JobTrack) -> Mapping[str, JobOutput]:
         those = select(JobOutput).where(JobOutput.job_id == track.job_id, JobOutput.kind != "track")
         with self._database.transaction() as session:
             return {output.key: output for output in session.scalars(those)}
+
+
+def _broken(findings: Sequence[Finding], cues: Sequence[CueText], is_as_written: bool) -> list[BrokenRule]:
+    firsts = [cue.line if cue.identifier_line is None else cue.identifier_line for cue in cues]
+    by_rule: dict[str, list[Finding]] = {}
+    for finding in sorted(findings, key=lambda finding: finding.severity):
+        by_rule.setdefault(finding.rule, []).append(finding)
+    return [
+        BrokenRule(
+            rule,
+            found[0].severity,
+            found[0].players,
+            _EXPLANATIONS[rule],
+            _REMEDIES.get(rule, _ANEW) if is_as_written else None,
+            [Place(one.line, one.message, *_cue_of(one.line, cues, firsts)) for one in found],
+        )
+        for rule, found in by_rule.items()
+    ]
+
+
+def _cue_of(line: int, cues: Sequence[CueText], firsts: Sequence[int]) -> tuple[int | None, int | None]:
+    """The number, from 1, and the start in milliseconds of the cue that a line lies in; `firsts` are their lines."""
+    number = bisect_right(firsts, line)
+    if not number:
+        return None, None
+    cue = cues[number - 1]
+    last = cue.payload[-1].line if cue.payload else cue.line
+    return (number, cue.start_ms) if line <= last else (None, None)
 
 
 class _OutOfTime(Exception):
@@ -207,20 +232,3 @@ class _Pictures:
             # the keys may be good for reading alone
             return {}
         return same
-
-
-class _Places:
-    """Which cue a line lies in."""
-
-    def __init__(self, cues: Sequence[CueText]) -> None:
-        self._cues = cues
-        self._first = [cue.line if cue.identifier_line is None else cue.identifier_line for cue in cues]
-
-    def of(self, line: int) -> tuple[int | None, int | None]:
-        """The number of the cue, from 1, and its start in milliseconds."""
-        number = bisect_right(self._first, line)
-        if not number:
-            return None, None
-        cue = self._cues[number - 1]
-        last = cue.payload[-1].line if cue.payload else cue.line
-        return (number, cue.start_ms) if line <= last else (None, None)

@@ -47,8 +47,9 @@ def list_jobs(visit: Visit) -> Response:
     pipelines = {one.pipeline_id: one.name for one in _pipelines(visit)}
     ids = [job.job_id for job in page.jobs]
     covers = visit.rooms.gallery.covers(visit.account_id, ids) if visit.may("GetSnapshotUrls") else {}
-    for cover in covers.values():
-        visit.media(cover.url)
+    # rows that arrive later are shown under the policy that the page has come with
+    for url in visit.rooms.gallery.links_ahead(visit.account_id):
+        visit.media(url)
     next_query = f"?{filters.query}&{urlencode({'page': page.next_token})}" if page.next_token else None
     return visit.show(
         "jobs/list.html",

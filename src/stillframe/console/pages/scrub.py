@@ -43,8 +43,7 @@ def preview_of(visit: Visit, job: JobView, pictures: Pictures) -> Preview | None
     video_url = previews.video_url(visit.account_id, job) if may_see_video else None
     if video_url is not None:
         visit.media(video_url)
-    # where tracks are, and with local buckets the pictures that they name
-    visit.fetched(visit.media(visit.rooms.public_url()))
+    visit.fetched(visit.rooms.public_url())
     track = previews.track(visit.account_id, job)
     if track is None:
         return None

@@ -61,7 +61,7 @@ async function showTiles(section, details) {
   if (!tiles.length) throw new Error("There are no tiles in the track.");
   details.append(details.querySelector("template").content.cloneNode(true));
   const film = details.querySelector(".tile"), svg = film.querySelector("svg"), image = film.querySelector("image");
-  const slider = details.querySelector("input"), told = details.querySelector("output");
+  const slider = details.querySelector("input"), told = details.querySelector("[data-told]");
   const sizes = new Map(), ends = tiles[tiles.length - 1][1];
   slider.max = ends;
   let current = -1;
