@@ -210,6 +210,9 @@ def test_the_player_comes_when_the_job_ends_with_all_in_a_store(
         FrameType="normal",
         SpriteSnapshotConfig=GRID,
     )
+    # so is the page of a job that has none yet, and whose video is elsewhere
+    stills = running.client.submit("oss://local/movie.mp4", f"oss://in-{kind}/{{Count}}.jpg")
+    assert store.endpoint in visitor.get(f"/jobs/{stills}").headers["Content-Security-Policy"]
     with opened(browser, running, f"/jobs/{job_id}") as page:
         expect(page.get_by_role("progressbar")).to_be_visible()
         assert page.locator("video").count() == 0

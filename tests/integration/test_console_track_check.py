@@ -205,6 +205,7 @@ def test_two_accounts_see_nothing_of_each_other(running: Service, visitor: Visit
         client.succeeded(own)
         assert "/movie.mp4" in video(stranger.get(f"/jobs/{own}").text)
         running.assembly.buckets.revoke("local", guest_id)
+        running.assembly.buckets.grant("local", guest_id, Grant("read", "others/"))
         assert video(stranger.get(f"/jobs/{own}").text) == ""
         assert FINE in check(stranger, own)
         assert visitor.get(f"/jobs/{own}/check").status_code == 404
