@@ -31,6 +31,7 @@ _TYPES = {
     "mpeg": "video/mpeg",
     "avi": "video/x-msvideo",
     "flv": "video/x-flv",
+    "ogg": "video/ogg",
 }
 #: at a time: a long track takes a processor for a second
 _READ_AT_ONCE = 2
