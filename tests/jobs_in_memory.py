@@ -35,6 +35,9 @@ class JobsInMemory:
         self.asked_urls: list[UrlsRequest] = []
         self.fault: Exception | None = None
 
+    def check(self, account_id: str, request: SubmitRequest) -> None:
+        self._fail()
+
     def submit(self, account_id: str, request: SubmitRequest) -> str:
         self._fail()
         self.submitted.append(request)

@@ -100,3 +100,22 @@ def test_one_that_breaks_lets_go() -> None:
         raise ZeroDivisionError
     with slot.held("a", 0):
         pass
+
+
+def test_several_at_once_and_the_next_when_one_is_done() -> None:
+    slot, done = ReservedSlot(2, at_once=2), list[str]()
+    works = []
+    for number, account_id in enumerate("abcd", 1):
+        works.append(Work(slot, account_id, done))
+        waiting(slot, number)
+    assert all(work.has_it.wait(DEADLINE_S) for work in works[:2])
+    assert not any(work.has_it.is_set() for work in works[2:])
+    with pytest.raises(Throttled), slot.held("e", DEADLINE_S):
+        pass
+    # the second one makes room as well as the first
+    works[1].end()
+    assert works[2].has_it.wait(DEADLINE_S)
+    assert not works[3].has_it.is_set()
+    for work in (works[0], *works[2:]):
+        work.end()
+    assert sorted(done) == [*"abcd"]

@@ -68,7 +68,8 @@ class Console:
                 Route("/login", self._try_login, methods=["POST"]),
                 Route("/logout", self._log_out, methods=["POST"]),
                 Route("/", self._go_home),
-                *(self._route(page) for page in PAGES),
+                # a path of words stands before one with a placeholder that would match it, too
+                *(self._route(page) for page in sorted(PAGES, key=lambda page: "{" in page.path)),
             ],
             exception_handlers={HTTPException: self._not_a_page},
         )

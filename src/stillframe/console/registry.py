@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stillframe.console.page import Page, Stream
-from stillframe.console.pages import jobs, pipelines, scrub, templates
+from stillframe.console.pages import jobs, new_job, pipelines, scrub, templates
 
-#: a path of words stands before one with a placeholder that would match it, too
 PAGES: Sequence[Page | Stream] = (
     *jobs.PAGES,
     *scrub.PAGES,
+    *new_job.PAGES,
     *templates.PAGES,
     *pipelines.PAGES,
 )

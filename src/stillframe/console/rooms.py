@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from stillframe.accounts.console_sessions import ConsoleSessions
 from stillframe.media.config import Caps
 from stillframe.service.job_gallery import JobGallery
+from stillframe.service.job_previews import JobPreviews
 from stillframe.service.permission import Permission
 from stillframe.service.track_checks import TrackChecks
 from stillframe.service.track_preview import TrackPreviews
@@ -24,7 +25,8 @@ class Rooms:
 
     services: Services
     gallery: JobGallery
-    previews: TrackPreviews
+    job_previews: JobPreviews
+    track_previews: TrackPreviews
     checks: TrackChecks
     permission: Permission
     sessions: ConsoleSessions

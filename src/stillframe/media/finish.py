@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from stillframe.errors import MediaError
 from stillframe.media.geometry import Box
 from stillframe.media.render import Rendered
-from stillframe.media.report import Report, ShotReport, Stats
+from stillframe.media.report import Report, ShotReport, ShotStatus, Stats
 from stillframe.media.sink import Item, Sink
-from stillframe.media.survey import Survey
+from stillframe.media.survey import Fate, Survey
 from stillframe.media.tracks import webvtt
 
 _MOMENTS_SHOWN = 10
@@ -53,7 +53,7 @@ def finish(survey: Survey, rendered: Sequence[Rendered], sink: Sink, stats: Stat
         still_width_px=survey.placement.canvas.width,
         still_height_px=survey.placement.canvas.height,
         sheet=survey.sheet,
-        notes=(*survey.probe.notes, *_notes(survey, shots)),
+        notes=(*survey.probe.notes, *notes_of(survey, [shot.status for shot in shots])),
         stats=total,
     )
 
@@ -83,7 +83,8 @@ def _where(survey: Survey, position: int, sink: Sink) -> tuple[str, Box]:
     return sink.names.beside_track("sheet", number + 1), survey.sheet.cell(cell)
 
 
-def _notes(survey: Survey, shots: Sequence[ShotReport]) -> list[str]:
+def notes_of(survey: Survey, statuses: Sequence[ShotStatus | Fate]) -> list[str]:
+    """What is worth saying of a survey, and of what became of its shots, or will as far as is known."""
     notes = []
     grid = survey.config.sprite_snapshot_config
     sheet = survey.sheet
@@ -92,13 +93,13 @@ def _notes(survey: Survey, shots: Sequence[ShotReport]) -> list[str]:
             f"{grid.columns}x{grid.lines} cells of {sheet.cell_width}x{sheet.cell_height} px make too large a "
             f"sheet for players: it has {sheet.columns}x{sheet.lines}"
         )
-    dropped = sum(shot.status == "dropped" for shot in shots)
+    dropped = statuses.count("dropped")
     if dropped:
         notes.append(f"{_shots(dropped)} behind the end of the video dropped")
-    skipped = sum(shot.status == "skipped" for shot in shots)
+    skipped = statuses.count("skipped")
     if skipped:
         notes.append(f"{_shots(skipped)} without a keyframe near skipped (KeyframeMiss is skip)")
-    replaced = sum(shot.status == "replaced" for shot in shots)
+    replaced = statuses.count("replaced")
     if replaced:
         notes.append(f"{_shots(replaced)} replaced by a picture near (the shots tell why)")
     return notes

@@ -61,6 +61,7 @@ from stillframe.service.event_callbacks import EventCallbacks
 from stillframe.service.file_links import FileLinks
 from stillframe.service.job_gallery import JobGallery
 from stillframe.service.job_tracks import JobTracks
+from stillframe.service.job_previews import JobPreviews
 from stillframe.service.media_addresses import MediaAddresses
 from stillframe.service.permission import Permission
 from stillframe.service.probe_jobs import ProbeJobs
@@ -175,8 +176,9 @@ class Assembly:
         )
         self.gallery = JobGallery(self.database, self.buckets, self._links, everywhere)
         tracks = JobTracks(self.database, self.buckets)
-        self.previews = TrackPreviews(self.buckets, tracks, self._links)
+        self.track_previews = TrackPreviews(self.buckets, tracks, self._links)
         self.checks = TrackChecks(self.database, tracks)
+        self.job_previews = JobPreviews(self.buckets, self._reserved, self.metrics, settings.max_read_bytes)
         self.login_links = LoginLinks(self.database)
         self.sessions = ConsoleSessions(
             self.database,
@@ -316,12 +318,16 @@ class Assembly:
         )
 
     def _reserved_step(self) -> ProbeStep:
-        """For calls that wait: with a decoder of its own, which is made when the first of them comes."""
+        """For calls that wait."""
+        return self._probe_step(self._reserved())
+
+    def _reserved(self) -> Decoder:
+        """For those who wait: a decoder of its own, which is made when the first of them comes."""
         with self._reserving:
             if self._is_stopping:
                 raise Unavailable("decoder")
             self._reserved_decoder = self._reserved_decoder or self._make_decoder()
-            return self._probe_step(self._reserved_decoder)
+            return self._reserved_decoder
 
     def hurry(self) -> None:
         """Give back what is in work, now and whenever `stop` is called. May be called from a signal's handler."""

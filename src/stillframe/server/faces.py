@@ -69,7 +69,8 @@ def make_console(rooms: Assembly, permission: Permission) -> Console:
         Rooms(
             services=make_services(rooms),
             gallery=rooms.gallery,
-            previews=rooms.previews,
+            job_previews=rooms.job_previews,
+            track_previews=rooms.track_previews,
             checks=rooms.checks,
             permission=permission,
             sessions=rooms.sessions,

@@ -130,6 +130,9 @@ class SnapshotJobs(Protocol):
     def submit(self, account_id: str, request: SubmitRequest) -> str:
         """The id of the job, which is stored and will be done when this returns."""
 
+    def check(self, account_id: str, request: SubmitRequest) -> None:
+        """Raises what `submit` would raise for what is wrong with the request itself."""
+
     def get(self, account_id: str, job_id: str) -> JobView:
         """One job."""
 

@@ -102,6 +102,9 @@ class SnapshotJobs:
                 return job_id
             return self._create(account_id, request, columns)
 
+    def check(self, account_id: str, request: SubmitRequest) -> None:
+        self._columns(account_id, request)
+
     def _create(self, account_id: str, request: SubmitRequest, columns: dict[str, Any]) -> str:
         new_id = columns.pop("job_id")
         while True:

@@ -39,7 +39,7 @@ def preview_of(visit: Visit, job: JobView, pictures: Pictures) -> Preview | None
     if job.type != "WebVtt":
         return None
     may_see_video = visit.may(_SEES_VIDEOS)
-    previews = visit.rooms.previews
+    previews = visit.rooms.track_previews
     video_url = previews.video_url(visit.account_id, job) if may_see_video else None
     if video_url is not None:
         visit.media(video_url)
@@ -52,7 +52,7 @@ def preview_of(visit: Visit, job: JobView, pictures: Pictures) -> Preview | None
 
 def show_tiles(visit: Visit) -> Response:
     """The tiles of a job's track for the page's script, as JSON."""
-    found = visit.rooms.previews.tiles(visit.account_id, visit.path["job_id"])
+    found = visit.rooms.track_previews.tiles(visit.account_id, visit.path["job_id"])
     body = json.dumps({"pictures": found.pictures, "tiles": found.tiles}, separators=(",", ":"))
     return Response(body, headers=page_headers(), media_type="application/json")
 

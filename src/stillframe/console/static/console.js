@@ -49,6 +49,15 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-auto]")) event.target.form.requestSubmit();
 });
 
+// what is wrong with a field may come while somebody is writing: it is said of the field, too
+document.addEventListener("htmx:afterSettle", () => {
+  for (const about of document.querySelectorAll(".field > [id^=about-]")) {
+    const input = about.parentElement.querySelector("input, select, textarea");
+    if (about.matches(".error")) input.setAttribute("aria-invalid", "true");
+    else input.removeAttribute("aria-invalid");
+  }
+});
+
 // the token of a login link stands behind the #, where no server sees it
 const login = document.querySelector("[data-login-link]");
 if (login && location.hash.length > 20) {
