@@ -301,7 +301,7 @@ def test_few_look_at_once_and_others_are_asked_to_come_again(
     running: Service, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     form = fields(visitor.get(MOVIE), Count="9")
-    slot = running.assembly.previews._slot
+    slot = running.assembly.job_previews._slot
     monkeypatch.setattr(job_previews, "WAIT_S", 0.05)
     with ExitStack() as held:
         for _ in range(job_previews.AT_ONCE):

@@ -60,8 +60,8 @@ from stillframe.service.backlog import Backlog
 from stillframe.service.event_callbacks import EventCallbacks
 from stillframe.service.file_links import FileLinks
 from stillframe.service.job_gallery import JobGallery
-from stillframe.service.job_tracks import JobTracks
 from stillframe.service.job_previews import JobPreviews
+from stillframe.service.job_tracks import JobTracks
 from stillframe.service.media_addresses import MediaAddresses
 from stillframe.service.permission import Permission
 from stillframe.service.probe_jobs import ProbeJobs

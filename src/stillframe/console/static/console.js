@@ -53,8 +53,8 @@ document.addEventListener("change", (event) => {
 document.addEventListener("htmx:afterSettle", () => {
   for (const about of document.querySelectorAll(".field > [id^=about-]")) {
     const input = about.parentElement.querySelector("input, select, textarea");
-    if (about.matches(".error")) input.setAttribute("aria-invalid", "true");
-    else input.removeAttribute("aria-invalid");
+    if (about.matches(".error")) input?.setAttribute("aria-invalid", "true");
+    else input?.removeAttribute("aria-invalid");
   }
 });
 
