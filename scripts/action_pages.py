@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic.alias_generators import to_snake
@@ -15,14 +15,13 @@ from pydantic.alias_generators import to_snake
 from stillframe.accounts.policies import MANAGED, AccessRequest, evaluate, parse_policy
 from stillframe.ims.action import Action
 from stillframe.ims.openapi import document
+from stillframe.ims.parameters import Parameter, as_text, describe, resolved, type_of
 from stillframe.ims.registry import ACTIONS
 from stillframe.ims.wire import VERSION
 from stillframe.service.error_table import ERRORS
 
 DOCUMENT = document(ACTIONS)
 SCHEMAS = DOCUMENT["components"]["schemas"]
-#: objects that docs/parameters.md is about
-CONFIGS = ("SnapshotConfig",)
 WIDTH = 100
 
 INDEX = f"""# The actions of the API
@@ -82,7 +81,7 @@ def page(action: Action) -> str:
         (
             f"# {action.name}\n\n{_summary(action)}\n",
             access,
-            f"## Request\n\n{_requests(operation['parameters'])}",
+            f"## Request\n\n{_requests(describe(action, DOCUMENT).parameters)}",
             f"## Answer\n\n{_answers(answer)}",
             f"## Errors\n\n{_errors(action)}",
             f"## Examples\n\nFrom the command line:\n\n```sh\n{command}\n```\n",
@@ -95,7 +94,7 @@ def page(action: Action) -> str:
 def command_line(action: str, parameters: Mapping[str, Any]) -> str:
     """The command that calls an action."""
     return shlex.join(
-        ["stillframe", "api", action, *(f"{name}={_as_text(value)}" for name, value in parameters.items())]
+        ["stillframe", "api", action, *(f"{name}={as_text(value)}" for name, value in parameters.items())]
     )
 
 
@@ -141,7 +140,7 @@ def _general_call(action: Action) -> str:
         "req_body_type": "formData",
         "body_type": "json",
     }
-    query = {name: _as_text(value) for name, value in action.example.items()}
+    query = {name: as_text(value) for name, value in action.example.items()}
     request = _call("OpenApiRequest", [("query", _literal(query))])
     sent = _call("client.call_api", [("", "about"), ("", request), ("", "RuntimeOptions()")])
     told = _call("Params", [(name, _literal(value)) for name, value in about.items()])
@@ -185,41 +184,37 @@ def _managed(permission: str) -> str:
     return f"{' and '.join(allowing)} {'allow' if len(allowing) > 1 else 'allows'} it"
 
 
-def _requests(parameters: list[dict[str, Any]]) -> str:
+def _requests(parameters: Sequence[Parameter]) -> str:
     if not parameters:
         return "It has no parameters.\n"
-    rows = []
-    for parameter in parameters:
-        schema = parameter.get("schema") or parameter["content"]["application/json"]["schema"]
-        told = schema | {"description": parameter["description"]}
-        rows += [*_request_rows(parameter["name"], told, parameter["required"])]
+    rows = [_request_row(one) for parameter in parameters for one in parameter.with_keys]
     return "| field | type | required | default | range | meaning |\n|---|---|---|---|---|---|\n" + "".join(
         rows
     )
 
 
-def _request_rows(path: str, schema: Mapping[str, Any], required: bool) -> Iterator[str]:
-    whole, name = _resolved(schema)
-    meaning = schema.get("description") or whole.get("description", "")
-    if name in CONFIGS:
+def _request_row(parameter: Parameter) -> str:
+    meaning = parameter.description
+    if parameter.is_config:
         meaning += " [parameters.md](../parameters.md) has the keys."
-    default = f"`{_as_text(whole['default'])}`" if "default" in whole else ""
-    cells = (
-        f"`{path}`",
-        _type(whole),
-        "yes" if required else "",
-        default,
-        _range(whole),
+    return _cells(
+        f"`{parameter.name}`",
+        parameter.type,
+        "yes" if parameter.is_required else "",
+        f"`{parameter.default}`" if parameter.default is not None else "",
+        _range(parameter),
         meaning,
     )
-    yield _cells(*cells)
-    if name not in CONFIGS:
-        for inner, item in whole.get("properties", {}).items():
-            yield from _request_rows(f"{path}.{inner}", item, inner in whole.get("required", ()))
+
+
+def _range(parameter: Parameter) -> str:
+    if parameter.choices:
+        return ", ".join(f"`{choice}`" for choice in parameter.choices)
+    return f"`{parameter.pattern}`" if parameter.pattern is not None else parameter.range
 
 
 def _answers(schema: Mapping[str, Any]) -> str:
-    whole, _ = _resolved(schema)
+    whole, _ = resolved(SCHEMAS, schema)
     rows = [row for name, item in whole["properties"].items() for row in _answer_rows(name, item)]
     return (
         "| field | type | meaning |\n|---|---|---|\n" + "".join(rows) + "\nWhat has no value is left out.\n"
@@ -227,12 +222,12 @@ def _answers(schema: Mapping[str, Any]) -> str:
 
 
 def _answer_rows(path: str, schema: Mapping[str, Any]) -> Iterator[str]:
-    whole, _ = _resolved(schema)
+    whole, _ = resolved(SCHEMAS, schema)
     meaning = schema.get("description") or whole.get("description", "")
     if choices := whole.get("enum"):
         meaning += f" One of: {', '.join(f'`{choice}`' for choice in choices)}."
-    yield _cells(f"`{path}`", _type(whole), meaning)
-    inner, _ = _resolved(whole.get("items", whole))
+    yield _cells(f"`{path}`", type_of(SCHEMAS, whole), meaning)
+    inner, _ = resolved(SCHEMAS, whole.get("items", whole))
     within = f"{path}[]" if "items" in whole else path
     for name, item in inner.get("properties", {}).items():
         yield from _answer_rows(f"{within}.{name}", item)
@@ -248,36 +243,6 @@ def _errors(action: Action) -> str:
     )
 
 
-def _resolved(schema: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
-    """A schema with what it refers to, and the name of that."""
-    if "$ref" not in schema:
-        return dict(schema), None
-    name = schema["$ref"].rpartition("/")[2]
-    return SCHEMAS[name] | {key: value for key, value in schema.items() if key != "$ref"}, name
-
-
-def _type(schema: Mapping[str, Any]) -> str:
-    if schema.get("format") == "date-time":
-        return "UTC time"
-    if "items" in schema:
-        return f"list of {_type(_resolved(schema['items'])[0])}s"
-    return str(schema["type"])
-
-
-def _range(schema: Mapping[str, Any]) -> str:
-    if "enum" in schema:
-        return ", ".join(f"`{choice}`" for choice in schema["enum"])
-    if "const" in schema:
-        return f"`{schema['const']}`"
-    if "minimum" in schema:
-        return f"{schema['minimum']} to {schema['maximum']}"
-    if "pattern" in schema and "format" not in schema:
-        return f"`{schema['pattern']}`"
-    if "maxLength" in schema:
-        return f"{schema['maxLength']} bytes or less"
-    return ""
-
-
 def _cells(*cells: str) -> str:
     # a bar in a text would end its cell
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
@@ -285,7 +250,3 @@ def _cells(*cells: str) -> str:
 
 def _summary(action: Action) -> str:
     return action.summary if action.is_in_ims else f"{action.summary} Not in IMS."
-
-
-def _as_text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -29,7 +29,8 @@ from stillframe.database.engine import Database, make_engine
 from stillframe.errors import Unavailable
 from stillframe.events.callbacks import Callbacks
 from stillframe.events.outbox import Outbox
-from stillframe.ims.endpoint import Endpoint, Served
+from stillframe.ims.calls import Calls, Served
+from stillframe.ims.endpoint import Endpoint
 from stillframe.jobs.everywhere import Everywhere
 from stillframe.jobs.probe_step import ProbeStep
 from stillframe.jobs.queue import Queue
@@ -111,32 +112,35 @@ class ImsServer:
             FileLinks(lambda: "", b"a signing key for nothing"),
         )
         callbacks = EventCallbacks(Callbacks(nowhere, Keyring([Fernet.generate_key().decode()])), allowed=())
-        return Endpoint(
-            Services(
-                self.jobs,
-                templates,
-                TemplateKeeper(templates),
-                buckets,
-                pipelines,
-                PipelineControl(nowhere, Queue()),
-                callbacks,
-                assets,
-                ProbeJobs(
-                    nowhere,
-                    Queue(),
-                    MediaAddresses(nowhere, Assets(nowhere), buckets),
-                    Backlog(nowhere, 1),
-                    ReservedSlot(0),
-                    _no_decoder,
-                    seconds=1.0,
-                ),
+        services = Services(
+            self.jobs,
+            templates,
+            TemplateKeeper(templates),
+            buckets,
+            pipelines,
+            PipelineControl(nowhere, Queue()),
+            callbacks,
+            assets,
+            ProbeJobs(
+                nowhere,
+                Queue(),
+                MediaAddresses(nowhere, Assets(nowhere), buckets),
+                Backlog(nowhere, 1),
+                ReservedSlot(0),
+                _no_decoder,
+                seconds=1.0,
             ),
+        )
+        of_calls = ("authorize", "throttle", "is_unavailable")
+        options = {name: value for name, value in self.options.items() if name not in of_calls}
+        checks = {name: value for name, value in self.options.items() if name in of_calls}
+        return Endpoint(
+            Calls(services, observe=self.served.append, **checks),
             keys=KEYS.get,
             nonces=self.nonces,
             tokens=lambda token, _: TOKENS.get(token, TokenState.MALFORMED),
             now=lambda: datetime.now(UTC) + self.clock_ahead,
-            observe=self.served.append,
-            **self.options,
+            **options,
         )
 
     def send(self, signed: Signed) -> httpx.Response:
@@ -154,7 +158,7 @@ class ImsServer:
 
 @contextlib.contextmanager
 def serving(**options: Any) -> Iterator[ImsServer]:
-    """A server in a thread of its own; `options` go to the endpoint."""
+    """A server in a thread of its own; `options` go to the endpoint, and to its calls."""
     server = ImsServer(options=options)
     with over_http(Starlette(routes=[Mount("/", server.endpoint())])) as port:
         server.port = port

@@ -1,8 +1,13 @@
-"""A job's request as code: what somebody writes who wants to send the same from a program."""
+"""A request as code: what somebody writes who wants to send the same from a program.
+
+code_of(job, "http://127.0.0.1:8080", default_pipeline_id=None).curl
+code_of_call(action, {"PageSize": "5"}, "http://127.0.0.1:8080").python
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +15,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from stillframe.catalog.system_templates import SYSTEM_TEMPLATES
+from stillframe.console.api_actions import ApiAction, Parameter
 from stillframe.media import config_json
 from stillframe.service.ports import JobView
 
@@ -20,7 +26,14 @@ _OF_IMS = {
     *("PixelBlackThreshold", "IsSptFrag", _GRID),
 }
 _ANY_TEMPLATE = "S00000002-000010"
-_SDK = "models.SubmitSnapshotJobRequest"
+#: what the SDK has a model for; to it, all other JSON is text
+_OBJECTS = {
+    "SubmitSnapshotJob": {"Input", "Output", "TemplateConfig", "ScheduleConfig"},
+    "SubmitMediaInfoJob": {"Input", "ScheduleConfig"},
+    "SubmitSyncMediaInfoJob": {"Input", "ScheduleConfig"},
+}
+#: what IMS has, and its SDK has not
+_NOT_IN_SDK = {"EditingTempFileStorage"}
 
 _CURL = """\
 endpoint={endpoint}
@@ -29,7 +42,7 @@ body={body}
 digest=$(printf %s "$body" | openssl dgst -sha256 -r | cut -c1-64)
 headers="content-type:application/x-www-form-urlencoded
 host:{host}
-x-acs-action:SubmitSnapshotJob
+x-acs-action:{action}
 x-acs-content-sha256:$digest
 x-acs-date:$(date -u +%Y-%m-%dT%H:%M:%SZ)
 x-acs-signature-nonce:$(openssl rand -hex 16)
@@ -43,13 +56,12 @@ printf '%s\\nauthorization:ACS3-HMAC-SHA256 %s\\n' "$headers" "$credential" |
   curl --header @- --data "$body" "$endpoint/"
 """
 
-_PYTHON = """\
+_CLIENT = """\
 import os
 
-from alibabacloud_ice20201109 import models
-from alibabacloud_ice20201109.client import Client
-from alibabacloud_tea_openapi.models import Config
-{imports}
+from alibabacloud_ice20201109{models} import {name}
+{client}from alibabacloud_tea_openapi.models import {config}
+{options}
 client = Client(
     Config(
         endpoint={host!r},
@@ -58,9 +70,23 @@ client = Client(
         access_key_secret=os.environ["STILLFRAME_ACCESS_KEY_SECRET"],
     )
 )
-request = {request}
-{call}
-print(answer.body.job_id)
+"""
+#: the SDK has no model of what IMS does not have, but it can send it
+_GENERAL = """\
+about = Params(
+    action={action!r},
+    version="2020-11-09",
+    protocol={protocol!r},
+    pathname="/",
+    method="POST",
+    auth_type="AK",
+    style="RPC",
+    req_body_type="formData",
+    body_type="json",
+)
+request = OpenApiRequest(query={query})
+answer = client.call_api(about, request, RuntimeOptions())
+print(answer["body"])
 """
 
 
@@ -92,7 +118,55 @@ def code_of(job: JobView, endpoint: str, *, default_pipeline_id: str | None) -> 
 
 def code_for(parameters: Mapping[str, Any], endpoint: str) -> RequestCode:
     """The code that makes a job with these parameters of SubmitSnapshotJob."""
-    return RequestCode(_curl(parameters, endpoint), _command(parameters), _python(parameters, endpoint))
+    return RequestCode(
+        _curl("SubmitSnapshotJob", parameters, endpoint),
+        _command(parameters),
+        _python("SubmitSnapshotJob", *_extended(parameters), endpoint, "answer.body.job_id"),
+    )
+
+
+def code_of_call(action: ApiAction, given: Mapping[str, str], endpoint: str) -> RequestCode:
+    """The code that calls an action with parameters as texts; what is secret of them is not shown."""
+    known = {parameter.name: parameter for parameter in action.parameters}
+    shown = {
+        name: f"the {name}" if name in known and known[name].is_secret else _compact(text)
+        for name, text in given.items()
+    }
+    call = ["stillframe", "api", action.name, *(f"{name}={text}" for name, text in shown.items())]
+    return RequestCode(
+        _curl(action.name, shown, endpoint), shlex.join(call) + "\n", _python_call(action, shown, endpoint)
+    )
+
+
+def _python_call(action: ApiAction, given: Mapping[str, str], endpoint: str) -> str:
+    objects = _OBJECTS.get(action.name, ())
+    known = {parameter.name: parameter for parameter in action.parameters}
+    values: dict[str, Any] = {}
+    others: dict[str, Any] = {}
+    for name, text in given.items():
+        parameter = known.get(name)
+        is_modelled = parameter is not None and parameter.is_in_ims and name not in _NOT_IN_SDK
+        (values if is_modelled else others)[name] = _object(text) if name in objects else text
+    if not action.is_in_ims or not all(
+        _is_modelled(values[name], known[name]) for name in objects if name in values
+    ):
+        return _general(action.name, given, endpoint)
+    if "TemplateConfig" in objects and "Extensions" not in others:
+        values, others = _extended(values, others)
+    return _python(action.name, values, others, endpoint, "answer.body.to_map()")
+
+
+def _object(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _is_modelled(value: object, parameter: Parameter) -> bool:
+    """Whether the SDK's model has all keys of an object."""
+    keys = {key.name.rpartition(".")[2] for key in parameter.keys if key.is_in_ims}
+    return isinstance(value, dict) and value.keys() <= keys
 
 
 def _changes(config: Mapping[str, Any], template_id: str) -> dict[str, Any]:
@@ -108,10 +182,13 @@ def _changes(config: Mapping[str, Any], template_id: str) -> dict[str, Any]:
     return changes
 
 
-def _curl(parameters: Mapping[str, Any], endpoint: str) -> str:
+def _curl(action: str, parameters: Mapping[str, Any], endpoint: str) -> str:
     form = {name: value if isinstance(value, str) else _json(value) for name, value in parameters.items()}
     return _CURL.format(
-        endpoint=shlex.quote(endpoint), body=shlex.quote(urlencode(form)), host=urlsplit(endpoint).netloc
+        action=action,
+        endpoint=shlex.quote(endpoint),
+        body=shlex.quote(urlencode(form)),
+        host=urlsplit(endpoint).netloc,
     )
 
 
@@ -136,34 +213,82 @@ def _command(parameters: Mapping[str, Any]) -> str:
     return " \\\n  ".join([*lines, "--wait"]) + "\n"
 
 
-def _python(parameters: Mapping[str, Any], endpoint: str) -> str:
-    sent = dict(parameters)
-    template = dict(sent["TemplateConfig"])
-    changes = template.pop("OverwriteParams", {})
-    known = {key: value for key, value in changes.items() if key in _OF_IMS}
-    more = {key: value for key, value in changes.items() if key not in _OF_IMS}
-    sent["TemplateConfig"] = template | ({"OverwriteParams": known} if known else {})
-    parts = urlsplit(endpoint)
-    call = "answer = client.submit_snapshot_job(request)"
-    if more:
-        call = (
-            f"extensions = {_json(more)!r}\n"
-            'more = ExtendsParameters(queries={"Extensions": extensions})\n'
-            "answer = client.submit_snapshot_job_with_options(request, RuntimeOptions(extends_parameters=more))"
-        )
-    return _PYTHON.format(
-        imports="from darabonba.runtime import ExtendsParameters, RuntimeOptions\n" if more else "",
-        host=parts.netloc,
-        scheme=parts.scheme,
-        request=f"{_SDK}().from_map(\n    {_indented(sent)}\n)",
-        call=call,
+def _extended(
+    parameters: Mapping[str, Any], others: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Parameters of SubmitSnapshotJob as the SDK's models have them, and those that they have not."""
+    sent, more = dict(parameters), dict(others or {})
+    template = dict(sent.get("TemplateConfig", {}))
+    changes = template.pop("OverwriteParams", None)
+    if isinstance(changes, Mapping):
+        known = {key: value for key, value in changes.items() if key in _OF_IMS}
+        extensions = {key: value for key, value in changes.items() if key not in _OF_IMS}
+        sent["TemplateConfig"] = template | ({"OverwriteParams": known} if known else {})
+        if extensions:
+            more["Extensions"] = _json(extensions)
+    return sent, more
+
+
+def _python(
+    action: str, parameters: Mapping[str, Any], others: Mapping[str, Any], endpoint: str, told: str
+) -> str:
+    """By the SDK's models; `others` are what these do not have."""
+    method = "client." + re.sub("(?<!^)(?=[A-Z])", "_", action).lower()
+    has_model = bool(parameters or others)
+    lines = []
+    if has_model:
+        lines.append(f"request = models.{action}Request().from_map({_indented(parameters)})")
+    if others:
+        lines += [
+            f"more = ExtendsParameters(queries={_indented(others)})",
+            f"answer = {method}_with_options(request, RuntimeOptions(extends_parameters=more))",
+        ]
+    else:
+        lines.append(f"answer = {method}({'request' if has_model else ''})")
+    head = _CLIENT.format(
+        models="" if has_model else ".client",
+        name="models" if has_model else "Client",
+        client="from alibabacloud_ice20201109.client import Client\n" if has_model else "",
+        config="Config",
+        options="from darabonba.runtime import ExtendsParameters, RuntimeOptions\n" if others else "",
+        **_place(endpoint),
     )
+    return "\n".join([head + lines[0], *lines[1:], f"print({told})", ""])
+
+
+def _general(action: str, parameters: Mapping[str, str], endpoint: str) -> str:
+    """Without models."""
+    place = _place(endpoint)
+    head = _CLIENT.format(
+        models=".client",
+        name="Client",
+        client="",
+        config="Config, OpenApiRequest, Params",
+        options="from alibabacloud_tea_util.models import RuntimeOptions\n",
+        **place,
+    )
+    return head + _GENERAL.format(
+        action=action, protocol=place["scheme"].upper(), query=_indented(parameters)
+    )
+
+
+def _place(endpoint: str) -> dict[str, str]:
+    parts = urlsplit(endpoint)
+    return {"host": parts.netloc, "scheme": parts.scheme}
 
 
 def _indented(value: Mapping[str, Any]) -> str:
     """A dictionary as Python writes it, a key on each line, inside of a call."""
-    lines = ",\n".join(f"        {key!r}: {inner!r}" for key, inner in value.items())
-    return f"{{\n{lines},\n    }}"
+    if not value:
+        return "{}"
+    lines = "".join(f"        {key!r}: {inner!r},\n" for key, inner in value.items())
+    return f"\n    {{\n{lines}    }}\n"
+
+
+def _compact(text: str) -> str:
+    """JSON on one line; other text as it is."""
+    value = _object(text)
+    return _json(value) if isinstance(value, dict | list) else text
 
 
 def _plain(value: object) -> str:

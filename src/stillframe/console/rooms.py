@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from stillframe.accounts.console_sessions import ConsoleSessions
+from stillframe.console.api_actions import ApiActions
 from stillframe.media.config import Caps
 from stillframe.service.job_gallery import JobGallery
 from stillframe.service.job_previews import JobPreviews
@@ -17,13 +18,14 @@ from stillframe.service.use_cases import Services
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """The use cases, who may use them, and who is logged in.
+    """The use cases, the API's actions, who may use them, and who is logged in.
 
     `caps` are the most that is made of one video, `public_url` is how the server is reached, and `is_unavailable` knows
     the exceptions that mean "the database is away".
     """
 
     services: Services
+    actions: ApiActions
     gallery: JobGallery
     job_previews: JobPreviews
     track_previews: TrackPreviews

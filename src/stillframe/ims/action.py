@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_pascal
 
 from stillframe.accounts.signatures import Caller
+from stillframe.jobs.models import TriggerSource
 from stillframe.service.errors import ApiError, shown
 from stillframe.service.permission import Circumstances
 from stillframe.service.use_cases import Services
@@ -41,7 +42,10 @@ class Answer(AnswerObject):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What an action knows besides its parameters. `is_secure`: it came by https."""
+    """What an action knows besides its parameters.
+
+    `is_secure`: it came by https. `trigger_source`: by which face, which is kept with a job that is made.
+    """
 
     caller: Caller
     request_id: str
@@ -49,6 +53,7 @@ class Context:
     services: Services
     is_secure: bool
     arrived_at: datetime
+    trigger_source: TriggerSource = "API"
 
     @property
     def circumstances(self) -> Circumstances:

@@ -3,7 +3,7 @@
 A request is read whole, and goes its whole way in one thread: action and version, signature, authorisation,
 throttle, parameters, use case, answer. What comes first in this order is what a caller hears about.
 
-    Mount("/", Endpoint(services, keys=..., nonces=...))
+    Mount("/", Endpoint(Calls(services), keys=..., nonces=...))
 
 It answers for every other path and method, too, so it stands last among the routes. The HTTP server before it must
 let heads of `body.MAX_HEAD_BYTES` through, since SDKs put all parameters into the query.
@@ -17,7 +17,6 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
@@ -27,28 +26,9 @@ from stillframe.accounts.signatures import KeyLookup, Nonces, TokenLookup, authe
 from stillframe.ims import registry, wire
 from stillframe.ims.action import Action, Context
 from stillframe.ims.body import BODY_DEADLINE_S, MAX_BODY_BYTES, Gone, read_body, send_and_linger
+from stillframe.ims.calls import Calls, Served
 from stillframe.ims.reply import Reply, failure, success
-from stillframe.service.errors import ApiError, as_api_error, shown
-from stillframe.service.use_cases import Services
-
-#: a step before the action that raises (ApiError, Throttled) when the caller may not go on
-Check = Callable[[Context, Action], None]
-
-log = structlog.get_logger("stillframe.ims")
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A request that was answered; `code` is OK or an error's, `action` is None when it has none that exists."""
-
-    action: str | None
-    code: str
-    status: int
-    seconds: float
-
-
-def _anybody(context: Context, action: Action) -> None:
-    """The check of a service that has no policies and no limits."""
+from stillframe.service.errors import ApiError, shown
 
 
 def _peer(scope: Scope) -> str | None:
@@ -56,44 +36,30 @@ def _peer(scope: Scope) -> str | None:
     return client[0] if client else None
 
 
-def _nobody_listens(served: Served) -> None:
-    """The observer of a service without metrics."""
-
-
 class Endpoint:
     """The API. `keys`, `nonces` and `tokens` are what `accounts.signatures` asks for.
 
-    `is_unavailable` knows the exceptions that mean "the database is away": they become ServiceUnavailable.
-    `source_ip` is the caller's address; `observe` is told of every answer, for metrics.
-    Each request in work holds one of `threads` threads; more wait.
+    `source_ip` is the caller's address. Each request in work holds one of `threads` threads; more wait.
     """
 
     def __init__(
         self,
-        services: Services,
+        calls: Calls,
         *,
         keys: KeyLookup,
         nonces: Nonces,
         tokens: TokenLookup = no_tokens,
-        authorize: Check = _anybody,
-        throttle: Check = _anybody,
         source_ip: Callable[[Scope], str | None] = _peer,
-        observe: Callable[[Served], None] = _nobody_listens,
-        is_unavailable: Callable[[Exception], bool] = lambda _: False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         threads: int = 16,
         max_body_bytes: int = MAX_BODY_BYTES,
         body_deadline_s: float = BODY_DEADLINE_S,
     ) -> None:
-        self._services = services
+        self._calls = calls
         self._keys = keys
         self._nonces = nonces
         self._tokens = tokens
-        self._authorize = authorize
-        self._throttle = throttle
         self._source_ip = source_ip
-        self._observe = observe
-        self._is_unavailable = is_unavailable
         self._now = now
         self._threads = ThreadPoolExecutor(threads, "stillframe-api")
         self._max_body_bytes = max_body_bytes
@@ -112,7 +78,7 @@ class Endpoint:
         except ApiError as error:
             reply = failure(error, request_id, _host(scope), xml=False)
             served = Served(None, reply.code, reply.status, time.perf_counter() - started)
-            self._report(served, request_id, self._source_ip(scope))
+            self._calls.report(served, request_id, self._source_ip(scope))
             start = reply.start(request_id, (b"connection", b"close"))
             if error.code == "RequestTimeout":
                 # who sends next to nothing is not waited for any longer
@@ -147,40 +113,20 @@ class Endpoint:
                 caller=caller,
                 request_id=request_id,
                 source_ip=self._source_ip(scope),
-                services=self._services,
+                services=self._calls.services,
                 is_secure=scope.get("scheme") == "https",
                 arrived_at=now,
             )
-            self._authorize(context, action)
-            self._throttle(context, action)
-            parsed = action.parse(wire.business_parameters(request))
-            reply = success(action.name, action.handler(context, parsed), request_id, xml=xml)
+            answer = self._calls.run(context, action, lambda: wire.business_parameters(request))
+            reply = success(action.name, answer, request_id, xml=xml)
         except Exception as error:
-            told = as_api_error(error)
-            if told is None and self._is_unavailable(error):
-                told = ApiError("ServiceUnavailable")
-                # so it goes for every request until the database is back; below the first line is the statement
-                log.warning("request failed", code=told.code, error=str(error).partition("\n")[0])
-            elif told is None or told.status >= 500:
-                log.exception("request failed", code=told.code if told else "InternalError")
-            reply = failure(told or ApiError("InternalError"), request_id, _host(scope), xml=xml)
-        self._report(
+            reply = failure(self._calls.told(error), request_id, _host(scope), xml=xml)
+        self._calls.report(
             Served(action.name if action else None, reply.code, reply.status, time.perf_counter() - started),
             request_id,
             self._source_ip(scope),
         )
         return reply
-
-    def _report(self, served: Served, request_id: str, source_ip: str | None) -> None:
-        log.info(
-            "request",
-            request_id=request_id,
-            source_ip=source_ip,
-            code=served.code,
-            status=served.status,
-            duration_ms=round(served.seconds * 1000, 1),
-        )
-        self._observe(served)
 
 
 def _check_target(scope: Scope) -> None:

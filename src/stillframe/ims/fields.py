@@ -86,6 +86,9 @@ class SecretText(Text):
         except PydanticCustomError:
             raise refuse_secret(f"text of {self.most_bytes} bytes or less in UTF-8") from None
 
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: Any) -> dict[str, Any]:
+        return Text.__get_pydantic_json_schema__(self, schema, handler) | {"format": "password"}
+
 
 @dataclass(frozen=True, slots=True)
 class JsonObject:

@@ -124,6 +124,7 @@ def _wanted(context: Context, request: SubmitMediaInfoJobRequest) -> ProbeReques
         priority=schedule.priority if schedule else None,
         name=request.name,
         user_data=request.user_data,
+        trigger_source=context.trigger_source,
     )
 
 

@@ -1,9 +1,9 @@
-"""All actions, by name."""
+"""All actions, by group and by name."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from stillframe.ims import (
     event_callbacks,
@@ -18,19 +18,17 @@ from stillframe.ims.action import Action
 from stillframe.ims.wire import VERSION, ActionName
 from stillframe.service.errors import ApiError, shown
 
-ACTIONS: Mapping[str, Action] = {
-    action.name: action
-    for group in (
-        snapshot_jobs,
-        templates,
-        pipelines,
-        storage,
-        event_callbacks,
-        media_assets,
-        media_info_jobs,
-    )
-    for action in group.ACTIONS
+#: what belongs together, under a title for people
+GROUPS: Mapping[str, Sequence[Action]] = {
+    "Snapshot jobs": snapshot_jobs.ACTIONS,
+    "Templates": templates.ACTIONS,
+    "Pipelines": pipelines.ACTIONS,
+    "Storage": storage.ACTIONS,
+    "Event callbacks": event_callbacks.ACTIONS,
+    "Media assets": media_assets.ACTIONS,
+    "Probe jobs": media_info_jobs.ACTIONS,
 }
+ACTIONS: Mapping[str, Action] = {action.name: action for group in GROUPS.values() for action in group}
 
 
 def find(name: ActionName) -> Action:

@@ -41,6 +41,7 @@ def submit(context: Context, request: SubmitSnapshotJobRequest) -> SubmitSnapsho
             name=request.name,
             user_data=request.user_data,
             client_token=request.client_token,
+            trigger_source=context.trigger_source,
         ),
     )
     return SubmitSnapshotJobAnswer(job_id=job_id)

@@ -49,7 +49,7 @@ from stillframe.sandbox.session import Limits
 from stillframe.sandbox.unlocked import Unlocked
 from stillframe.server.api_document import document_route
 from stillframe.server.cleaning import Cleaner
-from stillframe.server.faces import application, make_console, make_endpoint
+from stillframe.server.faces import application, make_calls, make_console, make_endpoint
 from stillframe.server.files import file_routes
 from stillframe.server.first_run import FirstRun, begin
 from stillframe.server.health import health_routes
@@ -373,7 +373,8 @@ class Assembly:
     def app(self) -> ASGIApp:
         """The application: files, health, metrics, the console, the API at `/`, and what it is at `/openapi.json`."""
         permission = Permission(Authorizer(self.database), self.settings.region)
-        endpoint = make_endpoint(self, permission)
+        calls = make_calls(self, permission)
+        endpoint = make_endpoint(self, calls)
         routes = [
             *health_routes(self.fault, self.metrics),
             document_route(lambda: self.public_url),
@@ -381,7 +382,7 @@ class Assembly:
             *track_routes(self._show_track, self.keyring.hmac_keys(_FILES)),
         ]
         if self.settings.console == "on":
-            self._console = make_console(self, permission)
+            self._console = make_console(self, permission, calls)
         return application(endpoint, self._console, routes, self.settings.trusted_proxies)
 
     def end_streams(self) -> None:

@@ -12,10 +12,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stillframe.accounts.sts import key_lookup
 from stillframe.accounts.throttle import Throttle
+from stillframe.console.api_actions import ApiActions
 from stillframe.console.app import Console
 from stillframe.console.rooms import Rooms
 from stillframe.database.engine import is_transient
+from stillframe.ims.calls import Calls
 from stillframe.ims.endpoint import Endpoint
+from stillframe.ims.parameters import described
+from stillframe.ims.registry import GROUPS
 from stillframe.server.proxies import BehindProxies
 from stillframe.service.permission import Permission
 from stillframe.service.pipelines import PipelineControl
@@ -44,30 +48,38 @@ def make_services(rooms: Assembly) -> Services:
     )
 
 
-def make_endpoint(rooms: Assembly, permission: Permission) -> Endpoint:
-    """The API."""
-    settings = rooms.settings
-    throttle = Throttle(settings.requests_per_second)
-    return Endpoint(
+def make_calls(rooms: Assembly, permission: Permission) -> Calls:
+    """The actions of the API, with their limits: one for both faces, so that nobody has twice as many."""
+    throttle = Throttle(rooms.settings.requests_per_second)
+    return Calls(
         make_services(rooms),
-        keys=key_lookup(rooms.keys.find, rooms.sts.find),
-        nonces=rooms.nonces,
-        tokens=rooms.sts.state,
         authorize=lambda context, action: permission.demand(
             context.caller, action.name, context.circumstances
         ),
-        is_unavailable=is_transient,
         throttle=lambda context, action: throttle.take(context.caller.account_id, action.name),
+        is_unavailable=is_transient,
+    )
+
+
+def make_endpoint(rooms: Assembly, calls: Calls) -> Endpoint:
+    """The API."""
+    settings = rooms.settings
+    return Endpoint(
+        calls,
+        keys=key_lookup(rooms.keys.find, rooms.sts.find),
+        nonces=rooms.nonces,
+        tokens=rooms.sts.state,
         body_deadline_s=settings.request_seconds,
         max_body_bytes=settings.max_body_bytes,
     )
 
 
-def make_console(rooms: Assembly, permission: Permission) -> Console:
+def make_console(rooms: Assembly, permission: Permission, calls: Calls) -> Console:
     """The console."""
     return Console(
         Rooms(
-            services=make_services(rooms),
+            services=calls.services,
+            actions=ApiActions(described(GROUPS), calls.answer),
             gallery=rooms.gallery,
             job_previews=rooms.job_previews,
             track_previews=rooms.track_previews,
