@@ -209,12 +209,13 @@ class Console:
             flash=None if is_part else self._templating.take_flash(request.cookies),
         )
         here = request.url.path.removeprefix(request.scope.get("root_path", ""))
-        shown = [page for page in PAGES if isinstance(page, Page) and page.title]
+        pages = [page for page in PAGES if isinstance(page, Page) and page.method == "GET"]
+        shown = [page for page in pages if page.title]
         shown = [page for page in shown if all(visit.may(action) for action in page.actions)]
         # the longest path that this one begins with: /jobs/new is not under Jobs
         current = max((p.path for p in shown if f"{here}/".startswith(f"{p.path}/")), key=len, default="")
         sections = [Section(page.title or "", page.path, page.path == current) for page in shown]
-        return replace(visit, sections=sections)
+        return replace(visit, sections=sections, paths=[page.path for page in pages])
 
     async def _stream(self, stream: Stream, request: Request, visit: Visit) -> Response:
         who = visit.who.csrf_token

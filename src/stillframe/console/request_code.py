@@ -128,35 +128,43 @@ def code_for(parameters: Mapping[str, Any], endpoint: str) -> RequestCode:
 def code_of_call(action: ApiAction, given: Mapping[str, str], endpoint: str) -> RequestCode:
     """The code that calls an action with parameters as texts; what is secret of them is not shown."""
     known = {parameter.name: parameter for parameter in action.parameters}
-    shown = {
-        name: f"the {name}" if name in known and known[name].is_secret else _compact(text)
-        for name, text in given.items()
-    }
-    call = ["stillframe", "api", action.name, *(f"{name}={text}" for name, text in shown.items())]
+    shown = {name: _shown(known.get(name), text) for name, text in given.items()}
+    call = [f"stillframe api {action.name}", *(shlex.quote(f"{name}={text}") for name, text in shown.items())]
     return RequestCode(
-        _curl(action.name, shown, endpoint), shlex.join(call) + "\n", _python_call(action, shown, endpoint)
+        _curl(action.name, shown, endpoint),
+        " \\\n  ".join(call) + "\n",
+        _python_call(action, known, shown, endpoint),
     )
 
 
-def _python_call(action: ApiAction, given: Mapping[str, str], endpoint: str) -> str:
-    objects = _OBJECTS.get(action.name, ())
-    known = {parameter.name: parameter for parameter in action.parameters}
-    values: dict[str, Any] = {}
-    others: dict[str, Any] = {}
-    for name, text in given.items():
-        parameter = known.get(name)
-        is_modelled = parameter is not None and parameter.is_in_ims and name not in _NOT_IN_SDK
-        (values if is_modelled else others)[name] = _object(text) if name in objects else text
-    if not action.is_in_ims or not all(
-        _is_modelled(values[name], known[name]) for name in objects if name in values
-    ):
+def _shown(parameter: Parameter | None, text: str) -> str:
+    if parameter is not None and parameter.is_secret:
+        return f"the {parameter.name}"
+    is_json = parameter is not None and parameter.type == "object"
+    value = _read(text) if is_json else None
+    return text if value is None else _json(value)
+
+
+def _python_call(
+    action: ApiAction, known: Mapping[str, Parameter], given: Mapping[str, str], endpoint: str
+) -> str:
+    """By the SDK's models, where these have all of it."""
+    objects = {name: _read(given[name]) for name in _OBJECTS.get(action.name, ()) if name in given}
+    if not action.is_in_ims or not all(_is_modelled(value, known[name]) for name, value in objects.items()):
         return _general(action.name, given, endpoint)
-    if "TemplateConfig" in objects and "Extensions" not in others:
-        values, others = _extended(values, others)
+    modelled = {one.name for one in known.values() if one.is_in_ims} - _NOT_IN_SDK
+    values = {name: text for name, text in given.items() if name in modelled} | objects
+    others = {name: text for name, text in given.items() if name not in modelled}
+    if action.name == "SubmitSnapshotJob":
+        values, extended = _extended(values)
+        if extended and "Extensions" in others:
+            return _general(action.name, given, endpoint)
+        others |= extended
     return _python(action.name, values, others, endpoint, "answer.body.to_map()")
 
 
-def _object(text: str) -> object:
+def _read(text: str) -> object:
+    """What JSON says; None for what is none."""
     try:
         return json.loads(text)
     except ValueError:
@@ -213,20 +221,16 @@ def _command(parameters: Mapping[str, Any]) -> str:
     return " \\\n  ".join([*lines, "--wait"]) + "\n"
 
 
-def _extended(
-    parameters: Mapping[str, Any], others: Mapping[str, Any] | None = None
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def _extended(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     """Parameters of SubmitSnapshotJob as the SDK's models have them, and those that they have not."""
-    sent, more = dict(parameters), dict(others or {})
-    template = dict(sent.get("TemplateConfig", {}))
+    template = dict(parameters.get("TemplateConfig", {}))
     changes = template.pop("OverwriteParams", None)
-    if isinstance(changes, Mapping):
-        known = {key: value for key, value in changes.items() if key in _OF_IMS}
-        extensions = {key: value for key, value in changes.items() if key not in _OF_IMS}
-        sent["TemplateConfig"] = template | ({"OverwriteParams": known} if known else {})
-        if extensions:
-            more["Extensions"] = _json(extensions)
-    return sent, more
+    if not isinstance(changes, Mapping):
+        return dict(parameters), {}
+    known = {key: value for key, value in changes.items() if key in _OF_IMS}
+    more = {key: value for key, value in changes.items() if key not in _OF_IMS}
+    sent = {"TemplateConfig": template | ({"OverwriteParams": known} if known else {})}
+    return {**parameters, **sent}, {"Extensions": _json(more)} if more else {}
 
 
 def _python(
@@ -283,12 +287,6 @@ def _indented(value: Mapping[str, Any]) -> str:
         return "{}"
     lines = "".join(f"        {key!r}: {inner!r},\n" for key, inner in value.items())
     return f"\n    {{\n{lines}    }}\n"
-
-
-def _compact(text: str) -> str:
-    """JSON on one line; other text as it is."""
-    value = _object(text)
-    return _json(value) if isinstance(value, dict | list) else text
 
 
 def _plain(value: object) -> str:

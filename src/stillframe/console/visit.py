@@ -47,6 +47,8 @@ class Visit:
     sections: Sequence[Section] = ()
     #: what the visit before has left to be said: ("done" or "failed", text)
     flash: tuple[str, str] | None = None
+    #: of all pages that there are
+    paths: Sequence[str] = ()
     #: origins that the page has pictures and videos from, besides the server itself
     media_origins: set[str] = field(default_factory=set)
     #: origins that its scripts fetch from

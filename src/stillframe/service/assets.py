@@ -47,6 +47,8 @@ from stillframe.storage import addresses
 
 #: bytes of a tag, and how many an asset may have (`ims_api`, 2.7)
 LONGEST_TAG, MOST_TAGS = 32, 16
+#: how long links are good where nobody says so
+LINK_S = 3600
 #: who is quicker with the same object is found the next time
 _TRIES = 10
 #: what a text may be (`ims_api`, 2.7)
@@ -128,7 +130,10 @@ class Removed:
 
 
 class MediaAssets:
-    """Register, look at, change and remove assets. What belongs to another account does not exist."""
+    """Register, look at, change and remove assets. What belongs to another account does not exist.
+
+    `timeout_s` is how long links are good; None: an hour, or as long as they may be.
+    """
 
     def __init__(
         self,
@@ -167,9 +172,9 @@ class MediaAssets:
                     raise
         raise AssertionError("the last try returns or raises")
 
-    def get(self, account_id: str, name: AssetName, timeout_s: int) -> AssetDetails:
+    def get(self, account_id: str, name: AssetName, timeout_s: int | None) -> AssetDetails:
         """One asset. Raises NotFound."""
-        expires_at = self._links.expiry("AuthTimeout", timeout_s)
+        expires_at = self._expiry(timeout_s)
         return self._details(account_id, [self._assets.get(account_id, name)], expires_at)[0]
 
     def update(self, account_id: str, name: AssetName, changes: AssetChanges) -> str:
@@ -204,10 +209,10 @@ class MediaAssets:
         newest_first: bool,
         size: int,
         token: str | None,
-        timeout_s: int,
+        timeout_s: int | None,
     ) -> AssetPage:
         """The account's assets, page by page."""
-        expires_at = self._links.expiry("AuthTimeout", timeout_s)
+        expires_at = self._expiry(timeout_s)
         behind = place_of(token, account_id, "NextToken") if token is not None else None
         found, total = self._assets.page(
             account_id, wanted, newest_first=newest_first, behind=behind, size=size + 1
@@ -223,10 +228,16 @@ class MediaAssets:
         self, account_id: str, media_ids: Sequence[str], timeout_s: int
     ) -> tuple[Sequence[AssetDetails], Sequence[str]]:
         """Those of the assets that there are, in the order of their ids as given; and the other ids."""
-        expires_at = self._links.expiry("AuthTimeout", timeout_s)
+        expires_at = self._expiry(timeout_s)
         found = self._assets.many(account_id, media_ids)
         there = [found[media_id] for media_id in media_ids if media_id in found]
         return self._details(account_id, there, expires_at), [id for id in media_ids if id not in found]
+
+    def _expiry(self, timeout_s: int | None) -> int:
+        """When links end. Raises ConfigError for a time that is longer than they may be good."""
+        if timeout_s is None:
+            return self._links.soonest_expiry(LINK_S)
+        return self._links.expiry("AuthTimeout", timeout_s)
 
     def _new(self, account_id: str, request: RegisterRequest) -> dict[str, Any]:
         """The columns of a new asset. Raises ConfigError and NotFound for what is not right."""

@@ -24,6 +24,9 @@ def page_of(
     query = select(kind).where(kind.account_id == account_id)
     if request.job_id is not None:
         query = query.where(kind.job_id == request.job_id)
+    if request.media_id is not None:
+        named = kind.input_asset_id == request.media_id
+        query = query.where(named | (Job.output_asset_id == request.media_id) if kind is Job else named)
     if request.status is not None:
         query = query.where(kind.status == request.status)
     if request.pipeline_id is not None:

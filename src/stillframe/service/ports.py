@@ -42,10 +42,11 @@ class SubmitRequest:
 class ListRequest:
     """Which jobs, and how many of them; both ends of the span of creation times count as inside.
 
-    `name_part` is a part of the job's name, in any case.
+    `name_part` is a part of the job's name, in any case; `media_id` is the asset that its input or its output names.
     """
 
     job_id: str | None = None
+    media_id: str | None = None
     status: JobStatus | None = None
     pipeline_id: str | None = None
     name_part: str | None = None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, get_args
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
 from stillframe.catalog.pipelines import PipelineView
+from stillframe.console.filters import utc_time
 from stillframe.console.form_values import page_number
 from stillframe.console.page import Page, Stream, Watched
 from stillframe.console.pages.scrub import preview_of
@@ -155,7 +156,7 @@ def _filters(visit: Visit) -> _Filters:
     times: dict[str, datetime | None] = {}
     for name in ("from", "to"):
         try:
-            times[name] = _time(name, texts[name])
+            times[name] = utc_time(name, texts[name])
         except ConfigError as error:
             times[name], errors[name] = None, f"Must be {error.allowed}."
     status = next((known for known in get_args(JobStatus) if known == texts["status"]), None)
@@ -172,16 +173,6 @@ def _filters(visit: Visit) -> _Filters:
         ),
         errors,
     )
-
-
-def _time(name: str, text: str) -> datetime | None:
-    """A time in UTC as an input of a browser gives it. Raises ConfigError."""
-    if not text:
-        return None
-    try:
-        return datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=UTC)
-    except ValueError as error:
-        raise ConfigError(name, text, "a time in UTC such as 2026-11-22T17:30") from error
 
 
 def _report(report: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

@@ -41,7 +41,10 @@ document.addEventListener("click", (event) => {
 // <form data-ask="Delete this job?">
 document.addEventListener("submit", (event) => {
   const question = event.target.dataset.ask;
-  if (question && !confirm(question)) event.preventDefault();
+  if (!question || confirm(question)) return;
+  event.preventDefault();
+  // nor does htmx send it
+  event.stopPropagation();
 }, true);
 
 // <select data-auto> sends its form when it is changed
