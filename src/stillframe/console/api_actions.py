@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -86,6 +87,12 @@ class Answering(Protocol):
         circumstances: Circumstances,
         host: str,
     ) -> ApiAnswer: ...
+
+
+def wrong_parameter(message: str) -> str | None:
+    """The parameter that an error is about, as its message names it; of a key in an object, the object."""
+    found = re.search(r'parameter "(\w+)', message)
+    return found[1] if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stillframe.console.page import Page, Stream
-from stillframe.console.pages import jobs, new_job, pipelines, scrub, templates, try_it
+from stillframe.console.pages import jobs, media, new_job, pipelines, scrub, templates, try_it
 
 PAGES: Sequence[Page | Stream] = (
     *jobs.PAGES,
@@ -13,6 +13,7 @@ PAGES: Sequence[Page | Stream] = (
     *new_job.PAGES,
     *templates.PAGES,
     *pipelines.PAGES,
+    *media.PAGES,
     *try_it.PAGES,
 )
 #: where somebody arrives

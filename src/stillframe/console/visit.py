@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from starlette.responses import RedirectResponse, Response
 
 from stillframe.accounts.console_sessions import LoggedIn
+from stillframe.console.api_actions import ApiAnswer
 from stillframe.console.headers import page_headers
 from stillframe.console.rooms import Rooms
 from stillframe.console.templating import Templating
@@ -71,6 +72,16 @@ class Visit:
     def may(self, action: str) -> bool:
         """Whether the visitor may do this: what they may not is not offered."""
         return self.rooms.permission.allows(self.who.caller, action, self.circumstances)
+
+    def call(self, action: str, parameters: Mapping[str, str]) -> ApiAnswer:
+        """What the API answers the visitor, an error, too: with their permissions and their account's limits."""
+        return self.rooms.actions.answer(
+            action,
+            parameters,
+            caller=self.who.caller,
+            circumstances=self.circumstances,
+            host=urlsplit(self.rooms.public_url()).netloc,
+        )
 
     def media(self, url: str) -> str:
         """A signed URL that the page shows a picture or a video from; the browser is told to allow it."""

@@ -123,7 +123,7 @@ def _parameter(
         example=example,
         is_secret=whole.get("format") == "password",
         is_config=is_config,
-        is_in_ims=not description.endswith("Not in IMS."),
+        is_in_ims="Not in IMS." not in description,
         keys=[
             _parameter(schemas, f"{path}.{key}", item, key in whole.get("required", ()), None)
             for key, item in keys.items()

@@ -9,11 +9,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from starlette.responses import Response
 
-from stillframe.console.api_actions import ApiAction, ApiAnswer, Parameter
+from stillframe.console.api_actions import ApiAction, ApiAnswer, Parameter, wrong_parameter
 from stillframe.console.page import Page
 from stillframe.console.request_code import code_of_call
 from stillframe.console.visit import Visit
@@ -32,8 +32,6 @@ _TYPES = {
 _HIDDEN = "(not shown)"
 #: an id alone on its line, as pretty JSON has it; a text that only looks so has its quotes escaped
 _ID = re.compile(r'^( *"(\w+Id)": ")([0-9A-Za-z-]+)(")', re.MULTILINE)
-#: what an error is about, as its message begins
-_WRONG = re.compile(r'parameter "(\w+)')
 #: whose JobId is no job of the jobs' pages
 _PROBES = re.compile("MediaInfoJob")
 
@@ -113,13 +111,7 @@ def show_action(visit: Visit) -> Response:
 def run(visit: Visit) -> Response:
     """Call an action as the visitor."""
     action, values = _action(visit), _sent(visit)
-    answer = visit.rooms.actions.answer(
-        action.name,
-        {name: text for name, text in values.items() if text},
-        caller=visit.who.caller,
-        circumstances=visit.circumstances,
-        host=urlsplit(visit.rooms.public_url()).netloc,
-    )
+    answer = visit.call(action.name, {name: text for name, text in values.items() if text})
     return _show(visit, action, values, part="try/_answered.html", answer=_shown(visit, action, answer))
 
 
@@ -235,7 +227,7 @@ def _matches(action: ApiAction, words: Sequence[str]) -> bool:
 def _shown(visit: Visit, action: ApiAction, answer: ApiAnswer) -> _Shown:
     told = _without_secrets(json.loads(answer.body), visit.rooms.actions.secrets)
     message = told["Message"] if answer.status >= 400 else ""
-    found = _WRONG.search(message)
+    wrong = wrong_parameter(message)
     text = json.dumps(told, indent=2, ensure_ascii=False)
     paths = [path for path in visit.paths if not (path.startswith("/jobs/") and _PROBES.search(action.name))]
     return _Shown(
@@ -246,7 +238,7 @@ def _shown(visit: Visit, action: ApiAction, answer: ApiAnswer) -> _Shown:
         answer.seconds,
         _linked(text[:LONGEST_SHOWN], paths),
         len(text) if len(text) > LONGEST_SHOWN else None,
-        {found[1]: message} if found else {},
+        {wrong: message} if wrong else {},
     )
 
 
