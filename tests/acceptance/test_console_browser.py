@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -53,6 +54,7 @@ class Seen:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    expect.set_options(timeout=DEADLINE_S * 1000)
     with browser() as found:
         yield found
 
@@ -95,6 +97,14 @@ def held(client: Client) -> Iterator[Callable[[], object]]:
         set_status("Active")
 
 
+def until_loaded(page: Page) -> None:
+    """Wait until all pictures are there; the page's policy lets no text be a function, which waiting for one needs."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not page.evaluate("[...document.images].every(one => one.naturalWidth > 0)"):
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(50)
+
+
 def submit(client: Client, name: str, output: str, template: str, **overwrite: Any) -> str:
     job_id = client.call(
         "SubmitSnapshotJob",
@@ -119,19 +129,17 @@ def test_from_the_printed_link_to_the_end_of_a_job_without_a_reload(
 
         submit(client, "watched", "oss://local/watched/{Count}.jpg", "S00000002-000012", Count=5)
         row = page.get_by_role("link", name="watched")
-        expect(row).to_be_visible(timeout=DEADLINE_S * 1000)
+        expect(row).to_be_visible()
         assert page.evaluate("window.stillHere")
 
         row.click()
         expect(page.get_by_role("progressbar")).to_be_visible()
         page.evaluate("window.stillHere = true")
         let_go()
-        expect(page.get_by_text("Success", exact=True)).to_be_visible(timeout=DEADLINE_S * 1000)
+        expect(page.get_by_text("Success", exact=True)).to_be_visible()
         pictures = page.locator("figure img")
         expect(pictures).to_have_count(5)
-        page.wait_for_function(
-            "[...document.querySelectorAll('figure img')].every(one => one.naturalWidth > 0)"
-        )
+        until_loaded(page)
         assert page.evaluate("window.stillHere")
 
         page.get_by_role("button", name="Copy").last.click()
@@ -161,6 +169,7 @@ def test_the_pages_are_for_everybody(
     failed = submit(client, "failed", "oss://local/f/{Count}.jpg", "S00000002-000011", Time=90_000_000)
     for job_id in (sheet, failed):
         client.wait(job_id, lambda _: None)
+    media_id = client.call("RegisterMediaInfo", InputURL="oss://local/movie.mp4", Overwrite=True)["MediaId"]
     with opened(chromium, server, **look) as seen:
         page = seen.page
         page.goto(f"{server.url}/console/login")
@@ -169,9 +178,79 @@ def test_the_pages_are_for_everybody(
         page.get_by_label("AccessKeySecret").fill(server.key[1])
         page.keyboard.press("Enter")
         page.wait_for_url("**/console/jobs")
-        for path in ("/jobs", f"/jobs/{sheet}", f"/jobs/{failed}"):
+        media = ("/media", "/media/new", f"/media/{media_id}", f"/media/{media_id}/edit")
+        tried = ("/try", "/try/SubmitSnapshotJob?example=true")
+        for path in ("/jobs", f"/jobs/{sheet}", f"/jobs/{failed}", *media, *tried):
             page.goto(f"{server.url}/console{path}")
             found += findings(page)
             # nothing is cut off, and nobody must push the page aside
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
         assert found == []
+
+
+def test_an_action_is_tried_without_a_reload(chromium: Browser, server: Server, client: Client) -> None:
+    with opened(chromium, server) as seen:
+        page = seen.page
+        page.goto(f"{server.url}/console/login")
+        page.get_by_label("AccessKeyId").fill(server.key[0])
+        page.get_by_label("AccessKeySecret").fill(server.key[1])
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/console/jobs")
+        page.get_by_role("link", name="Try it").click()
+        page.get_by_label("Name or what it does has").press_sequentially("jobs page")
+        expect(page.locator("#actions li")).to_have_count(2)
+        seen.bytes = 0
+        page.get_by_role("link", name="ListSnapshotJobs").click()
+        page.wait_for_url("**/try/ListSnapshotJobs")
+        assert seen.bytes < MOST_BYTES
+        page.evaluate("window.stillHere = true")
+
+        page.get_by_label("PageSize").fill("0")
+        page.get_by_label("PageSize").press("Enter")
+        expect(page.locator("#told")).to_contain_text("400 Bad Request")
+        expect(page.locator("#about-p\\.PageSize")).to_contain_text("a whole number from 1 to 100")
+        page.get_by_label("PageSize").fill("7")
+        page.get_by_role("button", name="Run").click()
+        expect(page.locator("#told")).to_contain_text("200 OK")
+        expect(page.locator("#about-p\\.PageSize")).to_contain_text("Jobs on a page.")
+        expect(page.locator("#answer pre")).to_contain_text('"Jobs": [')
+        expect(page.get_by_label("Command", exact=True)).to_contain_text("PageSize=7")
+        page.get_by_text("curl", exact=True).click()
+        expect(page.get_by_label("curl", exact=True)).to_contain_text("x-acs-action:ListSnapshotJobs")
+        assert page.evaluate("window.stillHere")
+
+        # what removes something asks first, and a no is a no
+        pipeline_id = client.call("CreatePipeline", Name="to go", Speed="Standard")["Pipeline"]["PipelineId"]
+        page.goto(f"{server.url}/console/try/DeletePipeline?PipelineId={pipeline_id}")
+        page.once("dialog", lambda dialog: dialog.dismiss())
+        page.get_by_role("button", name="Run").click()
+        expect(page.locator("#told")).to_have_text("Not run yet.")
+        page.once("dialog", lambda dialog: dialog.accept())
+        page.get_by_role("button", name="Run").click()
+        expect(page.locator("#told")).to_contain_text("200 OK")
+        assert pipeline_id not in str(client.call("ListPipelines"))
+
+
+def test_an_object_becomes_an_asset_before_ones_eyes(
+    chromium: Browser, server: Server, client: Client, film: Clip
+) -> None:
+    shutil.copy(film.path, server.bucket / "registered.mp4")
+    with opened(chromium, server) as seen, held(client) as let_go:
+        page = seen.page
+        page.goto(f"{server.url}/console/login")
+        page.get_by_label("AccessKeyId").fill(server.key[0])
+        page.get_by_label("AccessKeySecret").fill(server.key[1])
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/console/jobs")
+        page.get_by_role("link", name="Media assets").click()
+        page.get_by_role("link", name="Register an object").first.click()
+        page.get_by_label("Object", exact=True).fill("registered.mp4")
+        page.get_by_role("button", name="Register").click()
+        expect(page.get_by_role("status")).to_contain_text("The object is registered")
+        page.evaluate("window.stillHere = true")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Normal")
+        let_go()
+        expect(page.get_by_alt_text("Cover")).to_be_visible()
+        expect(page.get_by_alt_text("Sheet 1")).to_be_visible()
+        until_loaded(page)
+        assert page.evaluate("window.stillHere")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import html
 import io
 import itertools
@@ -18,6 +20,8 @@ from sqlalchemy import URL
 
 from console_client import visiting
 from service_client import DEADLINE_S, service, wait_for
+from stillframe.console.live import Live
+from stillframe.console.page import Watched
 from stillframe.media import plan
 from stillframe.sandbox.unlocked import Unlocked
 from stillframe.testing import barcode, videos
@@ -73,3 +77,22 @@ def test_pictures_are_shown_as_they_arrive(database_url: URL, tmp_path: Path, go
 
 def _with_pictures(page: str) -> str | None:
     return page if "picture-1-" in page else None
+
+
+def test_a_stream_says_changed_once_the_page_cannot_miss_anything() -> None:
+    """A page that asks before the first look would not hear of what happens between."""
+    looked = threading.Event()
+
+    async def still_may() -> bool:
+        return True
+
+    async def first_word() -> str:
+        texts = Live().stream(Watched("something", looked.set), "somebody", still_may)
+        async with contextlib.aclosing(texts), asyncio.timeout(DEADLINE_S):
+            async for text in texts:
+                if text.startswith("event:"):
+                    assert looked.is_set()
+                    return text
+        return ""
+
+    assert asyncio.run(first_word()) == "event: changed\ndata: \n\n"

@@ -334,3 +334,12 @@ def test_the_streams_tell_when_something_has_changed(running: Service, visitor: 
 
 def _changed(lines: Iterator[str]) -> None:
     assert next(line for line in lines if line.startswith("event:")) == "event: changed"
+
+
+def test_names_that_no_object_can_have_are_of_nothing(visitor: Visitor) -> None:
+    for path in ("/media/%00", "/media/%00/edit", "/media/%20", f"/media/{'x' * 3000}", "/jobs/%00"):
+        assert visitor.get(path).status_code == 404, path
+    assert visitor.get("/media?page=%00").status_code == 400
+    refused = visitor.send("/media/new", bucket="local", key="a\0b")
+    assert refused.status_code == 400
+    assert "text without NUL" in html.unescape(refused.text)

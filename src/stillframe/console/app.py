@@ -171,7 +171,9 @@ class Console:
                 _demand_own_form(request, who, form)
             for action in actions:
                 await run_sync(visit.demand, action, limiter=self._threads)
-            response = await answer(visit)
+            # no name of anything has a NUL, and a database cannot be asked for it
+            is_nothing = any("\0" in value for value in visit.path.values())
+            response = visit.show("nothing.html", status=404) if is_nothing else await answer(visit)
         except Exception as error:
             response = self._failed(error, request, visit, root)
         if visit is not None and visit.flash is not None and not visit.is_part:

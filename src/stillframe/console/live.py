@@ -38,6 +38,8 @@ class _Subject:
         self.watched = watched
         self.waiting: set[asyncio.Event] = set()
         self.task: asyncio.Task[None] | None = None
+        #: whether it was looked at: what changes from then on is noticed
+        self.is_known = False
 
 
 class Live:
@@ -71,13 +73,12 @@ class Live:
     async def stream(
         self, watched: Watched, who: str, still_may: Callable[[], Awaitable[bool]]
     ) -> AsyncGenerator[str]:
-        """The text of a stream, which begins with `changed`: the page may be older than the stream.
+        """The text of a stream, which begins with `changed`: the page may be older than the first look.
 
         It ends when `still_may` says so.
         """
         self._loop = asyncio.get_running_loop()
         changed = asyncio.Event()
-        changed.set()
         self._streams[who] = self._streams.get(who, 0) + 1
         self._ends.add(changed)
         self._follow(watched, changed)
@@ -105,6 +106,8 @@ class Live:
     def _follow(self, watched: Watched, changed: asyncio.Event) -> None:
         subject = self._subjects.setdefault(watched.key, _Subject(watched))
         subject.waiting.add(changed)
+        if subject.is_known:
+            changed.set()
         if subject.task is None:
             subject.task = asyncio.create_task(self._look(subject))
 
@@ -127,10 +130,10 @@ class Live:
                 now = type(error)
                 if now != before:
                     log.info("what is watched cannot be seen", error=str(error).partition("\n")[0])
-            if number and now != before:
+            if not number or now != before:
                 for waiting in subject.waiting:
                     waiting.set()
-            before = now
+            before, subject.is_known = now, True
             await asyncio.sleep(max(_EVERY_S, (clock() - began) / _SHARE))
 
 
