@@ -114,11 +114,16 @@ def _prepare(server: Served) -> Mapping[str, str]:
             client.wait(job_id, lambda _: None)
         grid = '{"Width":160,"SpriteSnapshotConfig":{"Columns":12,"Lines":12}}'
         made = client.call("CreateCustomTemplate", Name="cells", Type=2, Subtype=2, TemplateConfig=grid)
+        media_id = str(client.call("RegisterMediaInfo", InputURL="oss://local/film.mp4")["MediaId"])
+        while not client.call("GetMediaInfo", MediaId=media_id)["MediaInfo"]["FileInfoList"]:
+            time.sleep(0.1)
         return {
             "job_id": jobs[-1],
             "template_id": made["CustomTemplate"]["TemplateId"],
             "system_id": "S00000002-000020",
             "pipeline_id": client.call("ListPipelines")["PipelineList"][0]["PipelineId"],
+            "media_id": media_id,
+            "action": "SubmitSnapshotJob",
         }
 
 
