@@ -153,6 +153,24 @@ def test_what_an_action_answers_is_what_the_api_answers(running: Service, visito
         assert without_id(told) == without_id(running.client.call(action, **parameters))
 
 
+def test_ids_lead_to_their_pages(running: Service, visitor: Visitor) -> None:
+    media_id = running.client.register(Title="linked", Overwrite="true")
+    found: list[str] = []
+    for action, given in (
+        ("ListSystemTemplates", {"Type": "2"}),
+        ("ListPipelines", {}),
+        ("GetMediaInfo", {"MediaId": media_id}),
+        ("SubmitMediaInfoJob", {"Input": SUBMIT["Input"]}),
+    ):
+        answer = run(visitor, action, **given)[2].partition('aria-label="Answer"')[2].partition("</pre>")[0]
+        found += re.findall(r'<a href="/console([^"]*)">', answer)
+    assert {"/templates/system/S00000002-000010", f"/media/{media_id}"} <= {*found}
+    # that of a probe job is none of the jobs' pages
+    assert {path.split("/")[1] for path in found} == {"templates", "pipelines", "media"}
+    for path in {*found}:
+        assert visitor.get(path).status_code == 200, path
+
+
 @pytest.mark.parametrize(
     ("action", "parameters", "field"),
     [

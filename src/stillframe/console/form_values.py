@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from stillframe.errors import ConfigError
 
 
@@ -26,3 +28,13 @@ def whole_number(name: str, text: str, low: int, high: int) -> int:
 def page_number(text: str) -> int:
     """Which page of several, counted from 1; the first one where that is no number of a page."""
     return int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 7 and int(text) else 1
+
+
+def utc_time(name: str, text: str) -> datetime | None:
+    """A time in UTC as an input of a browser gives it, None for none. Raises ConfigError."""
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise ConfigError(name, text, "a time in UTC such as 2026-11-22T17:30") from error

@@ -11,8 +11,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from stillframe.catalog.pipelines import PipelineView
-from stillframe.console.filters import utc_time
-from stillframe.console.form_values import page_number
+from stillframe.console.form_values import page_number, utc_time
 from stillframe.console.page import Page, Stream, Watched
 from stillframe.console.pages.scrub import preview_of
 from stillframe.console.request_code import code_of

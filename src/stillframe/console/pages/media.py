@@ -19,7 +19,7 @@ from starlette.responses import Response
 from stillframe.catalog.assets import AssetFilter, AssetName
 from stillframe.catalog.models import AssetStatus, BusinessType, MediaType
 from stillframe.console.api_actions import wrong_parameter
-from stillframe.console.filters import utc_time
+from stillframe.console.form_values import utc_time
 from stillframe.console.page import Page, Stream, Watched
 from stillframe.console.visit import Visit
 from stillframe.errors import ConfigError, NotFound, Unavailable

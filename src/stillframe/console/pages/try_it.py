@@ -32,6 +32,8 @@ _TYPES = {
 _HIDDEN = "(not shown)"
 #: an id alone on its line, as pretty JSON has it; a text that only looks so has its quotes escaped
 _ID = re.compile(r'^( *"(\w+Id)": ")([0-9A-Za-z-]+)(")', re.MULTILINE)
+#: what every account has
+_SYSTEM = re.compile(r"S\d+-\d+")
 #: whose JobId is no job of the jobs' pages
 _PROBES = re.compile("MediaInfoJob")
 
@@ -267,6 +269,8 @@ def _linked(text: str, paths: Collection[str]) -> Sequence[_Piece]:
 
 
 def _page_of(name: str, id: str, paths: Collection[str]) -> str | None:
+    if name == "TemplateId" and _SYSTEM.fullmatch(id):
+        name = "SystemId"
     placeholder = "{" + re.sub("(?<!^)(?=[A-Z])", "_", name).lower() + "}"
     for path in paths:
         if path.endswith(f"/{placeholder}") and path.count("{") == 1:
