@@ -29,7 +29,7 @@ from stillframe.jobs.slices import Slices
 from stillframe.media import plan
 from stillframe.sandbox import parent
 from stillframe.server import assembly, serve  # noqa: F401 - what a start loads
-from stillframe.storage import local
+from stillframe.storage import local_writer
 from stillframe.storage.local_keys import is_temporary
 
 #: estimated seconds: seven or eight shots of 192x108 are a slice
@@ -49,7 +49,7 @@ def _after_a_slice_is_claimed(die: Callable[[], None]) -> None:
 
 
 def _in_a_write(die: Callable[[], None]) -> None:
-    write_all = local._write_all
+    write_all = local_writer._write_all
 
     @wraps(write_all)
     def dying(descriptor: int, data: bytes) -> None:
@@ -59,7 +59,7 @@ def _in_a_write(die: Callable[[], None]) -> None:
             os.lseek(descriptor, 0, os.SEEK_SET)
         write_all(descriptor, data)
 
-    local._write_all = dying
+    local_writer._write_all = dying
 
 
 def _before_a_rename(die: Callable[[], None]) -> None:

@@ -136,7 +136,7 @@ def test_keys_that_the_store_would_be_asked_for_by_another_name(bucket: Bucket, 
 @pytest.mark.parametrize("size", [10, 6 * MIB])
 def test_a_cache_header(place: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Written in one request, and in parts."""
-    monkeypatch.setattr(remote, "_PART_BYTES", 5 * MIB)
+    monkeypatch.setattr(remote, "PART_BYTES", 5 * MIB)
     bucket = open_bucket(parse_place(f"{place}&cache_control=public, max-age=60"), "films")
     for opened, header in ((bucket, "public, max-age=60"), (open_bucket(parse_place(place), "films"), None)):
         opened.write("cached.jpg", bytes(size), "image/jpeg")
@@ -207,3 +207,63 @@ def test_links_to_where_clients_find_the_store(place: str) -> None:
     assert link.startswith(f"{endpoint}/films/a.jpg?")
     assert httpx.get(link, trust_env=False).content == b"x"
     assert open_bucket(parse_place(f"{place}&public_endpoint=none"), "films").links(["a.jpg"], 60) is None
+
+
+def test_a_folder_is_shown_in_pages(bucket: Bucket, kind: str) -> None:
+    if kind == "oss v1":
+        with pytest.raises(SourceError, match="SignatureDoesNotMatch"):
+            bucket.look_in("", "", None, 10)
+        return
+    keys = [
+        "a b.mp4",
+        "a/1.jpg",
+        "a/2.jpg",
+        "a/b/3.jpg",
+        "ab.mp4",
+        "b/c/1.jpg",
+        "x%41&+<i>\"'.mp4",
+        "ü/日本.jpg",
+        "new\nline/new\nline.mp4",
+    ]
+    for key in reversed(keys):
+        bucket.write(key, key.encode(), "image/jpeg")
+    for most in (1, 2, 3, 100):
+        found: list[str] = []
+        after: str | None = None
+        while True:
+            page = bucket.look_in("", "", after, most)
+            assert len(page.folders) + len(page.objects) <= most
+            found += sorted([*page.folders, *(one.key for one in page.objects)], key=str.encode)
+            if (after := page.next) is None:
+                break
+        assert found == ["a b.mp4", "a/", "ab.mp4", "b/", "x%41&+<i>\"'.mp4", "ü/"], most
+    page = bucket.look_in("a/", "", None, 100)
+    assert (page.folders, [one.size for one in page.objects]) == (["a/b/"], [7, 7])
+    page = bucket.look_in("", "a", None, 100)
+    assert (page.folders, [one.key for one in page.objects]) == (["a/"], ["a b.mp4", "ab.mp4"])
+    assert bucket.look_in("ü/", "日", None, 100).objects[0].key == "ü/日本.jpg"
+    assert bucket.look_in("new\nline/", "", None, 100).objects[0].key == "new\nline/new\nline.mp4"
+    for folder, starts in (("nothing/", ""), ("a//", ""), ("../", ""), ("a/", "1.jpg/"), ("", " ")):
+        page = bucket.look_in(folder, starts, None, 100)
+        assert [*page.folders, *page.objects] == [], (folder, starts)
+
+
+def test_an_object_that_is_written_piece_by_piece(bucket: Bucket) -> None:
+    data = random.Random(5).randbytes(18 * MIB)
+    writer = bucket.open_writer("film.mp4", "video/mp4")
+    for at in range(0, len(data), MIB):
+        writer.add(data[at : at + MIB])
+    assert bucket.find("film.mp4") is None
+    written = writer.finish()
+    writer.abort()
+    assert (written.size, bucket.verify("film.mp4", written)) == (len(data), True)
+    assert bucket.read("film.mp4") == data
+    given_up = bucket.open_writer("film.mp4", "video/mp4")
+    given_up.add(data[:MIB] * 17)
+    given_up.abort()
+    found = bucket.find("film.mp4")
+    assert found is not None
+    assert (found.etag, found.size) == (written.etag, len(data))
+    empty = bucket.open_writer("empty.txt", "text/plain")
+    assert empty.finish().size == 0
+    assert bucket.read("empty.txt") == b""

@@ -20,7 +20,7 @@ from stillframe.errors import ConfigError, SinkError, SourceError
 from stillframe.jobs.outputs import JobSink
 from stillframe.media.config import SnapshotConfig
 from stillframe.media.sink import Item, names_for
-from stillframe.storage import beneath, local
+from stillframe.storage import beneath, local_writer
 from stillframe.storage.bucket import Written
 from stillframe.storage.local import LocalBucket
 
@@ -136,7 +136,7 @@ def test_a_new_folder_is_on_the_disk_as_well(bucket: LocalBucket, monkeypatch: p
 
     monkeypatch.setattr(os, "fsync", settle)
     bucket.write("a/b/x", b"whole")
-    held_by = [bucket.root, bucket.root / "a", bucket.root / "a" / "b" / "x", bucket.root / "a" / "b"]
+    held_by = [bucket.root / "a" / "b" / "x", bucket.root, bucket.root / "a", bucket.root / "a" / "b"]
     assert settled == [path.stat().st_ino for path in held_by]
 
 
@@ -427,13 +427,13 @@ def test_only_old_leftovers_are_removed(bucket: LocalBucket, older_than_s: float
 
 def test_what_is_being_written_is_not_removed(bucket: LocalBucket, monkeypatch: pytest.MonkeyPatch) -> None:
     removed = []
-    write_all = local._write_all
+    write_all = local_writer._write_all
 
     def clean_meanwhile(descriptor: int, data: bytes) -> None:
         write_all(descriptor, data)
         removed.append(bucket.clean_leftovers())
 
-    monkeypatch.setattr(local, "_write_all", clean_meanwhile)
+    monkeypatch.setattr(local_writer, "_write_all", clean_meanwhile)
     bucket.write("a/x", b"whole")
     assert removed == [0]
     assert bucket.read("a/x") == b"whole"
@@ -479,7 +479,7 @@ def test_a_write_that_fails_says_why_and_leaves_nothing(
         os.write(descriptor, data[:2])
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(local, "_write_all", fail)
+    monkeypatch.setattr(local_writer, "_write_all", fail)
     with no_descriptor_left(), pytest.raises(SinkError) as caught:
         bucket.write("a/x", b"after")
     assert str(caught.value) == f"oss://local/a/x: {message}"

@@ -56,6 +56,31 @@ class ObjectSource(ByteSource, Protocol):
     ) -> None: ...
 
 
+class ObjectWriter(Protocol):
+    """An object that is being written, piece by piece: nobody sees any of it before `finish`. Of one thread."""
+
+    def add(self, data: bytes) -> None:
+        """Write more of it. Raises SinkError."""
+
+    def finish(self) -> Written:
+        """Show it whole, over what was there; on return it is on the disk. Raises SinkError."""
+
+    def abort(self) -> None:
+        """Give up, and remove what was written; after `finish` there is nothing to give up."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderPage:
+    """Some of what lies directly in a folder: folders' keys, which end in a slash, and objects.
+
+    `next` is where the following page begins; None: there is no more.
+    """
+
+    folders: Sequence[str]
+    objects: Sequence[ObjectFacts]
+    next: str | None
+
+
 class Bucket(Protocol):
     """Objects under keys. Safe to use from several threads and processes at once."""
 
@@ -68,6 +93,9 @@ class Bucket(Protocol):
     def stat(self, key: str) -> ObjectFacts:
         """What is known of an object. Raises SourceError when there is none."""
 
+    def find(self, key: str) -> ObjectFacts | None:
+        """As `stat`, but None when there is none. Raises SourceError where that cannot be told."""
+
     def open_source(self, key: str) -> ObjectSource:
         """Open an object for reading. Raises SourceError when there is none."""
 
@@ -79,6 +107,9 @@ class Bucket(Protocol):
 
     def write(self, key: str, data: bytes, content_type: str) -> Written:
         """Write an object whole or not at all, over what was there. On return it is on the disk. Raises SinkError."""
+
+    def open_writer(self, key: str, content_type: str) -> ObjectWriter:
+        """Begin to write an object that is too large for the memory. Raises SinkError."""
 
     def verify(self, key: str, written: Written) -> bool:
         """Whether the object is what was written. Raises SourceError only when that cannot be told now."""
@@ -95,6 +126,13 @@ class Bucket(Protocol):
 
     def list(self, prefix: str = "") -> Iterator[ObjectFacts]:
         """The objects whose keys start with a prefix, in the order of the keys' bytes. Raises SourceError."""
+
+    def look_in(self, folder: str, starts: str, after: str | None, most: int) -> FolderPage:
+        """At most so many of the folders and objects directly in a folder, in the order of the keys' bytes.
+
+        `folder` is empty or ends in a slash; only names that begin with `starts` count, and only keys behind `after`.
+        What has a name that no key can have is left out. Raises SourceError.
+        """
 
     def check(self) -> None:
         """Write, read and delete a small object. Raises SinkError or SourceError with what is wrong."""

@@ -28,8 +28,10 @@ from typing import TypeVar
 from stillframe.errors import ConfigError, SinkError, SourceError, may_pass, os_reason
 from stillframe.media.source import FileSource, file_identity, unchanged
 from stillframe.storage import beneath
-from stillframe.storage.bucket import ObjectFacts, Written
-from stillframe.storage.local_keys import check_name, is_own, segments_of, temporary_name
+from stillframe.storage.bucket import FolderPage, ObjectFacts, Written
+from stillframe.storage.local_folder import look_in
+from stillframe.storage.local_keys import check_name, is_own, segments_of
+from stillframe.storage.local_writer import LocalWriter, WriterInWords, opened
 
 _READ_BYTES = 1 << 20
 #: a folder that somebody removes between its making and its use is made again
@@ -68,6 +70,14 @@ class LocalBucket:
         with self.open_source(key) as source:
             return source.facts
 
+    def find(self, key: str) -> ObjectFacts | None:
+        try:
+            return self.stat(key)
+        except SourceError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return None
+            raise
+
     def open_source(self, key: str) -> LocalObject:
         segments = segments_of(key)
         try:
@@ -93,12 +103,23 @@ class LocalBucket:
         segments = segments_of(key)
         for tries_left in reversed(range(_WRITE_TRIES)):
             try:
-                with self._root() as root:
-                    return _write(root, segments, data)
+                with self._root() as root, LocalWriter(root, segments) as writer:
+                    writer.add(data)
+                    return writer.finish()
             except OSError as error:
                 if not (tries_left and isinstance(error, FileNotFoundError)):
                     raise self._fault(SinkError, key, error) from error
         raise AssertionError("the last try returns or raises")
+
+    def open_writer(self, key: str, content_type: str = "") -> WriterInWords:
+        """As the port says; folders that are missing are made in the end, so that none is left empty."""
+        segments = segments_of(key)
+        try:
+            with self._root() as root:
+                writer = LocalWriter(root, segments)
+        except OSError as error:
+            raise self._fault(SinkError, key, error) from error
+        return WriterInWords(writer, lambda error: self._fault(SinkError, key, error))
 
     def verify(self, key: str, written: Written) -> bool:
         try:
@@ -142,13 +163,28 @@ class LocalBucket:
             if stat.S_ISREG(facts.st_mode):
                 yield ObjectFacts(key, facts.st_size, file_identity(facts), facts.st_mtime_ns / 1e9)
 
+    def look_in(
+        self, folder: str, starts: str = "", after: str | None = None, most: int = 1000
+    ) -> FolderPage:
+        """As the port says. Nothing is in a folder that is not there."""
+        segments = segments_of(folder.removesuffix("/"), "Folder") if folder else ()
+        try:
+            with self._root() as root:
+                return look_in(root, segments, starts, after, most)
+        except OSError as error:
+            if _is_gone(error):
+                return FolderPage((), (), None)
+            raise self._fault(SourceError, folder, error) from error
+
     def check(self) -> None:
         name, data = (check_name(),), secrets.token_bytes(64)
         try:
             with self._root() as root:
-                _write(root, name, data)
+                with LocalWriter(root, name) as writer:
+                    writer.add(data)
+                    writer.finish()
                 try:
-                    with _opened(beneath.open_beneath(root, name, beneath.FILE)) as descriptor:
+                    with opened(beneath.open_beneath(root, name, beneath.FILE)) as descriptor:
                         found = os.read(descriptor, len(data) + 1)
                 finally:
                     _delete(root, name)
@@ -179,7 +215,7 @@ class LocalBucket:
             descriptor = os.open(self.root, beneath.FOLDER)
         except OSError as error:
             raise _RootFault(error.errno, error.strerror) from error
-        with _opened(descriptor):
+        with opened(descriptor):
             yield descriptor
 
     def _files(self, prefix: str) -> Iterator[tuple[bytes, ...]]:
@@ -232,56 +268,13 @@ def _is_gone(error: OSError) -> bool:
     return away and not isinstance(error, _RootFault)
 
 
-@contextlib.contextmanager
-def _opened(descriptor: int) -> Iterator[int]:
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
 def _folder_of(root: int, segments: tuple[bytes, ...]) -> contextlib.AbstractContextManager[int]:
-    return _opened(beneath.open_beneath(root, segments[:-1], beneath.FOLDER))
-
-
-def _write(root: int, segments: tuple[bytes, ...], data: bytes) -> Written:
-    with _opened(beneath.make_folders(root, segments[:-1])) as folder:
-        temporary = temporary_name()
-        descriptor = os.open(temporary, _NEW_FILE, 0o666, dir_fd=folder)
-        try:
-            with _opened(descriptor):
-                _lock(descriptor)
-                _write_all(descriptor, data)
-                os.fsync(descriptor)
-                facts = os.fstat(descriptor)
-                os.replace(temporary, segments[-1], src_dir_fd=folder, dst_dir_fd=folder)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary, dir_fd=folder)
-            raise
-        beneath.settle(folder)
-    return Written(len(data), file_identity(facts), hashlib.sha256(data).hexdigest())
-
-
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | getattr(os, "O_CLOEXEC", 0)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _lock(descriptor: int) -> None:
-    """Tell `_remove_abandoned` that somebody is at work; the lock goes with the process, however that ends."""
-    # a file system without locks is one whose leftovers are never cleaned
-    with contextlib.suppress(OSError):
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return opened(beneath.open_beneath(root, segments[:-1], beneath.FOLDER))
 
 
 def _remove_abandoned(root: int, segments: tuple[bytes, ...], newest_s: float) -> bool:
     descriptor = beneath.open_beneath(root, segments, os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY)
-    with _opened(descriptor):
+    with opened(descriptor):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.fstat(descriptor).st_mtime > newest_s:
             return False
@@ -302,7 +295,7 @@ def _delete(root: int, segments: tuple[bytes, ...]) -> None:
 
 def _entries(root: int, segments: tuple[bytes, ...]) -> list[tuple[tuple[bytes, ...], bool]]:
     """The files and folders in a folder and whether each is a folder, the last one first."""
-    with _opened(beneath.open_beneath(root, segments, beneath.FOLDER)) as folder, os.scandir(folder) as found:
+    with opened(beneath.open_beneath(root, segments, beneath.FOLDER)) as folder, os.scandir(folder) as found:
         named = [
             (os.fsencode(entry.name), entry.is_dir(follow_symlinks=False))
             for entry in found

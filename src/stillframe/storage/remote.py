@@ -23,15 +23,15 @@ from opendal import exceptions
 
 from stillframe.errors import ConfigError, SinkError, SourceError
 from stillframe.storage.addresses import demand_key, is_plain
-from stillframe.storage.bucket import ObjectFacts, Written
+from stillframe.storage.bucket import FolderPage, ObjectFacts, Written
 from stillframe.storage.cached_source import CachedSource
 from stillframe.storage.oss_links import oss_link
 from stillframe.storage.places import StorePlace
+from stillframe.storage.remote_folder import first_entries
+from stillframe.storage.remote_writer import PART_BYTES, RemoteWriter
 from stillframe.storage.store import FIRST_PAUSE_S, Store
 from stillframe.storage.store_faults import FAULTS, fault, is_wordless
 
-#: above it an object is written in parts, each of which may be tried again by itself
-_PART_BYTES = 16 << 20
 #: between the looks at an object that was just written, and may not be seen at once
 _LOOK_AGAIN_S = (FIRST_PAUSE_S, 2 * FIRST_PAUSE_S, 4 * FIRST_PAUSE_S, 8 * FIRST_PAUSE_S)
 _CHECK, _CHECK_BYTES = ".stillframe-check-", 64
@@ -67,6 +67,15 @@ class RemoteBucket:
         except FAULTS as error:
             raise fault(SourceError, self._called(key), self._in_words(key, error)) from error
 
+    def find(self, key: str) -> ObjectFacts | None:
+        self.demand_key(key, "Key")
+        try:
+            return _facts(key, self._store.ask(lambda store: store.stat(key)))
+        except exceptions.NotFound:
+            return None
+        except FAULTS as error:
+            raise fault(SourceError, self._called(key), error) from error
+
     def open_source(self, key: str) -> RemoteSource:
         facts = self.stat(key)
         if not facts.etag:
@@ -89,7 +98,7 @@ class RemoteBucket:
         """
         self.demand_key(key, "Key")
         # one request, or parts that are put together at the end: nobody sees half of it
-        part_bytes = _PART_BYTES if len(data) > _PART_BYTES else None
+        part_bytes = PART_BYTES if len(data) > PART_BYTES else None
         cached = self._place.cache_control
         try:
             self._store.ask(
@@ -98,16 +107,23 @@ class RemoteBucket:
                 ),
                 len(data),
             )
-            facts = self._look_at_written(key)
+            facts = self._look_at_written(key, len(data))
         except FAULTS as error:
             raise fault(SinkError, self._called(key), error) from error
-        if facts.size != len(data):
-            message = f"{facts.size:,} of {len(data):,} bytes are there after a write"
-            raise SinkError(self._called(key), message, transient=True)
-        if not facts.etag:
-            raise SinkError(self._called(key), _NO_ETAG)
         is_another = part_bytes is None and facts.etag.strip('"').lower() != _md5(data)
         return Written(len(data), "" if is_another else facts.etag, hashlib.sha256(data).hexdigest())
+
+    def open_writer(self, key: str, content_type: str) -> RemoteWriter:
+        """As the port says. Objects are written in parts; what of them an abort leaves is the store's to forget."""
+        self.demand_key(key, "Key")
+        return RemoteWriter(
+            self._store,
+            key,
+            lambda error: fault(SinkError, self._called(key), error),
+            lambda size: self._look_at_written(key, size),
+            content_type=content_type,
+            cache_control=self._place.cache_control,
+        )
 
     def verify(self, key: str, written: Written) -> bool:
         try:
@@ -162,6 +178,29 @@ class RemoteBucket:
         except FAULTS as error:
             raise fault(SourceError, self._called(prefix), error) from error
 
+    def look_in(
+        self, folder: str, starts: str = "", after: str | None = None, most: int = 1000
+    ) -> FolderPage:
+        """As the port says. A store is asked for no more than it takes to fill the page."""
+        if folder and not _is_nameable(folder.removesuffix("/")):
+            return FolderPage((), (), None)
+        # where no key can begin like this, the folder is asked for, lest OpenDAL asks for something else
+        asked = folder + starts if _is_nameable(folder + starts) else folder
+        try:
+            # one more tells whether there are more
+            start = self._store.ask(lambda store: first_entries(store, asked, after, most + 1))
+        except FAULTS as error:
+            raise fault(SourceError, self._called(folder), error) from error
+        shown = [entry for entry in start.entries if entry.path.startswith(folder + starts)]
+        shown = [entry for entry in shown if _is_behind(entry.path, folder, after)]
+        page = shown[:most]
+        is_last = start.is_all and len(shown) <= most
+        return FolderPage(
+            [entry.path for entry in page if entry.path.endswith("/")],
+            [_facts(entry.path, entry.metadata) for entry in page if not entry.path.endswith("/")],
+            None if is_last else (page[-1] if len(shown) > most else start.entries[-1]).path,
+        )
+
     def check(self) -> None:
         key, data = f"{_CHECK}{secrets.token_hex(8)}", secrets.token_bytes(_CHECK_BYTES)
         self.write(key, data, "application/octet-stream")
@@ -179,13 +218,20 @@ class RemoteBucket:
         """
         return 0
 
-    def _look_at_written(self, key: str) -> ObjectFacts:
-        """A store may not show at once what it has taken."""
+    def _look_at_written(self, key: str, size: int) -> ObjectFacts:
+        """A store may not show at once what it has taken. Raises SinkError for something else than so many bytes."""
         for pause_s in _LOOK_AGAIN_S:
             try:
-                return _facts(key, self._store.ask(lambda store: store.stat(key)))
+                facts = _facts(key, self._store.ask(lambda store: store.stat(key)))
             except exceptions.NotFound:
                 time.sleep(pause_s * random.uniform(1, 2))
+                continue
+            if facts.size != size:
+                message = f"{facts.size:,} of {size:,} bytes are there after a write"
+                raise SinkError(self._called(key), message, transient=True)
+            if not facts.etag:
+                raise SinkError(self._called(key), _NO_ETAG)
+            return facts
         raise SinkError(self._called(key), "it is not there after it was written", transient=True)
 
     def _in_words(self, key: str, error: Exception) -> Exception:
@@ -245,6 +291,15 @@ def _range(store: Store, facts: ObjectFacts, name: str, offset: int, length: int
 def _is_nameable(key: str) -> bool:
     """Whether OpenDAL asks the store for just that key: it leaves empty parts and white space at the ends out."""
     return is_plain(key) and key == key.strip()
+
+
+def _is_behind(key: str, folder: str, after: str | None) -> bool:
+    """Whether what a list gives is to be shown: a folder may be its own object, or be what the page before ended at."""
+    return (
+        key != folder
+        and (after is None or key.encode() > after.encode())
+        and _is_nameable(key.removesuffix("/"))
+    )
 
 
 def _md5(data: bytes) -> str:

@@ -62,6 +62,10 @@ class Store:
                 raise
         return _done(work, _operator(self.place, other, step_s), limit_s)
 
+    def go_on(self, work: Callable[[], Awaitable[Result]], size: int) -> Result:
+        """Do more of something that was begun with `ask`, once: it may not be done twice. Raises as `ask` does."""
+        return _within(work, _LONGEST_S + size / _SLOWEST_BYTES_PER_S)
+
     def lasting_keys(self, seconds: float) -> Keys | None:
         """The keys of now, if they are good for so long. Raises NoKeys."""
         keys = keys_for(self.place)
@@ -81,9 +85,13 @@ def _done(
     operator: opendal.AsyncOperator,
     limit_s: float,
 ) -> Result:
+    return _within(lambda: work(operator), limit_s)
+
+
+def _within(work: Callable[[], Awaitable[Result]], limit_s: float) -> Result:
     async def within_limit() -> Result:
         async with asyncio.timeout(limit_s):
-            return await work(operator)
+            return await work()
 
     doing = asyncio.run_coroutine_threadsafe(within_limit(), _loop())
     try:
