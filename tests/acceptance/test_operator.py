@@ -98,6 +98,16 @@ def test_a_bucket_is_used_as_soon_as_it_is_added(server: Server, tmp_path: Path,
 
     taken = command(server, "bucket", "add", "other", "--to", f"fs:{tmp_path}")
     demand_one_line(taken, "Bucket is 'other', but must be a name that no other bucket has")
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    demand_one_line(
+        command(server, "bucket", "edit", "other", "--to", "fs:/no/such/folder"), "does not exist"
+    )
+    assert str(moved) in well(server, "bucket", "edit", "other", "--to", f"fs:{moved}")
+    listed = {row["Name"]: row for row in loaded(server, "bucket", "list", "--json")}
+    assert (listed["other"]["Place"], listed["other"]["Region"]) == (f"fs:{moved}", "eu-west-1")
+    well(server, "bucket", "edit", "other", "--to", f"fs:{tmp_path}")
+    moved.rmdir()
     well(server, "bucket", "remove", "other")
     assert files_in(tmp_path) == ["film.mp4", "one.png"]
     demand_one_line(command(server, *submit, *STILLS), "ResourceNotFound", "'other'")
@@ -114,6 +124,8 @@ def test_a_bucket_is_used_as_soon_as_it_is_added(server: Server, tmp_path: Path,
         ("bucket add gone --to fs:/no/such/folder", "does not exist"),
         ("bucket add relative --to fs:folder", "an absolute path"),
         ("bucket remove nobody", "there is no Bucket 'nobody'"),
+        ("bucket edit nobody --region eu-west-1", "there is no Bucket 'nobody'"),
+        ("bucket edit local --region Mars!", "Region is 'Mars!'"),
         ("pipeline pause nobody", "there is no Pipeline 'nobody'"),
         ("pipeline resume nobody", "there is no Pipeline 'nobody'"),
         ("job show nobody", "ResourceNotFound"),

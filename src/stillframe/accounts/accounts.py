@@ -63,6 +63,13 @@ class Accounts:
         with self._database.transaction() as session:
             return session.scalar(select(Account.account_id).where(Account.name == name))
 
+    def named(self, name_or_id: str) -> str:
+        """The id of the account of a name or an id. Raises NotFound."""
+        found = self.find(name_or_id) or (name_or_id if self.exists(name_or_id) else None)
+        if found is None:
+            raise NotFound("Account", name_or_id)
+        return found
+
 
 def change_policies(session: Session, account_id: str) -> None:
     """Begin a change of an account's policies, or of who has them; others wait until it is committed.

@@ -19,8 +19,9 @@ from stillframe.catalog.models import Access, BucketGrantRow, BucketRow, Default
 from stillframe.database.engine import Database
 from stillframe.errors import ConfigError, NotFound
 from stillframe.settings import REGION
-from stillframe.storage.addresses import demand_bucket_name
+from stillframe.storage.addresses import demand_bucket_name, is_plain
 from stillframe.storage.bucket import Bucket, ObjectSource
+from stillframe.storage.check_in_time import check_in_time
 from stillframe.storage.places import open_bucket, parse_place
 from stillframe.storage.playlist_keys import is_playlist
 from stillframe.storage.playlist_source import open_playlist
@@ -98,11 +99,8 @@ class Buckets:
     ) -> BucketView:
         """Register a bucket; its place is written to and read once. Raises ConfigError, SinkError, SourceError."""
         demand_bucket_name(name, "Bucket")
-        if not re.fullmatch(REGION, region):
-            raise ConfigError("Region", region, "a region such as cn-shanghai")
-        parsed = parse_place(place)
-        open_bucket(parsed, name).check()
-        row = BucketRow(name=name, account_id=account_id, place=str(parsed), region=region)
+        checked = _checked(name, place, region)
+        row = BucketRow(name=name, account_id=account_id, place=checked, region=region)
         try:
             with self._database.transaction(within) as session:
                 session.add(row)
@@ -111,6 +109,17 @@ class Buckets:
         except IntegrityError as error:
             raise ConfigError("Bucket", name, "a name that no other bucket has") from error
         return _view(row)
+
+    def rebind(self, name: str, place: str, region: str) -> BucketView:
+        """Bind a name to another place, which is checked as in `add`. Raises NotFound, and what `add` raises."""
+        self.named(name)
+        checked = _checked(name, place, region)
+        with self._database.transaction() as session:
+            row = session.get(BucketRow, name)
+            if row is None:
+                raise NotFound("Bucket", name)
+            row.place, row.region = checked, region
+            return _view(row)
 
     def remove(self, name: str) -> None:
         """Forget a bucket; what lies in it stays. Raises NotFound."""
@@ -130,8 +139,17 @@ class Buckets:
             row = session.get(BucketRow, name)
             return _view(row) if row is not None else None
 
+    def named(self, name: str) -> BucketView:
+        """The same. Raises NotFound."""
+        found = self.find(name)
+        if found is None:
+            raise NotFound("Bucket", name)
+        return found
+
     def of_account(self, account_id: str, names: Collection[str]) -> dict[str, BucketView]:
         """Those of the named buckets that an account owns, or was granted something in."""
+        # no name has a NUL, of which PostgreSQL takes none in a text
+        names = [name for name in names if "\0" not in name]
         if not names:
             return {}
         # not an array: its unknown length would have each question planned anew
@@ -187,14 +205,20 @@ class Buckets:
             return [GrantView(row.bucket, row.account_id, Grant(row.access, row.prefix)) for row in rows]
 
     def set_default_storage(self, account_id: str, bucket: str, path: str) -> None:
-        """Where outputs go that name no bucket.
+        """Where outputs go that name no bucket; `path` is a folder, with a slash behind it or not.
 
         Raises NotFound for a bucket that the account may not write to, and ConfigError for a path that it cannot hold.
         """
-        found = demand(self.of_account(account_id, {bucket}), bucket, "write", path)
-        if path:
-            found.open().demand_key(path.removesuffix("/"), "Path")
-        self.choose_storage(account_id, found, path)
+        bare = path.removesuffix("/")
+        # a placeholder there would be one of the names that come behind it
+        if bare and (not is_plain(bare) or "{Count}" in bare or "{TileCount}" in bare):
+            allowed = "a key's beginning such as media/2026, with no empty, . or .. part, and no placeholder"
+            raise ConfigError("Path", path, allowed)
+        folder = f"{bare}/" if bare else ""
+        found = demand(self.of_account(account_id, {bucket}), bucket, "write", folder)
+        if bare:
+            found.open().demand_key(bare, "Path")
+        self.choose_storage(account_id, found, folder)
 
     def choose_storage(
         self, account_id: str, bucket: BucketView, path: str, *, within: Session | None = None
@@ -215,6 +239,14 @@ class Buckets:
         with self._database.transaction() as session:
             row = session.get(DefaultStorageRow, account_id)
             return DefaultStorage(row.bucket, row.path, row.modified_at) if row is not None else None
+
+    def usable_default_storage(self, account_id: str) -> DefaultStorage | None:
+        """The same; None where the account may not write any more, too: to it that bucket does not exist."""
+        chosen = self.default_storage(account_id)
+        if chosen is None:
+            return None
+        found = self.of_account(account_id, {chosen.bucket}).get(chosen.bucket)
+        return chosen if found is not None and found.allows("write", chosen.path) else None
 
 
 def demand(found: Mapping[str, BucketView], name: str, access: Access, key: str) -> BucketView:
@@ -254,6 +286,15 @@ def usable(
         created_at,
         tuple(Grant("write" if access == "write" else "read", prefix) for access, _, prefix in parts),
     )
+
+
+def _checked(name: str, place: str, region: str) -> str:
+    """The one form of a place that can be written to and read. Raises ConfigError, SinkError, SourceError."""
+    if not re.fullmatch(REGION, region):
+        raise ConfigError("Region", region, "a region such as cn-shanghai")
+    parsed = parse_place(place)
+    check_in_time(open_bucket(parsed, name), f"oss://{name}")
+    return str(parsed)
 
 
 def _view(row: BucketRow) -> BucketView:

@@ -47,6 +47,26 @@ def add(
     say(f"oss://{added.name}  ->  {added.place}  ({added.region})")
 
 
+@app.command(
+    epilog="Examples:\n\nstillframe bucket edit videos --to fs:/mnt/videos\n\n"
+    "stillframe bucket edit videos --region cn-beijing"
+)
+def edit(
+    name: Name,
+    to: Annotated[str | None, typer.Option("--to", help="Where it lies now; as it was if not given.")] = None,
+    region: Annotated[str | None, typer.Option(help="Its region; as it was if not given.")] = None,
+    data_dir: DataDir = None,
+    config: ConfigFile = None,
+) -> None:
+    """Bind a name to another place, which is written to and read once. Nothing is moved there."""
+    if to is None and region is None:
+        raise typer.BadParameter("say what changes: --to, --region, or both")
+    with operating(config, data_dir) as operator:
+        before = operator.buckets.named(name)
+        after = operator.buckets.rebind(name, to or before.place, region or before.region)
+    say(f"oss://{after.name}  ->  {after.place}  ({after.region})")
+
+
 @app.command("list", epilog="Example:\n\nstillframe bucket list")
 def list_buckets(as_json: Json = False, data_dir: DataDir = None, config: ConfigFile = None) -> None:
     """List the buckets."""
@@ -95,7 +115,7 @@ def grant(
     from stillframe.catalog.buckets import Grant
 
     with operating(config, data_dir) as operator:
-        account_id = operator.find_account(account)
+        account_id = operator.accounts.named(account)
         for access in _accesses(read, write):
             operator.buckets.grant(name, account_id, Grant(access, prefix))
     say(f"account {account} may {_words(read, write)} oss://{name}/{prefix}*")
@@ -115,7 +135,7 @@ def revoke(
 ) -> None:
     """Take back what another account was granted. Links that it has been given are good until they expire."""
     with operating(config, data_dir) as operator:
-        account_id = operator.find_account(account)
+        account_id = operator.accounts.named(account)
         only: Access | None = None if read == write else "read" if read else "write"
         number = operator.buckets.revoke(name, account_id, only, prefix)
     say(f"account {account} has lost {number} grant{'s' if number > 1 else ''} in oss://{name}")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from stillframe.catalog.buckets import DefaultStorage
-from stillframe.errors import ConfigError, NotSupported
+from stillframe.errors import NotSupported
 from stillframe.ims.action import Action, Context
 from stillframe.ims.models_snapshot_jobs import SuccessAnswer
 from stillframe.ims.models_storage import (
@@ -14,7 +13,6 @@ from stillframe.ims.models_storage import (
     SetDefaultStorageLocationRequest,
     StorageInfo,
 )
-from stillframe.storage.addresses import is_plain
 
 _APP_ID = "app-1000000"
 
@@ -24,7 +22,7 @@ def list_storages(context: Context, request: GetStorageListRequest) -> GetStorag
     if request.app_id not in (None, _APP_ID) or request.storage_type == "vod_oss_bucket":
         return GetStorageListAnswer(storage_info_list=[])
     account_id = context.caller.account_id
-    chosen = _default(context)
+    chosen = context.services.buckets.usable_default_storage(account_id)
     return GetStorageListAnswer(
         storage_info_list=[
             StorageInfo(
@@ -47,7 +45,7 @@ def get_default(
     context: Context, request: GetDefaultStorageLocationRequest
 ) -> GetDefaultStorageLocationAnswer:
     """Where outputs go that name no bucket."""
-    chosen = _default(context)
+    chosen = context.services.buckets.usable_default_storage(context.caller.account_id)
     if chosen is None:
         return GetDefaultStorageLocationAnswer(status="notExist")
     return GetDefaultStorageLocationAnswer(
@@ -59,25 +57,10 @@ def set_default(context: Context, request: SetDefaultStorageLocationRequest) -> 
     """Say where outputs go that name no bucket."""
     if request.storage_type != "user_oss_bucket":
         raise NotSupported("StorageType", request.storage_type, "user_oss_bucket")
-    path = (request.path or "").removesuffix("/")
-    # a placeholder there would be one of the names that come behind it
-    if path and (not is_plain(path) or "{Count}" in path or "{TileCount}" in path):
-        allowed = "a key's beginning such as media/2026, with no empty, . or .. part, and no placeholder"
-        raise ConfigError("Path", request.path, allowed)
     context.services.buckets.set_default_storage(
-        context.caller.account_id, request.bucket, f"{path}/" if path else ""
+        context.caller.account_id, request.bucket, request.path or ""
     )
     return SuccessAnswer()
-
-
-def _default(context: Context) -> DefaultStorage | None:
-    """The default storage; none where the account may not write any more: to it that bucket does not exist."""
-    account_id, buckets = context.caller.account_id, context.services.buckets
-    chosen = buckets.default_storage(account_id)
-    if chosen is None:
-        return None
-    found = buckets.of_account(account_id, {chosen.bucket}).get(chosen.bucket)
-    return chosen if found is not None and found.allows("write", chosen.path) else None
 
 
 ACTIONS = (

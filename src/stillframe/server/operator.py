@@ -25,7 +25,7 @@ from stillframe.catalog.pipelines import Pipelines
 from stillframe.database import migrations
 from stillframe.database.embedded import borrow_or_start
 from stillframe.database.engine import Database, make_engine, with_driver
-from stillframe.errors import DatabaseError, NotFound
+from stillframe.errors import DatabaseError
 from stillframe.keyring import Keyring
 from stillframe.server.address import address_of
 from stillframe.service.accounts import open_account
@@ -59,13 +59,6 @@ class Operator:
         listens = address_of(settings.data_dir) or f"http://{settings.host}:{settings.port}"
         return settings.public_url or listens
 
-    def find_account(self, name_or_id: str) -> str:
-        """The id of an account. Raises NotFound."""
-        found = self.accounts.find(name_or_id) or (name_or_id if self.accounts.exists(name_or_id) else None)
-        if found is None:
-            raise NotFound("Account", name_or_id)
-        return found
-
     def pipeline_control(self) -> PipelineControl:
         """To pause and resume them. The queue is loaded only where it is needed: that takes a while."""
         from stillframe.jobs.queue import Queue
@@ -76,7 +69,7 @@ class Operator:
     def account_id(self, name: str | None = None) -> str:
         """The account of a name or id, or the first. Raises NotFound, DatabaseError before the first start."""
         if name is not None:
-            return self.find_account(name)
+            return self.accounts.named(name)
         found = self.accounts.find(FIRST_ACCOUNT)
         if found is None:
             raise DatabaseError("there is no account yet: run: stillframe serve")
