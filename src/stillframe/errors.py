@@ -7,6 +7,7 @@ StillframeError
 ├── NotFound         what a parameter names does not exist, or belongs to somebody else
 ├── IdempotentParameterMismatch  a ClientToken was used before, for something else
 ├── AlreadyRegistered  there is a media asset of this object
+├── AlreadyThere     there is an object of this key, which was not to be replaced
 ├── QuotaExceeded    there are as many of something as there may be
 ├── Throttled        too many requests of this caller, for now
 ├── Unavailable      a part of the service is away for a moment
@@ -122,6 +123,20 @@ class AlreadyRegistered(StillframeError):
 
     def __str__(self) -> str:
         return f"{_shown(self.input_url)} is registered already, as the media asset {self.media_id}"
+
+
+class AlreadyThere(StillframeError):
+    """There is an object of this key, of so many bytes, which was not to be replaced."""
+
+    code = "OperationDenied"
+
+    def __init__(self, address: str, size: int) -> None:
+        super().__init__(address, size)
+        self.address = address
+        self.size = size
+
+    def __str__(self) -> str:
+        return f"{self.address} is there already, with {self.size:,} bytes"
 
 
 class QuotaExceeded(StillframeError):

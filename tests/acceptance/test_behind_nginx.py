@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -87,11 +88,11 @@ def guided(target: str, port: int, folder: Path) -> str:
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
         "/etc/ssl/snapshots.example.com.pem": str(folder / "certificate.pem"),
         "/etc/ssl/private/snapshots.example.com.key": str(folder / "key.pem"),
-        "http://127.0.0.1:8080": target,
     }.items():
         assert told.count(theirs) == 1, theirs
         told = told.replace(theirs, ours)
-    return told
+    assert told.count("http://127.0.0.1:8080") == 2
+    return told.replace("http://127.0.0.1:8080", target)
 
 
 def proxies(target: str, ports: dict[str, int]) -> str:
@@ -130,6 +131,23 @@ def test_the_guides_lines_lead_to_it_by_tls(proxied: Proxied, trusted: bool) -> 
         answer = http.post(url, content=body, headers={**headers, **FORGED}).json()
     assert answer["Jobs"] == []
     assert f'"source_ip": "{"127.0.0.2" if trusted else "127.0.0.1"}"' in logged(proxied, answer)
+
+
+def test_the_guides_lines_let_large_files_pass(proxied: Proxied, trusted: bool) -> None:
+    # beyond the bounds of the API's bodies
+    large = bytes(9 << 20)
+    with httpx.Client(verify=proxied.tls, trust_env=False, base_url=proxied.guided) as http:
+        origin = {"Origin": proxied.guided}
+        key = dict(zip(("access_key_id", "access_key_secret"), proxied.server.key, strict=True))
+        assert http.post("/console/login", data=key, headers=origin).status_code == 303
+        page = http.get("/console/buckets/local").text
+        found = re.search(r'name="csrf" value="([0-9a-f]{64})"', page)
+        assert found is not None
+        headers = origin | {"X-CSRF-Token": found[1]}
+        address = f"/console/buckets/local/object?key=large-{trusted}.mp4"
+        assert http.put(address, content=large, headers=headers).status_code == 201
+        assert http.put("/console/nothing", content=large, headers=headers).status_code == 413
+    assert (proxied.server.bucket / f"large-{trusted}.mp4").stat().st_size == len(large)
 
 
 def test_the_log_says_who_called(proxied: Proxied, trusted: bool) -> None:

@@ -21,6 +21,7 @@ from sandbox_hostile import (
     REFUSING,
 )
 
+from own_memory import growth
 from stillframe import (
     ChildKilled,
     MediaError,
@@ -71,10 +72,9 @@ def honest(box: Sandbox, clip: MemorySource) -> dict[str, bytes]:
 
 @pytest.fixture(autouse=True)
 def _memory_stays_bounded() -> Iterator[None]:
-    Path("/proc/self/clear_refs").write_text("5")
-    before = memory("VmRSS")
+    grown = growth()
     yield
-    assert memory("VmHWM") - before < MOST_MEMORY
+    assert grown() < MOST_MEMORY
 
 
 @pytest.mark.parametrize("name", AT_ONCE)
@@ -192,10 +192,3 @@ def children_of(box: Sandbox) -> list[str]:
     while (left := where.read_text().split()) and time.monotonic() < until:
         threading.Event().wait(0.01)
     return left
-
-
-def memory(kind: str) -> int:
-    """Bytes of memory of this process."""
-    found = re.search(rf"^{kind}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
-    assert found is not None
-    return int(found[1]) << 10

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session
 
+from stillframe.accounts.accounts import FIRST_ACCOUNT
 from stillframe.accounts.keys import AccessKeys
 from stillframe.accounts.models import AccessKey, ConsoleSession, LoginLink
 from stillframe.accounts.signatures import ACCOUNT, Caller, Principal
@@ -57,6 +58,11 @@ class LoggedIn:
     caller: Caller
     account: str
     csrf_token: str
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether this is who runs the server: somebody with a printed link of the first account."""
+        return self.caller.access_key_id == BY_LINK and self.account == FIRST_ACCOUNT
 
 
 class LoginLinks:

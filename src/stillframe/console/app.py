@@ -30,7 +30,7 @@ from stillframe.console.gate import is_from_our_page, is_our_name, root_of
 from stillframe.console.headers import page_headers, static_headers
 from stillframe.console.live import EventStream, Live
 from stillframe.console.login import Login, cookie_name, safe_path
-from stillframe.console.page import Page, Stream
+from stillframe.console.page import Intake, Page, Stream
 from stillframe.console.registry import HOME, PAGES
 from stillframe.console.rooms import Rooms
 from stillframe.console.static_files import StaticFiles
@@ -41,6 +41,8 @@ from stillframe.service.permission import Circumstances
 
 #: pages that are made at the same time
 _THREADS = 8
+#: those that wait for stores, and files that are being written, at the same time
+_WAITING_THREADS = 16
 _MOST_FORM_BYTES = 1 << 20
 _FORM_DEADLINE_S = 30.0
 _FORM = "application/x-www-form-urlencoded"
@@ -61,6 +63,7 @@ class Console:
         self._login = Login(rooms.sessions, self._templating)
         self._live = Live()
         self._threads = anyio.CapacityLimiter(_THREADS)
+        self._waiting = anyio.CapacityLimiter(_WAITING_THREADS)
         self._app = Starlette(
             routes=[
                 Route("/static/{name}", self._send_static),
@@ -129,7 +132,7 @@ class Console:
 
         return await self._visited(request, (), say, checks_form=False)
 
-    def _route(self, page: Page | Stream) -> Route:
+    def _route(self, page: Page | Stream | Intake) -> Route:
         if isinstance(page, Stream):
 
             async def serve_stream(request: Request) -> Response:
@@ -140,9 +143,24 @@ class Console:
 
             return Route(page.path, serve_stream, methods=["GET"])
 
+        if isinstance(page, Intake):
+
+            async def take_in(request: Request) -> Response:
+                def receive(visit: Visit) -> Awaitable[Response]:
+                    return page.handler(visit, request, self._waiting)
+
+                response = await self._visited(request, page.actions, receive, page.path)
+                if response.status_code >= 400:
+                    # nobody reads the rest of it
+                    response.headers["Connection"] = "close"
+                return response
+
+            return Route(page.path, take_in, methods=[page.method])
+
         async def serve(request: Request) -> Response:
             async def show(visit: Visit) -> Response:
-                return await run_sync(page.handler, visit, limiter=self._threads)
+                limiter = self._waiting if page.waits else self._threads
+                return await run_sync(page.handler, visit, limiter=limiter)
 
             return await self._visited(request, page.actions, show, page.path)
 
@@ -167,7 +185,7 @@ class Console:
             if who is None:
                 return _to_login(request, root, is_part=is_part)
             visit = await run_sync(self._visit, request, who, root, form, is_part, limiter=self._threads)
-            if request.method == "POST" and checks_form:
+            if request.method not in ("GET", "HEAD") and checks_form:
                 _demand_own_form(request, who, form)
             for action in actions:
                 await run_sync(visit.demand, action, limiter=self._threads)

@@ -4,15 +4,18 @@ PAGES = (
     Page("/jobs", list_jobs, ("ListSnapshotJobs",), title="Jobs"),
     Page("/jobs/{job_id}/cancel", cancel, ("CancelSnapshotJob",), method="POST"),
     Stream("/jobs/events", watch_list, ("ListSnapshotJobs",)),
+    Intake("/buckets/{bucket}/object", receive, ("CreateUploadMedia",)),
 )
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Literal
 
+from anyio import CapacityLimiter
+from starlette.requests import Request
 from starlette.responses import Response
 
 from stillframe.console.visit import Visit
@@ -23,7 +26,8 @@ class Page:
     """A page, or what a form of one is sent to.
 
     `path` is below /console. `handler` runs in a thread. Of `actions` (as IMS calls them) each must be allowed, or
-    the visitor is told which is not. A page with a `title` stands in the navigation, in the registry's order.
+    the visitor is told which is not. A page with a `title` stands in the navigation, in the registry's order. One that
+    `waits` asks a store, which may take its time: it holds up only pages that do so, too.
     """
 
     path: str
@@ -31,6 +35,7 @@ class Page:
     actions: tuple[str, ...]
     method: Literal["GET", "POST"] = "GET"
     title: str | None = None
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +56,17 @@ class Stream:
     path: str
     watch: Callable[[Visit], Watched]
     actions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What a file is sent to (PUT), as it is and however large: its `handler` reads it piece by piece.
+
+    The token of the page's forms comes in the header X-CSRF-Token. The handler runs on the loop; what blocks, it gives
+    to the limiter's threads.
+    """
+
+    path: str
+    handler: Callable[[Visit, Request, CapacityLimiter], Awaitable[Response]]
+    actions: tuple[str, ...]
+    method: Literal["PUT"] = "PUT"

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stillframe.console.page import Page, Stream
-from stillframe.console.pages import jobs, media, new_job, pipelines, scrub, templates, try_it
+from stillframe.console.page import Intake, Page, Stream
+from stillframe.console.pages import (
+    buckets,
+    jobs,
+    media,
+    new_job,
+    objects,
+    pipelines,
+    scrub,
+    templates,
+    try_it,
+)
 
-PAGES: Sequence[Page | Stream] = (
+PAGES: Sequence[Page | Stream | Intake] = (
     *jobs.PAGES,
     *scrub.PAGES,
     *new_job.PAGES,
+    *buckets.PAGES,
+    *objects.PAGES,
     *templates.PAGES,
     *pipelines.PAGES,
     *media.PAGES,

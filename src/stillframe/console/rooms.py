@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from stillframe.accounts.accounts import Accounts
 from stillframe.accounts.console_sessions import ConsoleSessions
 from stillframe.console.api_actions import ApiActions
 from stillframe.media.config import Caps
 from stillframe.service.job_gallery import JobGallery
 from stillframe.service.job_previews import JobPreviews
+from stillframe.service.objects import Objects
 from stillframe.service.permission import Permission
 from stillframe.service.track_checks import TrackChecks
 from stillframe.service.track_preview import TrackPreviews
@@ -20,8 +22,8 @@ from stillframe.service.use_cases import Services
 class Rooms:
     """The use cases, the API's actions, who may use them, and who is logged in.
 
-    `caps` are the most that is made of one video, `public_url` is how the server is reached, and `is_unavailable` knows
-    the exceptions that mean "the database is away".
+    `caps` are the most that is made of one video, and `region` is what a new bucket has if nothing else is said.
+    `public_url` is how the server is reached; `is_unavailable` knows the exceptions that mean "the database is away".
     """
 
     services: Services
@@ -30,8 +32,11 @@ class Rooms:
     job_previews: JobPreviews
     track_previews: TrackPreviews
     checks: TrackChecks
+    objects: Objects
+    accounts: Accounts
     permission: Permission
     sessions: ConsoleSessions
     caps: Caps
+    region: str
     public_url: Callable[[], str]
     is_unavailable: Callable[[Exception], bool]

@@ -61,6 +61,11 @@ class Visit:
         return self.who.caller.account_id
 
     @property
+    def is_operator(self) -> bool:
+        """Whether the visitor may bind buckets to places of the server (docs/decisions/0037)."""
+        return self.who.is_operator
+
+    @property
     def services(self) -> Services:
         """The use cases."""
         return self.rooms.services
@@ -98,6 +103,10 @@ class Visit:
         name = part if self.is_part and part is not None else template
         text = self.templating.render(name, self.root, visit=self, **values)
         return Response(text, status, page_headers(self.media_origins, self.fetched_origins), "text/html")
+
+    def plain(self, text: str | None) -> Response:
+        """A line of text for a script; None: there is nothing to say (204)."""
+        return Response(text, 200 if text is not None else 204, page_headers(), "text/plain")
 
     def go(self, path: str, *, done: str | None = None, failed: str | None = None) -> Response:
         """To another page, which begins with what was `done`, or `failed`."""

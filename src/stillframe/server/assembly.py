@@ -63,6 +63,7 @@ from stillframe.service.job_gallery import JobGallery
 from stillframe.service.job_previews import JobPreviews
 from stillframe.service.job_tracks import JobTracks
 from stillframe.service.media_addresses import MediaAddresses
+from stillframe.service.objects import Objects
 from stillframe.service.permission import Permission
 from stillframe.service.probe_jobs import ProbeJobs
 from stillframe.service.reserved_slot import ReservedSlot
@@ -179,6 +180,7 @@ class Assembly:
         self.track_previews = TrackPreviews(self.buckets, tracks, self._links)
         self.checks = TrackChecks(self.database, tracks)
         self.job_previews = JobPreviews(self.buckets, self._reserved, self.metrics, settings.max_read_bytes)
+        self.objects = Objects(self.buckets, self._links)
         self.login_links = LoginLinks(self.database)
         self.sessions = ConsoleSessions(
             self.database,

@@ -84,9 +84,12 @@ def make_console(rooms: Assembly, permission: Permission, calls: Calls) -> Conso
             job_previews=rooms.job_previews,
             track_previews=rooms.track_previews,
             checks=rooms.checks,
+            objects=rooms.objects,
+            accounts=rooms.accounts,
             permission=permission,
             sessions=rooms.sessions,
             caps=rooms.caps,
+            region=rooms.settings.region,
             public_url=lambda: rooms.public_url,
             is_unavailable=is_transient,
         )

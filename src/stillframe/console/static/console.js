@@ -47,6 +47,18 @@ document.addEventListener("submit", (event) => {
   event.stopPropagation();
 }, true);
 
+// <form data-busy="Writing to it and reading from it"> says so while the answer takes its time
+document.addEventListener("submit", (event) => {
+  const text = event.target.dataset.busy;
+  if (!text || event.defaultPrevented) return;
+  const line = document.createElement("p");
+  line.setAttribute("role", "status");
+  line.className = "busy";
+  event.target.append(line);
+  line.textContent = `${text}…`;
+  for (const button of event.target.querySelectorAll("button")) button.disabled = true;
+});
+
 // <select data-auto> sends its form when it is changed
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-auto]")) event.target.form.requestSubmit();
