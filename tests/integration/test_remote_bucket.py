@@ -236,7 +236,7 @@ def test_a_folder_is_shown_in_pages(bucket: Bucket, kind: str) -> None:
             found += sorted([*page.folders, *(one.key for one in page.objects)], key=str.encode)
             if (after := page.next) is None:
                 break
-        assert found == ["a b.mp4", "a/", "ab.mp4", "b/", "x%41&+<i>\"'.mp4", "ü/"], most
+        assert found == ["a b.mp4", "a/", "ab.mp4", "b/", "new\nline/", "x%41&+<i>\"'.mp4", "ü/"], most
     page = bucket.look_in("a/", "", None, 100)
     assert (page.folders, [one.size for one in page.objects]) == (["a/b/"], [7, 7])
     page = bucket.look_in("", "a", None, 100)
