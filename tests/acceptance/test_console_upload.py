@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -90,6 +91,18 @@ def test_a_file_is_uploaded_with_its_progress_and_asked_about_before_it_is_repla
         assert written.stat().st_size == 1 << 20
         said.get_by_role("link", name="Show its folder").click()
         expect(page.get_by_role("link", name=large.name)).to_be_visible()
+
+
+def test_a_new_job_begins_with_an_upload(chromium: Browser, server: Server, film: Clip) -> None:
+    with opened(chromium, server) as seen:
+        page = seen.page
+        log_in(page, server)
+        page.goto(f"{server.url}/console/jobs/new")
+        choose(page, film.path, "begun")
+        page.get_by_role("button", name="Upload", exact=True).click()
+        page.locator("form.upload").get_by_role("status").get_by_role("link", name="New job").click()
+        expect(page).to_have_url(re.compile(r"/jobs/new\?bucket=local&key=begun%2F"))
+        expect(page.get_by_role("button", name="Submit")).to_be_visible()
 
 
 def test_what_went_wrong_with_a_file_is_told(chromium: Browser, server: Server, film: Clip) -> None:

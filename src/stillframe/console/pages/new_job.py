@@ -16,6 +16,7 @@ from stillframe.console.headers import page_headers
 from stillframe.console.job_draft import Choices, JobDraft, error_of
 from stillframe.console.job_preview import Look
 from stillframe.console.page import Page
+from stillframe.console.pages.objects import upload_form
 from stillframe.console.visit import Visit
 from stillframe.errors import ConfigError, NotFound, StillframeError
 from stillframe.media.config import SnapshotConfig
@@ -124,6 +125,7 @@ def _pick(visit: Visit, *, wrong: str | None = None, status: int = 200) -> Respo
         bucket=sent.get("bucket", ""),
         key=sent.get("key", ""),
         template_id=sent.get("template", ""),
+        upload=upload_form(visit),
     )
 
 
