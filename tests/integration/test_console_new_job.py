@@ -393,6 +393,19 @@ def user(running: Service, name: str, *actions: str) -> Iterator[Visitor]:
         yield found
 
 
+def test_who_may_not_look_into_buckets_or_upload_is_not_offered_it(
+    running: Service, visitor: Visitor
+) -> None:
+    page = visitor.get("/jobs/new").text
+    assert 'href="/console/buckets/local"' in page
+    assert "data-upload=" in page
+    with user(running, "sender", "SubmitSnapshotJob") as sender:
+        page = sender.get("/jobs/new").text
+        assert "Name of the video in it" in page
+        assert "/console/buckets/" not in page
+        assert "data-upload=" not in page
+
+
 def test_who_may_see_no_pictures_sees_none(running: Service) -> None:
     with user(running, "blind", "SubmitSnapshotJob") as blind:
         page = blind.get(MOVIE)

@@ -16,7 +16,7 @@ from stillframe.console.headers import page_headers
 from stillframe.console.job_draft import Choices, JobDraft, error_of
 from stillframe.console.job_preview import Look
 from stillframe.console.page import Page
-from stillframe.console.pages.objects import upload_form
+from stillframe.console.pages.objects import BROWSE, upload_form
 from stillframe.console.visit import Visit
 from stillframe.errors import ConfigError, NotFound, StillframeError
 from stillframe.media.config import SnapshotConfig
@@ -104,12 +104,12 @@ def submit(visit: Visit) -> Response:
 
 
 PAGES = (
-    Page("/jobs/new", new, SUBMIT, title="New job"),
-    Page("/jobs/new", submit, SUBMIT, method="POST"),
-    Page("/jobs/new/show", show, SUBMIT, method="POST"),
-    Page("/jobs/new/moments", show_moments, SUBMIT, method="POST"),
-    Page("/jobs/new/strip", show_strip, SEE),
-    Page("/jobs/new/strip.jpg", send_strip, SEE),
+    Page("/jobs/new", new, SUBMIT, title="New job", waits=True),
+    Page("/jobs/new", submit, SUBMIT, method="POST", waits=True),
+    Page("/jobs/new/show", show, SUBMIT, method="POST", waits=True),
+    Page("/jobs/new/moments", show_moments, SUBMIT, method="POST", waits=True),
+    Page("/jobs/new/strip", show_strip, SEE, waits=True),
+    Page("/jobs/new/strip.jpg", send_strip, SEE, waits=True),
 )
 
 
@@ -126,6 +126,7 @@ def _pick(visit: Visit, *, wrong: str | None = None, status: int = 200) -> Respo
         key=sent.get("key", ""),
         template_id=sent.get("template", ""),
         upload=upload_form(visit),
+        may_browse=all(visit.may(action) for action in BROWSE),
     )
 
 
