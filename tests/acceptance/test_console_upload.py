@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -10,13 +10,17 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 from test_console_browser import MOST_BYTES, chromium, opened, server
+from the_command import run
 from the_server import Server
 
 from axe import demand_axe, findings
+from hover import number_over
 from service_client import wait_for
 from stillframe.testing import Clip
 
 __all__ = ["chromium", "server"]
+
+BAR, PREVIEW = ".plyr__progress", ".plyr__preview-thumb__image-container"
 
 
 def log_in(page: Page, server: Server) -> None:
@@ -93,16 +97,27 @@ def test_a_file_is_uploaded_with_its_progress_and_asked_about_before_it_is_repla
         expect(page.get_by_role("link", name=large.name)).to_be_visible()
 
 
-def test_a_new_job_begins_with_an_upload(chromium: Browser, server: Server, film: Clip) -> None:
-    with opened(chromium, server) as seen:
+def test_from_the_link_to_the_first_thumbnail_over_the_time_bar(
+    chromium: Browser, server: Server, film: Clip, tmp_path: Path
+) -> None:
+    """What somebody does who has read nothing: eight actions, each of them one that is in sight."""
+    link = run(["console", "link"], tmp_path, env=server.env).out.strip()
+    own = shutil.copy(film.path, tmp_path / "my own.mp4")
+    with opened(chromium, server, viewport={"width": 1100, "height": 900}) as seen:
         page = seen.page
-        log_in(page, server)
-        page.goto(f"{server.url}/console/jobs/new")
-        choose(page, film.path, "begun")
+        page.goto(link)
+        page.get_by_role("main").get_by_role("link", name="New job").click()
+        page.get_by_label("File", exact=True).set_input_files(own)
         page.get_by_role("button", name="Upload", exact=True).click()
-        page.locator("form.upload").get_by_role("status").get_by_role("link", name="New job").click()
-        expect(page).to_have_url(re.compile(r"/jobs/new\?bucket=local&key=begun%2F"))
-        expect(page.get_by_role("button", name="Submit")).to_be_visible()
+        page.get_by_role("status").get_by_role("link", name="New job").click()
+        page.get_by_label("Template").select_option("S00000002-000030")
+        # its numbers are in the form, and its moments beside it
+        expect(page.get_by_label("Names of the files")).to_have_value("my own.vtt")
+        expect(page.get_by_text("3 moments on 1 sheet")).to_be_visible()
+        page.get_by_role("button", name="Submit the job").click()
+        expect(page.locator(BAR)).to_be_visible()
+        # a cell every ten seconds of twenty-five: at the half, the second one is shown
+        wait_for(lambda: number_over(page, BAR, PREVIEW, 0.5) == 50)
 
 
 def test_what_went_wrong_with_a_file_is_told(chromium: Browser, server: Server, film: Clip) -> None:

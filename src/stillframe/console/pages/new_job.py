@@ -31,6 +31,12 @@ SEE = (*SUBMIT, "GetSnapshotUrls")
 _FIRST_TEMPLATE = "S00000002-000012"
 _MOST_TEMPLATES = 100
 _LOOKED_THROUGH, _MOST_RECENT = 100, 8
+#: what the kinds of templates are for
+_KINDS = {
+    "Normal": "Stills",
+    "Sprite": "Sprite sheets",
+    "WebVtt": "Thumbnails over a player's time bar",
+}
 
 
 def new(visit: Visit) -> Response:
@@ -193,7 +199,16 @@ def _templates(visit: Visit) -> Sequence[tuple[str, Sequence[tuple[str, str]]]]:
     own = [
         (template.template_id, template.name or template.template_id) for template in _own_templates(visit)
     ]
-    return [("Your templates", own), ("System templates", [*SYSTEM_NAMES.items()])]
+    return [
+        ("Your templates", own),
+        *(
+            (
+                title,
+                [(id_, SYSTEM_NAMES[id_]) for id_, one in SYSTEM_TEMPLATES.items() if one["Type"] == kind],
+            )
+            for kind, title in _KINDS.items()
+        ),
+    ]
 
 
 def _own_templates(visit: Visit) -> Sequence[TemplateView]:
