@@ -8,7 +8,7 @@ TESTS ?= -n $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)") 
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all fuzz-api drill sdks moto axe players check format bench bench-service bench-far bench-cluster bench-console capacity picture clean
+.PHONY: help demo test test-all fuzz-api drill sdks moto axe players check format bench bench-service bench-far bench-cluster bench-console capacity picture screenshots clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -74,6 +74,9 @@ capacity: .venv/dev ## Measure what a slice takes, and simulate a day of ten mil
 
 picture: .venv/base ## Make the README's picture anew
 	$(BIN)/python scripts/demo.py demo-output --picture docs/images/sheet.jpg
+
+screenshots: .venv/dev ## Make the documentation's pictures of the console anew, in Chromium
+	$(BIN)/python scripts/make_screenshots.py docs/images
 
 clean: ## Remove what the other targets have made
 	rm -rf .venv .sdks .moto $(AXE)/node_modules demo-output benchmarks/.cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
