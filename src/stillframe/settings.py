@@ -242,6 +242,13 @@ class Settings(BaseModel):
         description="How long servers and workers that are lost are remembered, and what is left of the queue's past, "
         "an hour (0.042) at the least; 0 remembers it for ever.",
     )
+    event_retention_days: float = Field(
+        7.0,
+        ge=0,
+        le=36_500,
+        description="How long events that were delivered or given up are kept, to be looked at and sent again in the "
+        "console; 0 keeps them for ever.",
+    )
     slice_attempts: int = Field(
         8,
         ge=1,

@@ -29,12 +29,14 @@ from stillframe.events import delivery, outbox, posting
 from stillframe.events.callbacks import Callback, Callbacks
 from stillframe.events.delivery import Deliverer
 from stillframe.events.outbox import Outbox
+from stillframe.events.tries import Try
 from stillframe.keyring import Keyring
 from stillframe.telemetry import Metrics
 
 LOOPBACK = "127.0.0.1/32"
 DOCUMENTED_PAUSES_S = delivery._PAUSES_S
 HOUR_S = 3600.0
+TRIED = Try(datetime.now(UTC), 0.5, "it was away")
 
 
 @dataclass
@@ -385,12 +387,12 @@ def test_who_has_lost_its_lease_decides_nothing(events: Events) -> None:
         connection.execute("UPDATE events SET due_at = clock_timestamp()")
     (quick,) = events.outbox.claim({}, each=1, most=1)
 
-    events.outbox.put_off(slow, HOUR_S)
-    assert not events.outbox.give_up(slow)
+    events.outbox.put_off(slow, TRIED, HOUR_S)
+    assert not events.outbox.give_up(slow, TRIED)
     with events.database.statements() as connection:
         found = connection.execute("SELECT failures, due_at FROM events").fetchall()
     assert found == [(0, quick.lease_end)]
-    events.outbox.delivered(slow)
+    events.outbox.delivered(slow, TRIED)
     assert events.outbox.waiting() == 0
 
 

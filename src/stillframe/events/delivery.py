@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import structlog
@@ -20,6 +21,7 @@ from stillframe.events.callbacks import Callback, Callbacks
 from stillframe.events.outbox import Claimed, Outbox
 from stillframe.events.posting import ANSWER_S, NotPosted, Poster
 from stillframe.events.signing import ims_headers, webhook_headers
+from stillframe.events.tries import Try
 from stillframe.settings import Network
 from stillframe.telemetry import Metrics
 
@@ -161,20 +163,22 @@ class Deliverer:
                 self._due.set()
 
     async def _try(self, event: Claimed) -> None:
+        at, began = datetime.now(UTC), time.monotonic()
         reason = await self._send(event)
+        tried = Try(at, time.monotonic() - began, reason)
         if reason is None:
             self._metrics.delivered_events.inc()
-            await self._in_thread(lambda: self._outbox.delivered(event))
+            await self._in_thread(lambda: self._outbox.delivered(event, tried))
             return
         told = {"event_id": event.event_id, "type": event.type, "account_id": event.account_id}
         if event.failures >= len(self._pauses_s):
             log.warning("an event could not be delivered and is given up", **told, reason=reason)
-            if await self._in_thread(lambda: self._outbox.give_up(event)):
+            if await self._in_thread(lambda: self._outbox.give_up(event, tried)):
                 self._metrics.failed_events.inc()
             return
         pause_s = self._pauses_s[event.failures]
         log.info("an event could not be delivered", **told, reason=reason, pause_s=pause_s)
-        await self._in_thread(lambda: self._outbox.put_off(event, pause_s))
+        await self._in_thread(lambda: self._outbox.put_off(event, tried, pause_s))
         if pause_s < _POLL_S:
             asyncio.get_running_loop().call_later(pause_s, self._due.set)
 

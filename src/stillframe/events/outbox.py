@@ -1,8 +1,9 @@
 """The outbox: events that have happened and are still to be told.
 
 An event is written in the transaction that makes it true, so it exists if and only if that commits. Whoever delivers
-one has a lease on it: what a server that died had in hand is due again when that ends, and an event is removed only
-when its receiver has answered, or when all tries have failed. So each comes at least once, and some come twice.
+one has a lease on it: what a server that died had in hand is due again when that ends, and an event is settled only
+when its receiver has answered, or when all tries have failed. So each comes at least once, and some come twice. What is
+settled leaves the outbox for the table that `history` reads.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from psycopg.types.json import Jsonb
 from sqlalchemy import event as happening
 from sqlalchemy.orm import Session
 
 from stillframe.database.engine import Database, driver_connection
 from stillframe.events.callbacks import ALL
+from stillframe.events.tries import Try
 
 #: longer than a try takes
 LEASE_S = 10.0
@@ -48,11 +51,20 @@ FROM picked WHERE events.event_id = picked.event_id
 RETURNING events.event_id, account_id, type, body, failures, due_at, picked.leased
 """
 _PUT_OFF = (
-    "UPDATE events SET failures = failures + 1, due_at = clock_timestamp() + make_interval(secs => %s), leased = false "
-    "WHERE event_id = %s AND due_at = %s"
+    "UPDATE events SET failures = failures + 1, tries = tries || %s, "
+    "due_at = clock_timestamp() + make_interval(secs => %s), leased = false WHERE event_id = %s AND due_at = %s"
 )
-
-_GIVE_UP = "DELETE FROM events WHERE event_id = %s AND due_at = %s"
+#: `lease_end` is not given where it does not matter whose it is by now
+_SETTLE = """
+WITH gone AS (
+    DELETE FROM events
+    WHERE event_id = %(event_id)s AND due_at = coalesce(%(lease_end)s, due_at)
+    RETURNING event_id, account_id, type, body, failures, tries, happened_at
+)
+INSERT INTO settled_events (event_id, account_id, type, body, is_delivered, failures, tries, happened_at)
+SELECT event_id, account_id, type, body, %(is_delivered)s, failures + %(failures)s, tries || %(tried)s, happened_at
+FROM gone
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,21 +127,30 @@ class Outbox:
         with self._database.statements() as connection:
             return [Claimed(*row) for row in connection.execute(_CLAIM, values)]
 
-    def delivered(self, event: Claimed) -> None:
+    def delivered(self, event: Claimed, tried: Try) -> None:
         """Its receiver has it: whoever else may be at it."""
-        with self._database.statements() as connection:
-            connection.execute("DELETE FROM events WHERE event_id = %s", [event.event_id])
+        self._settle(event, tried, is_delivered=True, lease_end=None)
 
-    def put_off(self, event: Claimed, pause_s: float) -> None:
+    def put_off(self, event: Claimed, tried: Try, pause_s: float) -> None:
         """A try has failed, and the next one may come after so long."""
         with self._database.statements() as connection:
-            connection.execute(_PUT_OFF, [pause_s, event.event_id, event.lease_end])
+            values = [Jsonb(tried.as_json()), pause_s, event.event_id, event.lease_end]
+            connection.execute(_PUT_OFF, values)
 
-    def give_up(self, event: Claimed) -> bool:
+    def give_up(self, event: Claimed, tried: Try) -> bool:
         """The last try has failed; False when it is another's by now, or done."""
+        return self._settle(event, tried, is_delivered=False, lease_end=event.lease_end)
+
+    def _settle(self, event: Claimed, tried: Try, *, is_delivered: bool, lease_end: datetime | None) -> bool:
+        values = {
+            "event_id": event.event_id,
+            "lease_end": lease_end,
+            "is_delivered": is_delivered,
+            "failures": 0 if is_delivered else 1,
+            "tried": Jsonb(tried.as_json()),
+        }
         with self._database.statements() as connection:
-            gone = connection.execute(_GIVE_UP, [event.event_id, event.lease_end])
-            return gone.rowcount == 1
+            return connection.execute(_SETTLE, values).rowcount == 1
 
     def waiting(self) -> int:
         """How many events are not delivered yet."""

@@ -29,6 +29,7 @@ from stillframe.database.migrations import history
 from stillframe.errors import StillframeError, Unavailable
 from stillframe.events.callbacks import Callbacks
 from stillframe.events.delivery import Deliverer
+from stillframe.events.history import EventHistory, SettledEvents
 from stillframe.events.outbox import Outbox
 from stillframe.jobs.everywhere import Everywhere, Recall
 from stillframe.jobs.nodes import Node
@@ -127,6 +128,7 @@ class Assembly:
         self.queue = Queue()
         self.outbox = Outbox(self.database)
         self._callbacks = Callbacks(self.database, self.keyring)
+        self.event_history = EventHistory(self.database, self.outbox)
         self.running = Running()
         #: what is made of one video at the most
         self.caps = Caps(settings.max_shots, settings.max_sheet_side_px, settings.max_sheet_pixels)
@@ -406,6 +408,8 @@ class Assembly:
         }
         if days := self.settings.job_retention_days:
             chores |= {"job": FinishedJobs(days=days), "probe_job": FinishedProbes(days=days)}
+        if days := self.settings.event_retention_days:
+            chores |= {"event": SettledEvents(days=days)}
         if days := self.settings.history_retention_days:
             chores |= old_history(self.queue, days=days)
         return chores
