@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import psycopg
 import pytest
@@ -20,6 +20,7 @@ from sqlalchemy import URL
 from populated import CALLS, World, parameters_of, populate
 from service_client import Client, Service, service, wait_for
 from stillframe.database.engine import psycopg_dsn
+from stillframe.events.history import EventState
 from stillframe.jobs import repair, retention
 from stillframe.jobs.standing import Standing
 from stillframe.service.pipelines import PipelineControl
@@ -158,6 +159,21 @@ def work(running: Service, world: World) -> None:
     client.call("UpdatePipeline", PipelineId=world.pipeline_id, Status="Active")
 
 
+def look_at_events(running: Service) -> None:
+    """What the console looks at for its lists of events and keys, and a sending again of all that failed."""
+    history, account_id = running.assembly.event_history, running.account_id
+    middle = datetime.now(UTC) - timedelta(days=3), ""
+    for state in (None, *get_args(EventState)):
+        assert state == "waiting" or len(history.page(account_id, state, size=26)) == 26
+        history.page(account_id, state, middle, size=26)
+    history.count(account_id)
+    running.client.call("SetEventCallback", CallbackURL="https://nowhere.example/", EventTypeList="ALL")
+    assert history.send_failed_again(account_id)
+    history.send_again(account_id, history.page(account_id, "delivered", size=1)[0].event_id)
+    running.client.call("SetEventCallback")
+    running.assembly.keys.used_lately(account_id)
+
+
 @pytest.mark.parametrize("jobs", [SAMPLE, pytest.param(FULL, marks=pytest.mark.full)])
 def test_no_statement_looks_through_what_has_ended(
     jobs: int,
@@ -169,7 +185,9 @@ def test_no_statement_looks_through_what_has_ended(
     monkeypatch.setattr(repair, "_EVERY_S", 0.2)
     monkeypatch.setattr(retention, "_EVERY_S", 0.2)
     with (
-        service(database_url, tmp_path, slots=1, job_retention_days=79.9) as running,
+        service(
+            database_url, tmp_path, slots=1, job_retention_days=79.9, event_retention_days=79.9
+        ) as running,
         psycopg.connect(psycopg_dsn(database_url)) as connection,
     ):
         world = populate(running.client, running.folder, film.path)
@@ -182,9 +200,11 @@ def test_no_statement_looks_through_what_has_ended(
             page_calls(running.client)
             assert standings_of(running)[pipeline_id].waiting >= LIVE
             work(running, world)
+            look_at_events(running)
             removed = {"kind": "job"}
             registry = running.assembly.metrics.registry
             wait_for(lambda: registry.get_sample_value("stillframe_removed_records_total", removed))
+            wait_for(lambda: any("DELETE FROM settled_events" in query for query in seen))
             wait_for(lambda: any("pg_total_relation_size" in query for query in seen))
             wait_for(lambda: any("UPDATE nodes" in query for query in seen))
     with psycopg.connect(psycopg_dsn(database_url)) as connection:

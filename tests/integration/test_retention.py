@@ -252,10 +252,12 @@ def test_a_chore_that_fails_holds_up_no_other(jobs: JobsByHand) -> None:
 
 
 def test_nothing_is_removed_where_it_is_kept_for_ever(database_url: URL, tmp_path: Path) -> None:
-    with jobs_by_hand(database_url, tmp_path, job_retention_days=0, history_retention_days=0) as jobs:
+    for_ever = {"job_retention_days": 0, "event_retention_days": 0, "history_retention_days": 0}
+    with jobs_by_hand(database_url, tmp_path, **for_ever) as jobs:
         assert {*jobs.assembly._chores()} == {"nonce", "temporary_key", "login_link", "session"}
     usual = Settings(data_dir=tmp_path)
-    assert (usual.job_retention_days, usual.history_retention_days) == (90, 1)
+    kept = usual.job_retention_days, usual.event_retention_days, usual.history_retention_days
+    assert kept == (90, 7, 1)
 
 
 def test_the_size_of_each_table_is_told(jobs: JobsByHand, sweeper: Sweeper) -> None:

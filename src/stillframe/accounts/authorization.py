@@ -8,8 +8,16 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from stillframe.accounts.policies import MANAGED, AccessRequest, Decision, Policy, evaluate, parse_policy
-from stillframe.accounts.signatures import Caller
+from stillframe.accounts.policies import (
+    MANAGED,
+    AccessRequest,
+    Decision,
+    Policy,
+    Spoken,
+    evaluate,
+    parse_policy,
+)
+from stillframe.accounts.signatures import Caller, Principal
 from stillframe.database.engine import Database
 
 _KEPT = 1024
@@ -46,6 +54,11 @@ class Authorizer:
             # a role is nothing but what its session allows
             identity = ()
         return evaluate(request, identity, session)
+
+    def speaking(self, user: Principal, request: AccessRequest) -> list[Spoken]:
+        """Each statement of a user's policies that says something of a request."""
+        policies = self._attached(user.user_id, user.policies_version)
+        return [spoken for policy in policies for spoken in policy.speaking(request)]
 
     def _read_attached(self, user_id: str, version: int) -> tuple[Policy, ...]:
         with self._database.statements() as connection:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import ColumnElement, delete, select, text, update
 from sqlalchemy.orm import Session
 
 from stillframe.accounts.models import AccessKey, Account, ConsoleSession, User
@@ -48,6 +48,17 @@ _FORGET = text(
     "AND used_nonces.nonce = old.nonce RETURNING old.nonce"
 )
 _SLACK_S = 300
+#: of those who have signed a request, the nonce is remembered for a while
+_LATELY = (
+    "SELECT access_key_id FROM access_keys k WHERE account_id = %s AND coalesce("
+    # with an order and a limit it is no join: of a key's many nonces one is read, by their index
+    "(SELECT true FROM used_nonces n WHERE n.access_key_id = k.access_key_id AND n.until > now() "
+    "ORDER BY n.nonce LIMIT 1), "
+    "(SELECT true FROM console_sessions s WHERE s.access_key_id = k.access_key_id "
+    "AND s.seen_at > now() - make_interval(mins => %s) LIMIT 1), false)"
+)
+#: a request's time is no further from ours than a quarter of an hour, and is remembered for as long after it
+LATELY_MINUTES = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +119,30 @@ class AccessKeys:
         principal = Principal(user_id, user_name, policies_version=version) if user_id else ACCOUNT
         return KeyFacts(access_key_id, self._decrypted(encrypted), account_id, principal, active=active)
 
-    def all(self) -> list[KeyView]:
-        """Every key, the oldest first."""
+    def all(self, account_id: str | None = None) -> list[KeyView]:
+        """Every key, or those of an account and its users; the oldest first."""
         keys = (
             select(AccessKey, Account.name, User.name)
             .join(Account, Account.account_id == AccessKey.account_id)
             .outerjoin(User, User.user_id == AccessKey.user_id)
             .order_by(AccessKey.created_at, AccessKey.access_key_id)
         )
+        if account_id is not None:
+            keys = keys.where(AccessKey.account_id == account_id)
         with self._database.transaction() as session:
             return [
                 KeyView(key.access_key_id, key.account_id, account, user, key.active, key.created_at)
                 for key, account, user in session.execute(keys)
             ]
+
+    def used_lately(self, account_id: str) -> set[str]:
+        """Of an account's keys those by which a request has come, or somebody was at the console, a moment ago.
+
+        A moment is `LATELY_MINUTES` at the most; what was before is not known.
+        """
+        with self._database.statements() as connection:
+            found = connection.execute(_LATELY, [account_id, LATELY_MINUTES])
+            return {access_key_id for (access_key_id,) in found}
 
     def secret_of(self, access_key_id: str) -> str:
         """A key's secret in clear, for commands that act on the data folder's behalf. Raises NotFound."""
@@ -129,21 +151,29 @@ class AccessKeys:
             raise NotFound("AccessKey", access_key_id)
         return facts.secret
 
-    def set_active(self, access_key_id: str, *, active: bool) -> None:
-        """Disable a key, or enable it again. Whoever is logged in with it is not any more. Raises NotFound."""
+    def set_active(self, access_key_id: str, *, active: bool, account_id: str | None = None) -> None:
+        """Disable a key, or enable it again. Whoever is logged in with it is not any more.
+
+        Raises NotFound, for one that is not of the account, too, where that is given.
+        """
         with self._database.transaction() as session:
-            if not active:
-                session.execute(delete(ConsoleSession).where(ConsoleSession.access_key_id == access_key_id))
-            changed = update(AccessKey).where(AccessKey.access_key_id == access_key_id).values(active=active)
+            changed = update(AccessKey).where(_is(access_key_id, account_id)).values(active=active)
             if session.scalar(changed.returning(AccessKey.access_key_id)) is None:
                 raise NotFound("AccessKey", access_key_id)
+            if not active:
+                session.execute(delete(ConsoleSession).where(ConsoleSession.access_key_id == access_key_id))
 
-    def delete(self, access_key_id: str) -> None:
-        """Remove a key for good. Raises NotFound."""
+    def delete(self, access_key_id: str, *, account_id: str | None = None) -> None:
+        """Remove a key for good. Raises NotFound as `set_active` does."""
         with self._database.transaction() as session:
-            gone = delete(AccessKey).where(AccessKey.access_key_id == access_key_id)
+            gone = delete(AccessKey).where(_is(access_key_id, account_id))
             if session.scalar(gone.returning(AccessKey.access_key_id)) is None:
                 raise NotFound("AccessKey", access_key_id)
+
+
+def _is(access_key_id: str, account_id: str | None) -> ColumnElement[bool]:
+    key = AccessKey.access_key_id == access_key_id
+    return key if account_id is None else key & (AccessKey.account_id == account_id)
 
 
 class UsedNonces:

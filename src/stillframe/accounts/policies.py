@@ -75,6 +75,15 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
+class Spoken:
+    """What a statement says of a request; `number` is its place in the policy, the first is 0."""
+
+    policy: str
+    number: int
+    effect: Effect
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A document that was understood; `name` is what its owner calls it."""
 
@@ -83,7 +92,15 @@ class Policy:
 
     def effects(self, request: AccessRequest) -> set[Effect]:
         """What its statements say of a request."""
-        return {statement.effect for statement in self.statements if statement.applies(request)}
+        return {spoken.effect for spoken in self.speaking(request)}
+
+    def speaking(self, request: AccessRequest) -> list[Spoken]:
+        """The statements that say something of a request."""
+        return [
+            Spoken(self.name, number, statement.effect)
+            for number, statement in enumerate(self.statements)
+            if statement.applies(request)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,15 +12,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from stillframe.accounts.accounts import change_policies
-from stillframe.accounts.models import AttachedPolicy, PolicyRow, User
+from stillframe.accounts.models import Account, AttachedPolicy, PolicyRow, User
 from stillframe.accounts.names import demand_name, new_number
 from stillframe.accounts.policies import MANAGED
+from stillframe.accounts.signatures import Principal
 from stillframe.database.engine import Database
 from stillframe.errors import ConfigError, NotFound
 
@@ -59,9 +60,21 @@ class Users:
 
     def all(self, account_id: str) -> list[UserView]:
         """The users of an account, by name."""
+        return self._found(User.account_id == account_id)
+
+    def get(self, account_id: str, name: str) -> UserView:
+        """One of them. Raises NotFound."""
+        found = self._found(User.account_id == account_id, User.name == name)
+        if not found:
+            raise NotFound("User", name)
+        return found[0]
+
+    def principal(self, account_id: str, name: str) -> Principal:
+        """Who their keys stand for now. Raises NotFound."""
+        version = select(Account.policies_version).where(Account.account_id == account_id)
         with self._database.transaction() as session:
-            users = session.scalars(select(User).where(User.account_id == account_id).order_by(User.name))
-            return [_view(session, user) for user in users]
+            user_id = _id_of(session, account_id, name)
+            return Principal(user_id, name, policies_version=session.scalar(version) or 0)
 
     def delete(self, account_id: str, name: str) -> None:
         """Remove a user, and with them their keys and tokens. Raises NotFound."""
@@ -89,15 +102,26 @@ class Users:
             if session.scalar(gone.returning(AttachedPolicy.policy_name)) is None:
                 raise NotFound("Policy", policy)
 
+    def _found(self, *those: ColumnElement[bool]) -> list[UserView]:
+        named = func.array_remove(
+            func.array_agg(aggregate_order_by(AttachedPolicy.policy_name, AttachedPolicy.policy_name)), None
+        )
+        found = (
+            select(User, named)
+            .outerjoin(AttachedPolicy, AttachedPolicy.user_id == User.user_id)
+            .where(*those)
+            .group_by(User.user_id)
+            .order_by(User.name)
+        )
+        with self._database.transaction() as session:
+            return [
+                UserView(user.user_id, user.name, tuple(policies), user.created_at)
+                for user, policies in session.execute(found)
+            ]
+
 
 def _id_of(session: Session, account_id: str, name: str) -> str:
     user_id = session.scalar(select(User.user_id).where(User.account_id == account_id, User.name == name))
     if user_id is None:
         raise NotFound("User", name)
     return user_id
-
-
-def _view(session: Session, user: User) -> UserView:
-    attached = select(AttachedPolicy.policy_name).where(AttachedPolicy.user_id == user.user_id)
-    names = session.scalars(attached.order_by(AttachedPolicy.policy_name))
-    return UserView(user.user_id, user.name, tuple(names), user.created_at)

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, urlencode
 
 import anyio
 import structlog
@@ -29,7 +29,7 @@ from stillframe.accounts.console_sessions import LoggedIn
 from stillframe.console.gate import is_from_our_page, is_our_name, root_of
 from stillframe.console.headers import page_headers, static_headers
 from stillframe.console.live import EventStream, Live
-from stillframe.console.login import Login, cookie_name, safe_path
+from stillframe.console.login import OVER, Login, cookie_name, safe_path
 from stillframe.console.page import Intake, Page, Stream
 from stillframe.console.registry import HOME, PAGES
 from stillframe.console.rooms import Rooms
@@ -105,7 +105,7 @@ class Console:
     async def _show_login(self, request: Request) -> Response:
         root = self._root(request)
         next_path = safe_path(request.query_params.get("next", ""), root)
-        return self._login.page(root, next_path)
+        return self._login.page(root, next_path, wrong=OVER.get(request.query_params.get("over", "")))
 
     async def _try_login(self, request: Request) -> Response:
         root = self._root(request)
@@ -162,7 +162,7 @@ class Console:
                 limiter = self._waiting if page.waits else self._threads
                 return await run_sync(page.handler, visit, limiter=limiter)
 
-            return await self._visited(request, page.actions, show, page.path)
+            return await self._visited(request, page.actions, show, page.path, of_account=page.of_account)
 
         return Route(page.path, serve, methods=[page.method])
 
@@ -174,6 +174,7 @@ class Console:
         path: str | None = None,
         *,
         checks_form: bool = True,
+        of_account: bool = False,
     ) -> Response:
         """The answer to somebody who is logged in and may do all this; to others, why not."""
         root = self._root(request)
@@ -187,6 +188,8 @@ class Console:
             visit = await run_sync(self._visit, request, who, root, form, is_part, limiter=self._threads)
             if request.method not in ("GET", "HEAD") and checks_form:
                 _demand_own_form(request, who, form)
+            if of_account:
+                visit.demand_account()
             for action in actions:
                 await run_sync(visit.demand, action, limiter=self._threads)
             # no name of anything has a NUL, and a database cannot be asked for it
@@ -230,8 +233,7 @@ class Console:
         )
         here = request.url.path.removeprefix(request.scope.get("root_path", ""))
         pages = [page for page in PAGES if isinstance(page, Page) and page.method == "GET"]
-        shown = [page for page in pages if page.title]
-        shown = [page for page in shown if all(visit.may(action) for action in page.actions)]
+        shown = [page for page in pages if page.title and page.is_for(visit)]
         # the longest path that this one begins with: /jobs/new is not under Jobs
         current = max((p.path for p in shown if f"{here}/".startswith(f"{p.path}/")), key=len, default="")
         sections = [Section(page.title or "", page.path, page.path == current) for page in shown]
@@ -290,14 +292,14 @@ def _demand_own_form(request: Request, who: LoggedIn, form: Mapping[str, str]) -
 
 
 def _to_login(request: Request, root: str, *, is_part: bool) -> Response:
+    query = {"over": "session"} if request.cookies.get(cookie_name(request)) else {}
     if request.method == "GET" and not is_part:
         wanted = root + request.url.path.removeprefix(request.scope.get("root_path", ""))
-        query = f"?{request.url.query}" if request.url.query else ""
-        target = f"{root}/login?next={quote(wanted + query, safe='')}"
-        return RedirectResponse(target, 303, page_headers())
+        query |= {"next": wanted + (f"?{request.url.query}" if request.url.query else "")}
+    target = f"{root}/login" + (f"?{urlencode(query)}" if query else "")
     if is_part:
-        return Response(status_code=401, headers=page_headers() | {"HX-Redirect": f"{root}/login"})
-    return RedirectResponse(f"{root}/login", 303, page_headers())
+        return Response(status_code=401, headers=page_headers() | {"HX-Redirect": target})
+    return RedirectResponse(target, 303, page_headers())
 
 
 async def _form(request: Request) -> Mapping[str, str]:

@@ -28,6 +28,11 @@ _WRONG = {
     "disabled": "This key is disabled. Ask the owner of the account for another one.",
     "cross": "This form was not sent by a page of this server. Open the login page again.",
 }
+#: why somebody is here who was logged in
+OVER = {
+    "session": "You are logged in no more: it was too long ago, or the key that you came with was disabled or deleted.",
+    "key": "The key that you were logged in with counts no more, and so you are logged out.",
+}
 
 
 def link_of(url: str, token: str) -> str:

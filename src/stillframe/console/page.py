@@ -26,8 +26,9 @@ class Page:
     """A page, or what a form of one is sent to.
 
     `path` is below /console. `handler` runs in a thread. Of `actions` (as IMS calls them) each must be allowed, or
-    the visitor is told which is not. A page with a `title` stands in the navigation, in the registry's order. One that
-    `waits` asks a store, which may take its time: it holds up only pages that do so, too.
+    the visitor is told which is not. What IMS has no action for is `of_account`: for the account itself, and for
+    none of its users. A page with a `title` stands in the navigation, in the registry's order. One that `waits` asks a
+    store, which may take its time: it holds up only pages that do so, too.
     """
 
     path: str
@@ -36,6 +37,12 @@ class Page:
     method: Literal["GET", "POST"] = "GET"
     title: str | None = None
     waits: bool = False
+    of_account: bool = False
+
+    def is_for(self, visit: Visit) -> bool:
+        """Whether it is to be offered."""
+        is_open = visit.is_account or not self.of_account
+        return is_open and all(visit.may(action) for action in self.actions)
 
 
 @dataclass(frozen=True, slots=True)

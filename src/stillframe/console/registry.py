@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from stillframe.console.page import Intake, Page, Stream
 from stillframe.console.pages import (
     buckets,
+    event_callback,
+    events,
     jobs,
     media,
     new_job,
     objects,
+    people,
     pipelines,
+    policies,
     scrub,
     templates,
     try_it,
@@ -26,6 +30,10 @@ PAGES: Sequence[Page | Stream | Intake] = (
     *templates.PAGES,
     *pipelines.PAGES,
     *media.PAGES,
+    *event_callback.PAGES,
+    *events.PAGES,
+    *people.PAGES,
+    *policies.PAGES,
     *try_it.PAGES,
 )
 #: where somebody arrives

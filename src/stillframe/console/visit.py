@@ -7,8 +7,11 @@ def show(visit: Visit) -> Response:
 
 from __future__ import annotations
 
+import re
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,8 +22,21 @@ from stillframe.console.api_actions import ApiAnswer
 from stillframe.console.headers import page_headers
 from stillframe.console.rooms import Rooms
 from stillframe.console.templating import Templating
+from stillframe.service.errors import ApiError
 from stillframe.service.permission import Circumstances
 from stillframe.service.use_cases import Services
+
+_OF_ACCOUNT = (
+    "This is for the account itself, and for none of its users. Log in with a key of the account's own, or by a link: "
+    "on the server, stillframe console link prints one."
+)
+_SENT_BEFORE = (
+    "This form was sent before, and has done what it says. What it made was shown then, and is not shown again: if "
+    "you have lost it, delete it and make another one."
+)
+_ONCE = re.compile(r"[0-9a-f]{32}")
+#: a form is good for no longer than a session, which is a year at the most
+_LONGEST_SESSION = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +85,32 @@ class Visit:
     def services(self) -> Services:
         """The use cases."""
         return self.rooms.services
+
+    @property
+    def is_account(self) -> bool:
+        """Whether it is the account itself, by a link or a key of its own, and none of its users."""
+        return self.who.caller.principal.is_account
+
+    def demand_account(self) -> None:
+        """Raises ApiError (NoPermission) unless it is the account itself."""
+        if not self.is_account:
+            raise ApiError("NoPermission", _OF_ACCOUNT)
+
+    def demand_once(self) -> None:
+        """Raises ApiError for a form that was sent before: reloading its answer sends it again.
+
+        Such a form has the field `once` (`parts.once`).
+        """
+        once = self.form.get("once", "")
+        if not _ONCE.fullmatch(once):
+            raise ApiError("InvalidParameter", "This form is not complete. Open the page again.")
+        if not self.rooms.nonces.use(once, self.account_id, datetime.now(UTC) + _LONGEST_SESSION):
+            raise ApiError("InvalidParameter", _SENT_BEFORE)
+
+    @property
+    def once(self) -> str:
+        """What makes a form one that counts once."""
+        return secrets.token_hex(16)
 
     def demand(self, action: str) -> None:
         """Raises ApiError (NoPermission) unless the visitor may do this."""

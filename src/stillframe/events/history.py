@@ -56,8 +56,7 @@ _COUNT = (
 _CALLBACK = "SELECT FROM event_callbacks WHERE account_id = :account_id FOR KEY SHARE"
 _AGAIN = f"""
 gone AS (
-    DELETE FROM settled_events USING those WHERE settled_events.event_id = those.event_id
-    RETURNING settled_events.*
+    DELETE FROM settled_events WHERE event_id = ANY(ARRAY(SELECT event_id FROM those)) RETURNING *
 )
 INSERT INTO events (event_id, account_id, type, body, failures, tries, happened_at)
 SELECT event_id, account_id, type, body, 0,
@@ -101,9 +100,15 @@ class EventView:
     settled_at: datetime | None
 
     @property
+    def envelope(self) -> Mapping[str, Any]:
+        """All that is sent."""
+        read: Mapping[str, Any] = json.loads(self.body)
+        return read
+
+    @property
     def message(self) -> Mapping[str, Any]:
         """What is said of the thing that it has happened to."""
-        read: Mapping[str, Any] = json.loads(self.body)["MessageBody"]
+        read: Mapping[str, Any] = self.envelope["MessageBody"]
         return read
 
     @property
@@ -186,7 +191,7 @@ class SettledEvents:
         "WITH old AS MATERIALIZED (SELECT event_id FROM settled_events "
         "WHERE settled_at < now() - make_interval(secs => :age_s) "
         "ORDER BY settled_at LIMIT :most FOR UPDATE SKIP LOCKED) "
-        "DELETE FROM settled_events USING old WHERE settled_events.event_id = old.event_id RETURNING old.event_id"
+        "DELETE FROM settled_events WHERE event_id = ANY(ARRAY(SELECT event_id FROM old)) RETURNING event_id"
     )
 
     def __init__(self, *, days: float) -> None:

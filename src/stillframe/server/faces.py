@@ -10,8 +10,10 @@ from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from stillframe.accounts.policy_store import Policies
 from stillframe.accounts.sts import key_lookup
 from stillframe.accounts.throttle import Throttle
+from stillframe.accounts.users import Users
 from stillframe.console.api_actions import ApiActions
 from stillframe.console.app import Console
 from stillframe.console.rooms import Rooms
@@ -90,6 +92,11 @@ def make_console(rooms: Assembly, permission: Permission, calls: Calls) -> Conso
             sessions=rooms.sessions,
             caps=rooms.caps,
             region=rooms.settings.region,
+            users=Users(rooms.database),
+            keys=rooms.keys,
+            policies=Policies(rooms.database),
+            nonces=rooms.nonces,
+            event_history=rooms.event_history,
             public_url=lambda: rooms.public_url,
             is_unavailable=is_transient,
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from stillframe.accounts.authorization import Authorizer
-from stillframe.accounts.policies import AccessRequest, Decision
+from stillframe.accounts.policies import AccessRequest, Decision, Spoken
 from stillframe.accounts.signatures import Caller, Principal
 from stillframe.service.errors import ApiError
 
@@ -50,6 +50,13 @@ class Permission:
         if caller.principal.is_account:
             return True
         return self._decide(caller, action, circumstances)[1].is_allowed
+
+    def explain(
+        self, account_id: str, user: Principal, action: str, circumstances: Circumstances
+    ) -> tuple[Decision, list[Spoken]]:
+        """Whether a user may do something, and each statement of their policies that speaks of it."""
+        request, decision = self._decide(Caller(account_id, "", user), action, circumstances)
+        return decision, self._authorizer.speaking(user, request)
 
     def _decide(
         self, caller: Caller, action: str, circumstances: Circumstances

@@ -73,8 +73,14 @@ _NONCES = """
 INSERT INTO used_nonces (access_key_id, nonce, until)
 SELECT 'SF0123456789012345678901', md5('nonce' || n), now() + interval '10 min' FROM generate_series(1, %(jobs)s) AS n
 """
+_EVENTS = f"""
+INSERT INTO settled_events (event_id, account_id, type, body, is_delivered, failures, tries, happened_at, settled_at)
+SELECT md5('event' || n), %(account)s, 'SnapshotComplete', '{{"MessageBody": {{}}}}', n %% 10 <> 0,
+    CASE WHEN n %% 10 = 0 THEN 3 ELSE 0 END, '[]'::jsonb, made.at, made.at
+FROM generate_series(1, %(jobs)s) AS n CROSS JOIN LATERAL (SELECT {_MADE} AS at) AS made
+"""
 #: each statement with the part of the number of jobs that it makes
-_STEPS = ((_JOBS, 1), (_SLICES, 1), (_OUTPUTS, 1), (_PROBES, 10), (_ASSETS, 20), (_NONCES, 10))
+_STEPS = ((_JOBS, 1), (_SLICES, 1), (_OUTPUTS, 1), (_PROBES, 10), (_ASSETS, 20), (_NONCES, 10), (_EVENTS, 2))
 _WAITING = """
 INSERT INTO jobs SELECT (jsonb_populate_record(model, jsonb_build_object('job_id', md5('live' || n), 'status', 'Init',
     'finished_at', NULL, 'pipeline_id', %(pipeline)s::text, 'client_token', NULL, 'planned', NULL,
@@ -87,7 +93,7 @@ SELECT procrastinate_defer_jobs_v1(array_agg(ROW('work', 'survey', 5, NULL, NULL
     jsonb_build_object('job_id', md5('live' || n), 'epoch', 1), now() + interval '1 h')::procrastinate_job_to_defer_v1))
 FROM generate_series(1, %(jobs)s) AS n
 """
-TABLES = ("jobs", "slices", "job_outputs", "probe_jobs", "media_assets", "used_nonces")
+TABLES = ("jobs", "slices", "job_outputs", "probe_jobs", "media_assets", "used_nonces", "settled_events")
 _INDEXES = """
 SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS definition FROM pg_index
 WHERE indrelid = ANY(%s::regclass[]) AND NOT indisprimary

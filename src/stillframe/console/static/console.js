@@ -73,6 +73,15 @@ document.addEventListener("htmx:afterSettle", () => {
   }
 });
 
+// <textarea data-line="7"> has something wrong in that line
+for (const area of document.querySelectorAll("textarea[data-line]")) {
+  const lines = area.value.split("\n");
+  const before = lines.slice(0, area.dataset.line - 1).join("\n").length;
+  const begins = before ? before + 1 : 0;
+  area.focus();
+  area.setSelectionRange(begins, begins + (lines[area.dataset.line - 1] || "").length);
+}
+
 // the token of a login link stands behind the #, where no server sees it
 const login = document.querySelector("[data-login-link]");
 if (login && location.hash.length > 20) {
