@@ -39,6 +39,13 @@ def test_our_own_files_are_small() -> None:
     assert sum(len(file.read_bytes()) for file in own) < 150_000
 
 
+def test_no_rule_of_the_style_sheet_is_left_open() -> None:
+    depths = [0]
+    for brace in re.findall(r"[{}]", STATIC.joinpath("console.css").read_text(encoding="utf-8")):
+        depths.append(depths[-1] + (1 if brace == "{" else -1))
+    assert (min(depths), max(depths), depths[-1]) == (0, 2, 0)
+
+
 def test_every_template_can_be_read() -> None:
     environment = Environment(loader=PackageLoader("stillframe.console"), autoescape=True)
     static = StaticFiles()

@@ -24,7 +24,7 @@ from stillframe.service.use_cases import Services
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """The use cases, the API's actions, who may use them, who is logged in, and what only the account itself may change.
+    """The use cases, the API's actions, who may use them, who is logged in, and what only the account may change.
 
     `caps` are the most that is made of one video, and `region` is what a new bucket has if nothing else is said.
     `public_url` is how the server is reached; `is_unavailable` knows the exceptions that mean "the database is away".
