@@ -63,6 +63,10 @@ _DONE = (
     "UPDATE slices SET state = 'done', shots = %(shots)s, stats = %(stats)s {live} "
     "WHERE slices.job_id = %(job_id)s AND number = %(number)s AND attempt = %(attempt)s AND state = 'queued'"
 )
+_COMPLETE = (
+    f"{_DONE.format(live='')} AND NOT EXISTS (SELECT FROM slices AS other "
+    "WHERE other.job_id = %(job_id)s AND other.number <> %(number)s AND other.state <> 'done')"
+)
 _GIVE_BACK = (
     "WITH live AS MATERIALIZED (SELECT job_id, account_id, pipeline_id, priority, parked FROM jobs "
     "WHERE job_id = %(job_id)s AND epoch = %(epoch)s AND status = 'Init' FOR UPDATE), "
@@ -147,9 +151,9 @@ class Slices:
 def complete(
     connection: psycopg.Connection[Any], job_id: str, number: int, attempt: int, rendered: Rendered
 ) -> bool:
-    """A slice of a job that is locked is done; False when this attempt at it is void."""
+    """The last slice of a job that is locked is done; False when this attempt at it is void, or others are left."""
     values = _facts(rendered) | {"job_id": job_id, "number": number, "attempt": attempt}
-    return connection.execute(_DONE.format(live=""), values).rowcount == 1
+    return connection.execute(_COMPLETE, values).rowcount == 1
 
 
 def _facts(rendered: Rendered) -> dict[str, Any]:

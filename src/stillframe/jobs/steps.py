@@ -174,6 +174,7 @@ class Steps:
             faults.demand_few(begun.starts)
             with self._database.transaction() as session:
                 job = self._claim(job_id, epoch, session, with_survey=True)
+                _demand_all_done(session, job)
                 kept = outputs.load(session, job_id)
                 rendered = lifecycle.rendered_slices(session, job_id, kept)
             assert job.survey is not None
@@ -182,7 +183,7 @@ class Steps:
             sink = JobSink(self._target(job), names, task.cancelled)
             lost = sink.lost(kept)
             if lost:
-                self._make_again(job, survey, lost)
+                self._make_again(job, survey, lost, task, begun)
                 return
             with self._keeping(job_id, epoch, sink):
                 self._finish(job, survey, rendered, sink, None, task, begun)
@@ -213,6 +214,8 @@ class Steps:
                 number, rendered = last
                 if not slices.complete(driver_connection(session), job.job_id, number, 1, rendered):
                     raise Void
+            else:
+                _demand_all_done(session, live)
             outputs.store(driver_connection(session), job.job_id, sink.kept)
             if report.ok:
                 lifecycle.succeed(session, self._outbox, live, count, told)
@@ -239,20 +242,25 @@ class Steps:
         self._database.retrying(work_and_end, seconds=None, ended=task.cancelled)
         begun.has_ended = True
 
-    def _make_again(self, job: Job, survey: Survey, lost: list[Kept]) -> None:
+    def _make_again(self, job: Job, survey: Survey, lost: list[Kept], task: Task, begun: Begun) -> None:
         """Outputs are gone, or were changed by somebody: their slices are rendered once more."""
         log.warning("outputs are lost and will be made again", outputs=[item.output.name for item in lost])
         cells = survey.sheet.cells if survey.sheet else 1
         positions = {shot.position: shot.index for shot in survey.shots if shot.position is not None}
         shots = {positions[(item.output.index - 1) * cells] for item in lost if item.output.kind != "track"}
-        with self._database.transaction() as session:
+        given_up = False
+
+        def begin_again(session: Session) -> None:
+            nonlocal given_up
             live = self._claim(job.job_id, job.epoch, session, begun=True)
+            # another one, at the same finish, may have come to the same before
+            _demand_all_done(session, live)
             live.failures += 1
-            if live.failures > self._attempts:
+            given_up = live.failures > self._attempts
+            if given_up:
                 message = f"{lost[0].output.name} does not stay as it was written: somebody else writes there"
                 lifecycle.fail(session, self._outbox, live, "OperationDenied", message)
                 pipelines.has_ended(session, self._queue, live)
-                self._metrics.job_outcomes.labels(code="OperationDenied").inc()
                 return
             for piece in session.scalars(select(Slice).where(Slice.job_id == job.job_id)):
                 if any(piece.first <= shot <= piece.last for shot in shots):
@@ -262,6 +270,11 @@ class Steps:
                 if row is not None:
                     session.delete(row)
             lifecycle.dispatch(session, self._queue, live)
+
+        # with the end of this task: done once more, it would end the job before its slices
+        self._store(begin_again, task, begun)
+        if given_up:
+            self._metrics.job_outcomes.labels(code="OperationDenied").inc()
 
     def _keep_survey(self, job_id: str, epoch: int, survey: Survey) -> None:
         if len(survey.stretches) == 1:
@@ -395,6 +408,12 @@ class Steps:
         rest = task.settle()
         if task.source is not None:
             self._metrics.note_read(task.source.store, rest)
+
+
+def _demand_all_done(session: Session, job: Job) -> None:
+    """Raises Void when slices of a claimed job are made again, or all of it: its end is for another finish."""
+    if not lifecycle.is_all_done(session, job):
+        raise Void
 
 
 def _is_in_its_life(job: Job, epoch: int) -> bool:
