@@ -98,6 +98,31 @@ def test_who_is_late_at_a_finish_waits_for_what_another_makes_again(
     demand_all(jobs, job_id)
 
 
+def test_who_fails_at_a_single_slice_leaves_it_to_who_goes_on_with_it(jobs: JobsByHand) -> None:
+    """Taken for dead, he is not to have the job surveyed anew: its finish may be in the queue by then."""
+    job_id = jobs.submit(SHOTS)
+    survey = jobs.waiting()[0]
+
+    def fail() -> None:
+        trying = jobs.steps._trying
+        error = OSError("the store is away")
+        assert not trying.after(error, "survey", job_id, 1, None, Stats(), given_up=False)
+
+    def stand_still() -> None:
+        jobs.decoder, jobs.running = Unlocked(), Running()
+        jobs.steps.survey(**survey.arguments, begun=Begun(starts=1))
+        (render,) = (task for task in jobs.waiting() if task.name == "render")
+        jobs.decoder = Interrupted(fail)
+        jobs.do(render)
+        jobs.decoder = Unlocked()
+        raise InterruptedError
+
+    jobs.decoder, jobs.running = Interrupted(stand_still), Running()
+    jobs.do(survey)
+    assert [task.name for task in jobs.waiting()] == ["finish"]
+    demand_all(jobs, job_id)
+
+
 def test_a_finish_beside_a_new_survey_does_nothing(jobs: JobsByHand) -> None:
     """A survey that is begun anew takes the old one away."""
     job_id = jobs.submit(SHOTS)

@@ -6,7 +6,7 @@ Which of the two, and what its owner reads of it, is said in `faults`.
 from __future__ import annotations
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from stillframe.database.engine import Database
@@ -87,6 +87,10 @@ class TryingAgain:
 
 
 def _has_slices_in_the_queue(session: Session, job: Job) -> bool:
-    """Whether a survey was kept and its slices go on by themselves, whatever became of who made it."""
-    slices = select(func.count()).select_from(Slice).where(Slice.job_id == job.job_id)
-    return job.planned is not None and (session.scalar(slices) or 0) > 1
+    """Whether a survey was kept and its slices go on by themselves, whatever became of who made it.
+
+    A single one does so in the task that made the survey, but for one that was let go on since: by another attempt.
+    """
+    others = or_(Slice.number > 1, Slice.attempt > 1)
+    found = select(Slice).where(Slice.job_id == job.job_id, others).exists()
+    return job.planned is not None and bool(session.scalar(select(found)))
