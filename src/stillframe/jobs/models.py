@@ -30,6 +30,7 @@ class Job(Base):
         Index("ix_jobs_account_status", "account_id", "status", "created_at", "job_id"),
         Index("ix_jobs_ended", "finished_at", "job_id", postgresql_where=text("status <> 'Init'")),
         Index("ix_jobs_live", "pipeline_id", postgresql_where="status = 'Init'"),
+        Index("ix_jobs_begun", "pipeline_id", postgresql_where=text("status = 'Init' AND is_begun")),
         Index(
             "ix_jobs_parked",
             "pipeline_id",
@@ -184,6 +185,7 @@ class ProbeJob(Base):
         Index("ix_probe_jobs_account_status", "account_id", "status", "created_at", "job_id"),
         Index("ix_probe_jobs_ended", "finished_at", "job_id", postgresql_where=text("status <> 'Init'")),
         Index("ix_probe_jobs_live", "pipeline_id", postgresql_where="status = 'Init'"),
+        Index("ix_probe_jobs_begun", "pipeline_id", postgresql_where=text("status = 'Init' AND is_begun")),
         Index(
             "ix_probe_jobs_parked",
             "pipeline_id",

@@ -2,6 +2,7 @@
 
     fill(connection, account_id, pipeline_id, jobs=1_000_000)
     add_waiting(connection, pipeline_id, jobs=300)
+    add_parked(connection, jobs=300)
 
 What months of work leave behind, in a minute: for tests of plans and for benchmarks. The last of the jobs ended just
 now, and the first 80 days ago. A connection is one of psycopg's, to an up-to-date database.
@@ -81,12 +82,23 @@ FROM generate_series(1, %(jobs)s) AS n CROSS JOIN LATERAL (SELECT {_MADE} AS at)
 """
 #: each statement with the part of the number of jobs that it makes
 _STEPS = ((_JOBS, 1), (_SLICES, 1), (_OUTPUTS, 1), (_PROBES, 10), (_ASSETS, 20), (_NONCES, 10), (_EVENTS, 2))
-_WAITING = """
+#: as the one that has ended last: nobody removes that one yet
+_OF_MODEL = (
+    "FROM generate_series(1, %(jobs)s) AS n CROSS JOIN (SELECT jobs AS model FROM jobs WHERE status <> 'Init' "
+    "AND name LIKE 'job %%' ORDER BY finished_at DESC LIMIT 1) AS found"
+)
+_WAITING = f"""
 INSERT INTO jobs SELECT (jsonb_populate_record(model, jsonb_build_object('job_id', md5('live' || n), 'status', 'Init',
     'finished_at', NULL, 'pipeline_id', %(pipeline)s::text, 'client_token', NULL, 'planned', NULL,
     'output_asset_id', NULL, 'modified_at', now() - interval '1 h'))).*
-FROM generate_series(1, %(jobs)s) AS n, jobs AS model WHERE model.job_id = (
-    SELECT job_id FROM jobs WHERE input_key LIKE 'film-%%' ORDER BY created_at DESC LIMIT 1)
+{_OF_MODEL}
+"""
+_PARKED = f"""
+INSERT INTO jobs SELECT (jsonb_populate_record(model, jsonb_build_object(
+    'job_id', md5('parked' || n || pipeline_id),
+    'status', 'Init', 'parked', true, 'is_begun', false, 'finished_at', NULL, 'pipeline_id', pipeline_id,
+    'client_token', NULL, 'planned', NULL, 'output_asset_id', NULL))).*
+{_OF_MODEL} CROSS JOIN (SELECT pipeline_id FROM pipelines WHERE max_concurrency IS NOT NULL) AS limited
 """
 _TASKS = """
 SELECT procrastinate_defer_jobs_v1(array_agg(ROW('work', 'survey', 5, NULL, NULL,
@@ -135,5 +147,13 @@ def add_waiting(connection: Any, pipeline_id: str, *, jobs: int) -> None:
     for statement in (_WAITING, _TASKS):
         connection.execute(statement, {"pipeline": pipeline_id, "jobs": jobs})
     connection.execute("ANALYZE jobs, procrastinate_jobs, procrastinate_events")
+    if not connection.autocommit:
+        connection.commit()
+
+
+def add_parked(connection: Any, *, jobs: int) -> None:
+    """Add so many jobs to each pipeline with a limit, that wait to be let in; after `fill`, and only once."""
+    connection.execute(_PARKED, {"jobs": jobs})
+    connection.execute("ANALYZE jobs")
     if not connection.autocommit:
         connection.commit()
