@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from ipaddress import ip_network
@@ -17,6 +18,7 @@ from sqlalchemy.orm import Session
 from jobs_by_hand import JobsByHand, handlers, jobs_by_hand
 from receiver import receiving
 from service_client import DEADLINE_S, wait_for
+from stillframe.database import engine
 from stillframe.database.engine import is_transient
 from stillframe.events import delivery
 from stillframe.events.callbacks import Callback, Callbacks
@@ -285,3 +287,30 @@ def test_an_event_that_a_dead_server_had_in_hand_is_told_and_counted(
             deliverer.stop()
         assert len(receiver.messages) == 2
     assert repaired(metrics) == {"event": 1}
+
+
+HOLD = "SELECT FROM pipelines WHERE is_default FOR SHARE"
+
+
+def test_who_submits_is_waited_for(jobs: JobsByHand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where many submit, one always holds the pipeline: until its commit is on the disk."""
+    monkeypatch.setattr(engine, "HELD_FOR_LONG_S", DEADLINE_S)
+    parked_though_its_pipeline_goes_on(jobs)
+    made = jobs.assembly
+    with ThreadPoolExecutor(1) as pool, made.database.transaction() as submits:
+        submits.connection().exec_driver_sql(HOLD)
+        repaired = pool.submit(repair.repair, made.database, made.queue)
+        waits = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        wait_for(lambda: jobs.sql(waits))
+        submits.rollback()
+        assert repaired.result(DEADLINE_S) == {"parked_job": 2}
+
+
+def test_who_holds_a_pipeline_for_long_is_left(jobs: JobsByHand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "HELD_FOR_LONG_S", 0.1)
+    parked_though_its_pipeline_goes_on(jobs)
+    made = jobs.assembly
+    with made.database.transaction() as frozen:
+        frozen.connection().exec_driver_sql(HOLD)
+        assert repair.repair(made.database, made.queue) == {}
+    assert repair.repair(made.database, made.queue) == {"parked_job": 2}

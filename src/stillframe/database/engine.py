@@ -23,7 +23,7 @@ from typing import Any, TypeVar, cast
 import psycopg
 import structlog
 from psycopg.conninfo import make_conninfo
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -52,6 +52,7 @@ _TRANSIENT_STATES = frozenset(
         "57P02",  # a server process has crashed
         "57P03",  # the server is starting up
         "25P03",  # idle in a transaction for too long
+        "25P04",  # a transaction that has taken too long
         READ_ONLY,
     }
 )
@@ -60,6 +61,8 @@ _TRANSIENT_CLASSES = ("08", "53")
 #: of an address: what stands before its hosts, hosts of which there are several, and what follows
 _SEVERAL_HOSTS = re.compile(r"(?P<before>[^:]+://(?:[^/]*@)?)(?P<hosts>[^/?@]*,[^/?@]*)(?P<after>.*)")
 _HOST = re.compile(r"(?P<host>\[[^]]*\]|[^:]*)(?::(?P<port>\d+))?")
+#: who holds something for so long is not only at a commit
+HELD_FOR_LONG_S = 1.0
 #: tries of a transaction: the first few of them are a deadlock's
 _TELLS_AFTER = 2
 log = structlog.get_logger(__name__)
@@ -251,6 +254,26 @@ def without_limit(connection: Connection) -> Iterator[None]:
         yield
     finally:
         driver.answer_s = ANSWER_S
+
+
+def unless_held(session: Session, work: Callable[[], Result]) -> Result | None:
+    """What `work` returns; None when it had to wait for a lock for too long: nothing of it is done then.
+
+    Either way the transaction goes on.
+    """
+    try:
+        with session.begin_nested():
+            session.execute(text(f"SET LOCAL lock_timeout = '{HELD_FOR_LONG_S:g}s'"))
+            done = work()
+            session.flush()
+            # a commit that tells of new tasks waits for others, too
+            session.execute(text("SET LOCAL lock_timeout TO DEFAULT"))
+            return done
+    except (DBAPIError, psycopg.Error) as error:
+        original = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(original, psycopg.errors.LockNotAvailable):
+            return None
+        raise
 
 
 def is_transient(error: BaseException) -> bool:

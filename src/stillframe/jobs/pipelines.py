@@ -18,6 +18,7 @@ from stillframe.catalog import active_hours
 from stillframe.catalog.active_hours import ActiveHours
 from stillframe.catalog.models import PipelineRow
 from stillframe.catalog.pipelines import now, set_hours
+from stillframe.database.engine import unless_held
 from stillframe.errors import ConfigError
 from stillframe.jobs import probe_jobs
 from stillframe.jobs.lifecycle import begun_jobs, resume
@@ -215,9 +216,13 @@ def with_parked_jobs(session: Session) -> Sequence[str]:
 
 
 def is_free(session: Session, pipeline_id: str) -> bool:
-    """Lock a pipeline for the rest of the transaction, unless somebody is at it just now."""
-    free = select(PipelineRow.pipeline_id).where(PipelineRow.pipeline_id == pipeline_id)
-    return session.scalar(free.with_for_update(skip_locked=True)) is not None
+    """Lock a pipeline for the rest of the transaction; False when somebody holds it for long.
+
+    Whoever submits holds it until his commit is on the disk, and where many submit one always does: so they are waited
+    for.
+    """
+    free = select(PipelineRow.pipeline_id).where(PipelineRow.pipeline_id == pipeline_id).with_for_update()
+    return unless_held(session, lambda: session.scalar(free)) is not None
 
 
 def live_jobs(session: Session, pipeline_id: str, most: int) -> int:
