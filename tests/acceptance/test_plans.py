@@ -45,7 +45,7 @@ ABOUT_ALL = {
 ABOUT_ALL_THAT_WAIT = {
     "SELECT jobs.pipeline_id, count(*) AS jobs FROM jobs": "the metric stillframe_parked_jobs",
     "SELECT jobs.pipeline_id, count(*) AS tasks, extract": "metrics of the queue",
-    "SELECT job_id, epoch FROM jobs WHERE status = 'Init' AND NOT parked": "which have lost their task",
+    "SELECT pipeline_id, job_id, epoch FROM jobs WHERE status = 'Init' AND NOT parked": "which have lost their task",
 }
 READS_ALL = "it reads all of"
 Statement = tuple[str, Any]

@@ -314,3 +314,33 @@ def test_who_holds_a_pipeline_for_long_is_left(jobs: JobsByHand, monkeypatch: py
         frozen.connection().exec_driver_sql(HOLD)
         assert repair.repair(made.database, made.queue) == {}
     assert repair.repair(made.database, made.queue) == {"parked_job": 2}
+
+
+def test_who_stands_still_with_a_pipeline_keeps_nothing_else_from_coming_back(
+    jobs: JobsByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the transaction that ends a job, say: with others of its own, and one of another pipeline, lost meanwhile."""
+    monkeypatch.setattr(engine, "HELD_FOR_LONG_S", 0.1)
+    made = jobs.assembly
+    for _ in range(2):
+        without_its_survey(jobs)
+    other = jobs.submit(SLICES)
+    jobs.sql(LOST)
+    jobs.sql(
+        "INSERT INTO pipelines SELECT (jsonb_populate_record(model, jsonb_build_object('pipeline_id', :id ::text, "
+        "'is_default', false, 'name', 'other'))).* FROM pipelines AS model",
+        id="0" * 32,
+    )
+    jobs.sql("UPDATE jobs SET pipeline_id = :id WHERE job_id = :job_id", id="0" * 32, job_id=other)
+    jobs.sql("UPDATE pipelines SET max_concurrency = 9")
+    jobs.sql("UPDATE pipelines SET active_hours = '00:00-24:00', off_hours = true WHERE is_default")
+    jobs.sql(f"UPDATE jobs SET modified_at = {LONG_AGO}")
+    jobs.sql(
+        "INSERT INTO procrastinate_jobs (queue_name, task_name, args, status) VALUES ('a', 'probe', '{}', 'doing')"
+    )
+    with made.database.transaction() as frozen:
+        frozen.connection().exec_driver_sql("SELECT FROM pipelines WHERE is_default FOR UPDATE")
+        assert repair.repair(made.database, made.queue) == {"stalled_task": 1, "job": 1}
+        assert [task.arguments.get("job_id") for task in jobs.waiting() if task.name == "survey"] == [other]
+    # its hours, which come next, begin then
+    assert repair.repair(made.database, made.queue) == {"parked_job": 2}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -101,7 +102,10 @@ def set_active_hours(session: Session, queue: Queue, row: PipelineRow, hours: Ac
 
 
 def keep_hours(session: Session) -> None:
-    """Begin and end the hours of all pipelines that have any; for the repair, every few seconds, which lets jobs in."""
+    """Begin and end the hours of all pipelines that have any; for the repair, every few seconds, which lets jobs in.
+
+    One that somebody holds for long is for the next time.
+    """
     with_hours = select(
         PipelineRow.pipeline_id, PipelineRow.active_hours, PipelineRow.time_zone, PipelineRow.off_hours
     ).where(PipelineRow.active_hours.is_not(None))
@@ -120,11 +124,12 @@ def keep_hours(session: Session) -> None:
             continue
         # nobody has changed it but the clock
         change = {"off_hours": off_hours, "modified_at": PipelineRow.modified_at}
-        session.execute(
+        begin_or_end = (
             update(PipelineRow)
             .where(PipelineRow.pipeline_id == row.pipeline_id, PipelineRow.active_hours == row.active_hours)
             .values(change)
         )
+        unless_held(session, partial(session.execute, begin_or_end))
 
 
 def parked_jobs(session: Session, *pipeline_ids: str) -> dict[str, int]:

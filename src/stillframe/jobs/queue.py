@@ -175,11 +175,11 @@ class Queue:
         )
         return len(given_back.all())
 
-    def jobs_without_task(self, session: Session, older_than_s: float) -> list[tuple[str, int]]:
-        """(id, epoch) of live jobs that no task stands for, though nothing has changed for a while."""
+    def jobs_without_task(self, session: Session, older_than_s: float) -> list[tuple[str, str, int]]:
+        """(pipeline id, id, epoch) of live jobs that no task stands for, though nothing has changed for a while."""
         found = session.execute(
             text(
-                "SELECT job_id, epoch FROM jobs WHERE status = 'Init' AND NOT parked "
+                "SELECT pipeline_id, job_id, epoch FROM jobs WHERE status = 'Init' AND NOT parked "
                 "AND modified_at < clock_timestamp() - make_interval(secs => :seconds) "
                 "AND NOT EXISTS (SELECT FROM procrastinate_jobs AS task WHERE task.status IN ('todo', 'doing') "
                 "AND task.args->>'job_id' = jobs.job_id AND (task.args->>'epoch')::int = jobs.epoch) "
@@ -188,7 +188,7 @@ class Queue:
             ),
             {"seconds": older_than_s},
         )
-        return [(row.job_id, row.epoch) for row in found]
+        return [(row.pipeline_id, row.job_id, row.epoch) for row in found]
 
     def assets_without_task(self, session: Session, older_than_s: float) -> list[str]:
         """Ids of media assets whose file is to be looked at, but no task stands for that for a while."""
@@ -203,11 +203,11 @@ class Queue:
         )
         return [row.media_id for row in found]
 
-    def probe_jobs_without_task(self, session: Session, older_than_s: float) -> list[tuple[str, int]]:
-        """(id, attempt) of live probe jobs that no task stands for, though nothing has changed for a while."""
+    def probe_jobs_without_task(self, session: Session, older_than_s: float) -> list[tuple[str, str, int]]:
+        """(pipeline id, id, attempt) of such probe jobs."""
         found = session.execute(
             text(
-                "SELECT job_id, attempt FROM probe_jobs WHERE status = 'Init' AND NOT parked "
+                "SELECT pipeline_id, job_id, attempt FROM probe_jobs WHERE status = 'Init' AND NOT parked "
                 "AND modified_at < clock_timestamp() - make_interval(secs => :seconds) "
                 "AND NOT EXISTS (SELECT FROM procrastinate_jobs AS task WHERE task.status IN ('todo', 'doing') "
                 "AND task.args->>'job_id' = probe_jobs.job_id "
@@ -215,7 +215,7 @@ class Queue:
             ),
             {"seconds": older_than_s},
         )
-        return [(row.job_id, row.attempt) for row in found]
+        return [(row.pipeline_id, row.job_id, row.attempt) for row in found]
 
     def slices_in_work(self, session: Session, job_id: str, epoch: int) -> list[tuple[int, int]]:
         """(number, attempt) of the slices of a job that workers have in work."""

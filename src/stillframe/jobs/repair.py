@@ -8,8 +8,9 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Literal
 
 import structlog
@@ -18,7 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from stillframe.database.connecting import backoff
-from stillframe.database.engine import Database
+from stillframe.database.engine import Database, unless_held
 from stillframe.jobs import lifecycle, pipelines, probe_jobs, registering
 from stillframe.jobs import queue as queues
 from stillframe.jobs.nodes import Node
@@ -70,26 +71,16 @@ def repair(
         if worker is not None:
             queue.keep_alive(session, worker)
             mended["dropped_task"] = queue.put_back_dropped(session, worker)
-        if session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK}):
-            _demand_haste(session)
+        if _is_alone(session):
             queue.put_in_order(session)
             if all_workers_are_dead:
                 mended["stalled_task"] = queue.put_back_all(session)
             elif hears_others:
                 mended["stalled_task"] = queue.put_back_stalled(session)
-            lost_since_s = 0 if all_workers_are_dead else lost_after_s
-            for media_id in queue.assets_without_task(session, lost_since_s):
-                mended["media_asset"] += registering.resume(session, queue, media_id)
-            for job_id, epoch in queue.jobs_without_task(session, lost_since_s):
-                job = lifecycle.claim(session, job_id, epoch)
-                if job is not None:
-                    mended["finish" if lifecycle.is_all_done(session, job) else "job"] += 1
-                    lifecycle.resume(session, queue, job)
-            for job_id, attempt in queue.probe_jobs_without_task(session, lost_since_s):
-                probe_job = probe_jobs.claim(session, job_id, attempt)
-                if probe_job is not None:
-                    probe_jobs.resume(session, queue, probe_job)
-                    mended["probe_job"] += 1
+    # who holds a pipeline, or stands still with one, keeps nobody's tasks from coming back
+    with database.transaction() as session:
+        if _is_alone(session):
+            mended += _bring_back(session, queue, 0 if all_workers_are_dead else lost_after_s)
             pipelines.keep_hours(session)
             waiting = pipelines.with_parked_jobs(session)
     mended["parked_job"] = _let_in(database, queue, waiting)
@@ -97,6 +88,51 @@ def repair(
     if mended:
         log.warning("brought back what was lost", tasks=mended.total(), kinds=[*mended])
     return mended
+
+
+def _is_alone(session: Session) -> bool:
+    """Whether nobody else repairs until the end of this transaction."""
+    if not session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK}):
+        return False
+    _demand_haste(session)
+    return True
+
+
+def _bring_back(session: Session, queue: Queue, lost_since_s: float) -> Counter[Kind]:
+    """Bring back what no task stands for; what is of a pipeline that somebody holds for long is for the next time."""
+    mended = Counter[Kind]()
+    for media_id in queue.assets_without_task(session, lost_since_s):
+        mended["media_asset"] += registering.resume(session, queue, media_id)
+    lost: defaultdict[str, list[Callable[[], Kind | None]]] = defaultdict(list)
+    for pipeline_id, job_id, epoch in queue.jobs_without_task(session, lost_since_s):
+        lost[pipeline_id].append(partial(_resume_job, session, queue, job_id, epoch))
+    for pipeline_id, job_id, attempt in queue.probe_jobs_without_task(session, lost_since_s):
+        lost[pipeline_id].append(partial(_resume_probe_job, session, queue, job_id, attempt))
+    for resumes in lost.values():
+        kinds = unless_held(session, partial(_all, resumes))
+        mended.update(kind for kind in kinds or () if kind is not None)
+    return mended
+
+
+def _all(resumes: Iterable[Callable[[], Kind | None]]) -> list[Kind | None]:
+    return [resume() for resume in resumes]
+
+
+def _resume_job(session: Session, queue: Queue, job_id: str, epoch: int) -> Kind | None:
+    job = lifecycle.claim(session, job_id, epoch)
+    if job is None:
+        return None
+    kind: Kind = "finish" if lifecycle.is_all_done(session, job) else "job"
+    lifecycle.resume(session, queue, job)
+    return kind
+
+
+def _resume_probe_job(session: Session, queue: Queue, job_id: str, attempt: int) -> Kind | None:
+    job = probe_jobs.claim(session, job_id, attempt)
+    if job is None:
+        return None
+    probe_jobs.resume(session, queue, job)
+    return "probe_job"
 
 
 def _let_in(database: Database, queue: Queue, pipeline_ids: Iterable[str]) -> int:
