@@ -18,7 +18,7 @@ from service_client import wait_for
 from stillframe.catalog import active_hours
 from stillframe.catalog.pipelines import now
 from stillframe.errors import ConfigError
-from stillframe.jobs import pipelines
+from stillframe.jobs import lifecycle, pipelines
 from stillframe.jobs.lanes import Lane
 from stillframe.jobs.nodes import Node, nodes
 from stillframe.jobs.queue import Queue
@@ -339,3 +339,24 @@ def test_what_is_in_work_goes_on_when_the_hours_end(jobs: JobsByHand, url: URL) 
         # the other one comes, and both end
         repair(jobs.assembly.database, jobs.assembly.queue)
         wait_for(lambda: {jobs.get(id).status for id in (job_id, other)} == {"Success"})
+
+
+def test_a_new_limit_waits_for_nobody_who_ends_a_job(
+    jobs: JobsByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """He holds the job, which has begun, and waits for its pipeline next: for who is to let others in."""
+    monkeypatch.setattr(plan, "STRETCH_S", 0.0001)
+    database, queue = jobs.assembly.database, jobs.assembly.queue
+    control = PipelineControl(database, queue)
+    control.update(jobs.account_id, None, max_concurrency=1)
+    job_id, other = (jobs.submit(20, f"oss://local/{name}/{{Count}}.png") for name in "ab")
+    jobs.do(jobs.waiting()[0])
+    with ThreadPoolExecutor(1) as pool, database.transaction() as session:
+        job = lifecycle.claim(session, job_id, 1, begun=True)
+        assert job is not None
+        limited = pool.submit(control.update, jobs.account_id, None, max_concurrency=2)
+        assert limited.result(DEADLINE_S).max_concurrency == 2
+        lifecycle.fail(session, jobs.assembly.outbox, job, "Canceled", "by hand")
+        pipelines.has_ended(session, queue, job)
+    jobs.do_all()
+    assert jobs.get(other).status == "Success"

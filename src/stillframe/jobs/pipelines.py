@@ -89,7 +89,8 @@ def set_max_concurrency(session: Session, queue: Queue, pipeline_id: str, most: 
     session.execute(
         update(PipelineRow).where(PipelineRow.pipeline_id == pipeline_id).values(max_concurrency=most)
     )
-    begun = (Job.pipeline_id == pipeline_id, Job.status == "Init", Job.planned.is_not(None))
+    # those that have begun by a limit count already: who ends one waits for its pipeline with the job in hand
+    begun = (Job.pipeline_id == pipeline_id, Job.status == "Init", Job.planned.is_not(None), ~Job.is_begun)
     session.execute(update(Job).where(*begun).values(is_begun=True))
     let_in(session, queue, pipeline_id)
 
