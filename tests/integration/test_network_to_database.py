@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError
 
 from jobs_by_hand import Interrupted, JobsByHand, handlers, jobs_by_hand
 from service_client import DEADLINE_S, wait_for
+from stillframe.database import connecting
 from stillframe.database.connecting import LimitedConnection
 from stillframe.database.engine import Database, driver_connection, is_transient, make_engine, psycopg_dsn
 from stillframe.jobs import queue_connection, repair
@@ -297,6 +298,27 @@ def test_a_server_that_says_nothing(
         assert connection.closed
     proxy.delay_s = 0
     wait_for(lambda: answers(database))
+    database.close()
+
+
+def test_a_statement_whose_answer_nobody_waits_for_is_not_done_later(
+    database_url: URL, beside: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for a lock; who has given it up was told that nothing had happened."""
+    assert "'10s'" in connecting._SETTLE
+    monkeypatch.setattr(connecting, "_SETTLE", connecting._SETTLE.replace("'10s'", "'50ms'"))
+    address = database_url.set(query={**database_url.query, "application_name": "given up"})
+    database = Database(make_engine(address))
+    asked(beside, "CREATE TABLE told (what text)")
+    left = "SELECT pid FROM pg_stat_activity WHERE application_name = 'given up'"
+    with beside.transaction() as session:
+        session.execute(text("LOCK TABLE told"))
+        monkeypatch.setattr(LimitedConnection, "answer_s", 0.5)
+        with pytest.raises(psycopg.OperationalError), database.statements() as late:
+            late.execute("INSERT INTO told VALUES ('late')")
+        monkeypatch.undo()
+        wait_for(lambda: not asked(beside, left))
+    assert asked(beside, "SELECT count(*) FROM told") == [(0,)]
     database.close()
 
 

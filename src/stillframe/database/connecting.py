@@ -34,12 +34,15 @@ _OVER_A_NETWORK: Mapping[str, str | int] = {
 }
 
 #: the other end notices as well: or else who was cut off in a transaction would keep its locks for hours. Not among
-#: the options of the address, which poolers refuse; and where the operator has set one, that stays
+#: the options of the address, which poolers refuse; and where the operator has set one, that stays. The last one: what
+#: nobody waits for any more is not done later; not all systems can tell the server that somebody has gone
 _SETTLE = """
 SELECT set_config(name, wanted.setting, false) FROM (VALUES
     ('tcp_keepalives_idle', '30'), ('tcp_keepalives_interval', '10'), ('tcp_keepalives_count', '3'),
-    ('tcp_user_timeout', '30s'), ('idle_in_transaction_session_timeout', '5min')
+    ('tcp_user_timeout', '30s'), ('idle_in_transaction_session_timeout', '5min'),
+    ('client_connection_check_interval', '10s')
 ) AS wanted (name, setting) JOIN pg_settings USING (name) WHERE source = 'default'
+    AND (name <> 'client_connection_check_interval' OR version() LIKE '%linux%')
 """
 
 
