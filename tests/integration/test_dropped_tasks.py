@@ -187,6 +187,35 @@ def test_a_database_that_is_away_counts_as_no_start(
     assert seen == starts
 
 
+@pytest.mark.parametrize("is_done", [True, False])
+@pytest.mark.parametrize("in_work", [False, True])
+def test_a_number_that_was_given_again_is_another_task(
+    postgres: EmbeddedPostgres, in_work: bool, is_done: bool
+) -> None:
+    """A crash of the database has taken along that the task was there at all."""
+    found = "SELECT status, attempts, args->>'job_id' FROM procrastinate_jobs"
+    another = [("doing" if in_work else "todo", 0, "1" * 32)]
+
+    def do(_: int) -> None:
+        work.sql("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now()) RETURNING id")
+        work.sql(
+            f"UPDATE procrastinate_jobs SET status = '{another[0][0]}', scheduled_at = now() + interval '1 h', "
+            "worker_id = (SELECT max(id) FROM procrastinate_workers), "
+            "args = args || jsonb_build_object('job_id', repeat('1', 32)) RETURNING id"
+        )
+        if not is_done:
+            raise ValueError("a defect")
+
+    with Work(postgres, do) as work:
+        wait_for(lambda: work.sql(found) == another and not work.worker._hands.tasks)
+    with (
+        contextlib.closing(Database(make_engine(postgres.url))) as database,
+        database.transaction() as session,
+    ):
+        assert session.execute(text(found)).all() == another
+        session.execute(text("DELETE FROM procrastinate_jobs"))
+
+
 def test_of_many_workers_not_all_look_at_once() -> None:
     """What is heard before one has looked is looked for at that time; a word of something else goes through."""
     looks: list[str] = []

@@ -60,6 +60,16 @@ def test_a_task_ends_with_what_it_was_for(jobs: JobsByHand, kept: Slices) -> Non
     assert len(jobs.waiting()) == before
 
 
+def test_a_number_that_was_given_again_is_another_task(jobs: JobsByHand, kept: Slices) -> None:
+    """A crash of the database has taken along that this one was in the queue."""
+    task = jobs.waiting()[0]
+    taken = take(kept, task)
+    assert taken is not None
+    begun = Begun(task.id, arguments={**task.arguments, "job_id": "0" * 32})
+    assert kept.give_back(taken, task.arguments["number"], 1, Rendered((), (), Stats()), [], None, begun)
+    assert jobs.sql(TASKS, id=task.id) == [(1,)]
+
+
 def test_a_void_attempt_changes_nothing(jobs: JobsByHand, kept: Slices) -> None:
     task = jobs.waiting()[0]
     assert not give_back(kept, jobs, task, task.arguments["attempt"] + 1).has_ended

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -31,13 +31,14 @@ WINDOW = 8
 
 @dataclass(slots=True)
 class Begun:
-    """A task in work: its number in the queue, and how often it was begun before.
+    """A task in work: its number in the queue, how often it was begun before, and its arguments.
 
     `has_ended` is set when its result was stored together with its end (see `Queue.end`).
     """
 
     task_id: int | None = None
     starts: int = 0
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     has_ended: bool = False
 
 
@@ -92,7 +93,7 @@ class Queue:
 
     def end(self, connection: psycopg.Connection[Any], begun: Begun) -> None:
         """A task has ended, if and when this transaction is committed, in which its result is stored, too."""
-        connection.execute(END, {"task_id": begun.task_id})
+        connection.execute(END, {"task_id": begun.task_id, "task_args": json.dumps(begun.arguments)})
 
     def defer_finish(
         self, session: Session, job_id: str, epoch: int, *, lane: Lane, delay_s: float = 0
@@ -318,8 +319,11 @@ _DISPATCH = (
     f"SELECT {_deferring('render', _JOB_PRIORITY, _PIECE)} FROM (SELECT * FROM chosen ORDER BY number) AS piece "
     f"UNION ALL SELECT {_deferring('finish', _JOB_PRIORITY)} FROM counted WHERE waiting = 0 AND queued = 0"
 )
+#: a task by its number and what it is for: a crash of the database may have taken it along, and its number was given to
+#: another one since
+THIS_TASK = "id = %(task_id)s AND args @> %(task_args)s::jsonb"
 #: what Procrastinate's own end of a task does; but that it is none any more is no error
-END = "DELETE FROM procrastinate_jobs WHERE id = %(task_id)s AND status IN ('todo', 'doing')"
+END = f"DELETE FROM procrastinate_jobs WHERE {THIS_TASK} AND status IN ('todo', 'doing')"
 
 
 def _values(

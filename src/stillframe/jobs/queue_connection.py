@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import json
 import random
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from procrastinate.exceptions import ConnectorException
 
 from stillframe.database.connecting import ANSWER_S, backoff, settle_async
 from stillframe.database.engine import READ_ONLY, is_transient
-from stillframe.jobs.queue import DEAD_AFTER_S, END
+from stillframe.jobs.queue import DEAD_AFTER_S, END, THIS_TASK
 
 #: a connection of the pool is waited for, and tried for, so long; then those who need one pause
 _POOL_WAIT_S = 5.0
@@ -41,7 +42,8 @@ _FETCH = (
 _RETRY_S = 2.0
 _RETRY = (
     "UPDATE procrastinate_jobs SET status = 'todo', worker_id = NULL, attempts = attempts + %(starts)s, "
-    "scheduled_at = clock_timestamp() + make_interval(secs => %(delay_s)s) WHERE id = %(task_id)s AND status = 'doing'"
+    f"scheduled_at = clock_timestamp() + make_interval(secs => %(delay_s)s) WHERE {THIS_TASK} "
+    "AND status = 'doing'"
 )
 _LIVING_WORKERS = (
     "SELECT count(*) AS number FROM procrastinate_workers "
@@ -118,7 +120,7 @@ class _Manager(manager.JobManager):
             self._hands.ended.discard(job.id)
             return
         assert delete_job
-        await self._tell_end(job, lambda: self._pool.execute_query_async(END, task_id=job.id))
+        await self._tell_end(job, END)
 
     async def retry_job(
         self,
@@ -129,8 +131,7 @@ class _Manager(manager.JobManager):
         lock: str | None = None,
     ) -> None:
         # not at a time that this end's clock tells; and a start counts when it came to something
-        known = {"task_id": job.id, "starts": int(job.id not in self._hands.not_tried), "delay_s": _RETRY_S}
-        await self._tell_end(job, lambda: self._pool.execute_query_async(_RETRY, **known))
+        await self._tell_end(job, _RETRY, starts=int(job.id not in self._hands.not_tried), delay_s=_RETRY_S)
 
     async def update_heartbeat(self, worker_id: int) -> None:
         # who cannot say it now says it the next time
@@ -143,8 +144,14 @@ class _Manager(manager.JobManager):
         row = await self._pool.execute_query_one_async(_LIVING_WORKERS, seconds=DEAD_AFTER_S)
         self._pool.living_workers = row["number"]
 
-    async def _tell_end(self, job: jobs.Job, tell: Callable[[], Awaitable[None]]) -> None:
+    async def _tell_end(self, job: jobs.Job, statement: str, **known: float) -> None:
         assert job.id is not None
+
+        async def tell() -> None:
+            await self._pool.execute_query_async(
+                statement, task_id=job.id, task_args=json.dumps(job.task_kwargs), **known
+            )
+
         self._hands.tasks.add(job.id)
         try:
             await self._insist(tell, None)

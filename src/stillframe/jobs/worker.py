@@ -149,7 +149,7 @@ class Worker:
         handler: Callable[..., None] = getattr(self._handlers, name)
         assert task.id is not None
         self._hands.tasks.add(task.id)
-        begun = Begun(task.id, task.attempts)
+        begun = Begun(task.id, task.attempts, task.task_kwargs)
         try:
             await loop.run_in_executor(None, lambda: handler(*arguments.values(), begun))
         except Exception as error:
