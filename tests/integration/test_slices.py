@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import URL
 
@@ -117,6 +118,24 @@ def test_the_survey_is_the_one_that_counts(
     assert third is not None
     assert third.survey.step_ms != first.survey.step_ms
     assert third.survey.shots == first.survey.shots
+
+
+def test_a_database_without_md5_does(jobs: JobsByHand, kept: Slices) -> None:
+    """As one whose OpenSSL keeps to FIPS: there it is refused."""
+    jobs.sql(
+        "CREATE FUNCTION public.md5(bytea) RETURNS text LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'could not compute MD5 hash: unsupported'; END $$"
+    )
+    with jobs.assembly.database.statements() as connection:
+        connection.execute("SET search_path = public, pg_catalog")
+        with pytest.raises(psycopg.errors.RaiseException):
+            connection.execute("SELECT md5('refused'::bytea)")
+        # by the same connection: the pool gives out the last one
+        backend = connection.info.backend_pid
+    assert take(kept, jobs.waiting()[0]) is not None
+    with jobs.assembly.database.statements() as connection:
+        assert connection.info.backend_pid == backend
+        connection.execute("RESET search_path")
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ _READ = (
 )
 _READ_BY = f"SELECT {_READ} FROM jobs WHERE job_id = %s"
 _TAKE = (
-    f"SELECT CASE WHEN md5(survey) = %(known)s THEN NULL ELSE survey END, piece.kills, piece.stats, "
+    f"SELECT CASE WHEN encode(sha256(survey), 'hex') = %(known)s THEN NULL ELSE survey END, piece.kills, piece.stats, "
     f"CASE WHEN %(is_limited)s OR jobs.config ? 'MaxReadBytes' THEN {_READ} ELSE 0 END, "
     f"{', '.join(f'jobs.{name}' for name in _OF_JOB)} FROM jobs "
     "JOIN slices AS piece ON piece.job_id = jobs.job_id AND number = %(number)s "
@@ -183,7 +183,7 @@ class _Surveys:
     def keep(self, job_id: str, epoch: int, data: bytes) -> Survey:
         """The survey that its JSON stands for; those that were not asked for lately make room for it."""
         survey = Survey.from_json(data)
-        digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        digest = hashlib.sha256(data).hexdigest()
         with self._lock:
             self._forget((job_id, epoch))
             self._kept[job_id, epoch] = (digest, len(data), survey)
