@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -112,6 +113,39 @@ def test_an_upgrade_behind_a_backup_keeps_nobody_waiting(
             assert migrations.current(empty) == "0010"
         upgrade.result(60)
     assert "most likely by pg_dump" in told[0]
+    migrations.check(empty)
+    empty.dispose()
+
+
+def test_an_upgrade_that_others_wait_for_steps_back(empty: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has what the other one wants: PostgreSQL ends one of the two, which must not be the end of the upgrade."""
+    monkeypatch.setattr(history, "_LOCK_WAIT_S", 30)
+    monkeypatch.setattr(history, "_PAUSE_S", 0.1)
+    with empty.begin() as connection:
+        command.upgrade(history._config(connection), "0015")
+    empty.dispose()
+    told: list[str] = []
+    with ThreadPoolExecutor(1) as pool:
+        with empty.connect() as other, empty.connect() as beside:
+            # who has waited for so long looks whether others wait for him, once, and is ended: not the other one
+            beside.execute(text(f"ALTER DATABASE \"{empty.url.database}\" SET deadlock_timeout = '3s'"))
+            beside.commit()
+            other.execute(text("SET deadlock_timeout = '1min'"))
+            other.execute(text("LOCK TABLE probe_jobs IN SHARE UPDATE EXCLUSIVE MODE"))
+            upgrade = pool.submit(history.upgrade, empty, told.append)
+            waits = text(
+                "SELECT count(*) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            deadline = time.monotonic() + 60
+            while beside.scalar(waits) == 0:
+                beside.rollback()
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            other.execute(text("UPDATE jobs SET parked = false"))
+            other.rollback()
+        upgrade.result(60)
+    assert told
     migrations.check(empty)
     empty.dispose()
 

@@ -17,7 +17,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script
-from psycopg.errors import LockNotAvailable
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
@@ -51,7 +51,7 @@ def upgrade(engine: Engine, on_wait: Callable[[str], None] = log.warning) -> Non
     check_installed()
     began = time.monotonic()
     while not _upgraded(engine):
-        what = f"a table has been in use for {_LOCK_WAIT_S:g} s{_by_whom(engine)}"
+        what = f"a table is in use{_by_whom(engine)}"
         if time.monotonic() - began >= _PATIENCE_S:
             raise DatabaseError(
                 f"{what}: the database is as it was. Run the upgrade again when that has ended (a backup, say)"
@@ -61,7 +61,7 @@ def upgrade(engine: Engine, on_wait: Callable[[str], None] = log.warning) -> Non
 
 
 def _upgraded(engine: Engine) -> bool:
-    """Whether it has come to its end, and not to a table that somebody has in use."""
+    """Whether it has come to its end, and not to a table that somebody has in use, or who waits for it himself."""
     try:
         with connected(engine) as connection, without_limit(connection), connection.begin():
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
@@ -70,7 +70,7 @@ def _upgraded(engine: Engine) -> bool:
             command.upgrade(_config(connection), "head")
     except DatabaseError as error:
         cause = error.__cause__
-        if isinstance(cause, DBAPIError) and isinstance(cause.orig, LockNotAvailable):
+        if isinstance(cause, DBAPIError) and isinstance(cause.orig, LockNotAvailable | DeadlockDetected):
             return False
         raise
     return True
