@@ -344,3 +344,24 @@ def test_who_stands_still_with_a_pipeline_keeps_nothing_else_from_coming_back(
         assert [task.arguments.get("job_id") for task in jobs.waiting() if task.name == "survey"] == [other]
     # its hours, which come next, begin then
     assert repair.repair(made.database, made.queue) == {"parked_job": 2}
+
+
+def test_what_a_clock_that_was_ahead_has_told_keeps_nothing(jobs: JobsByHand) -> None:
+    """It was put right since: who died meanwhile would live for an hour, and what was lost be new for as long."""
+    made = jobs.assembly
+    dead = Node(made.database, serves=True, slots=9)
+    dead.appear()
+    jobs.sql("UPDATE nodes SET seen_at = now() + interval '1 h'")
+    assert dict(Node(made.database, serves=False, slots=1).beat()) == {"worker": 1}
+    left_by_a_dead_worker(jobs)
+    jobs.sql("UPDATE procrastinate_workers SET last_heartbeat = now() + interval '1 h'")
+    with made.database.transaction() as session:
+        ((job_id,),) = jobs.sql("SELECT job_id FROM jobs")
+        assert not made.queue.others_are_at(session, job_id, [])
+    assert repair.repair(made.database, made.queue) == {"stalled_task": 1}
+    for lose in (without_its_survey, a_probe_job, a_media_asset):
+        lose(jobs)
+    for table in ("jobs", "probe_jobs", "media_assets"):
+        jobs.sql(f"UPDATE {table} SET modified_at = now() + interval '1 h'")
+    assert repair.repair(made.database, made.queue) == {"job": 2, "probe_job": 1, "media_asset": 1}
+    assert repair.repair(made.database, made.queue) == {}

@@ -95,11 +95,14 @@ class Node:
             session.execute(delete(NodeRow).where(NodeRow.node_id == self.node_id))
 
 
-_IS_ALIVE = NodeRow.seen_at > func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, DEAD_AFTER_S)
+_FOR_LIFE = func.make_interval(0, 0, 0, 0, 0, 0, DEAD_AFTER_S)
+#: by a clock that was ahead, and was put right, nobody lives for ever
+_IS_ALIVE = NodeRow.seen_at.between(func.clock_timestamp() - _FOR_LIFE, func.clock_timestamp() + _FOR_LIFE)
 #: how many slices of the pipeline %(queue)s all living workers can have in work at the same time, as SQL
 SLOTS_FOR = (
     "SELECT coalesce(sum(slots), 0)::int FROM nodes WHERE (pipelines IS NULL OR %(queue)s = ANY(pipelines)) "
-    f"AND seen_at > clock_timestamp() - make_interval(secs => {DEAD_AFTER_S})"
+    f"AND seen_at BETWEEN clock_timestamp() - interval '{DEAD_AFTER_S} s' "
+    f"AND clock_timestamp() + interval '{DEAD_AFTER_S} s'"
 )
 
 

@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 
 #: a worker that was not heard of for so long is dead
 DEAD_AFTER_S = 30
+_FOR_LIFE = f"interval '{DEAD_AFTER_S} s'"
+#: of procrastinate_workers AS worker. By a clock that was ahead, and was put right, nobody is heard of for ever
+IS_HEARD_OF = f"worker.last_heartbeat BETWEEN now() - {_FOR_LIFE} AND now() + {_FOR_LIFE}"
+#: of what has a time of change: not within the last :seconds, nor in what is to come, for the same reason
+_LONG_AGO = (
+    "modified_at NOT BETWEEN clock_timestamp() - make_interval(secs => :seconds) AND clock_timestamp()"
+)
 #: slices of one job that are in the queue at the same time, at the least: others take their turns in between
 WINDOW = 8
 
@@ -136,10 +143,8 @@ class Queue:
             text(
                 "UPDATE procrastinate_jobs SET status = 'todo', worker_id = NULL, attempts = attempts + 1 "
                 "WHERE status = 'doing' AND (worker_id IS NULL OR worker_id NOT IN (SELECT id FROM "
-                "procrastinate_workers WHERE last_heartbeat > now() - make_interval(secs => :seconds))) "
-                "RETURNING id"
-            ),
-            {"seconds": DEAD_AFTER_S},
+                f"procrastinate_workers AS worker WHERE {IS_HEARD_OF})) RETURNING id"
+            )
         )
         return len(found.all())
 
@@ -148,7 +153,7 @@ class Queue:
         session.execute(
             text(
                 "UPDATE procrastinate_workers SET last_heartbeat = now() WHERE id = ANY(:ids) "
-                "AND last_heartbeat < now() - make_interval(secs => :seconds)"
+                "AND last_heartbeat NOT BETWEEN now() - make_interval(secs => :seconds) AND now()"
             ),
             {"ids": worker.ids(), "seconds": DEAD_AFTER_S / 2},
         )
@@ -181,7 +186,7 @@ class Queue:
         found = session.execute(
             text(
                 "SELECT pipeline_id, job_id, epoch FROM jobs WHERE status = 'Init' AND NOT parked "
-                "AND modified_at < clock_timestamp() - make_interval(secs => :seconds) "
+                f"AND {_LONG_AGO} "
                 "AND NOT EXISTS (SELECT FROM procrastinate_jobs AS task WHERE task.status IN ('todo', 'doing') "
                 "AND task.args->>'job_id' = jobs.job_id AND (task.args->>'epoch')::int = jobs.epoch) "
                 # whoever is at one at this moment is not waited for
@@ -196,7 +201,7 @@ class Queue:
         found = session.execute(
             text(
                 "SELECT media_id FROM media_assets WHERE status = 'Preparing' "
-                "AND modified_at < clock_timestamp() - make_interval(secs => :seconds) "
+                f"AND {_LONG_AGO} "
                 "AND NOT EXISTS (SELECT FROM procrastinate_jobs AS task WHERE task.status IN ('todo', 'doing') "
                 "AND task.args->>'media_id' = media_assets.media_id) FOR UPDATE SKIP LOCKED"
             ),
@@ -209,7 +214,7 @@ class Queue:
         found = session.execute(
             text(
                 "SELECT pipeline_id, job_id, attempt FROM probe_jobs WHERE status = 'Init' AND NOT parked "
-                "AND modified_at < clock_timestamp() - make_interval(secs => :seconds) "
+                f"AND {_LONG_AGO} "
                 "AND NOT EXISTS (SELECT FROM procrastinate_jobs AS task WHERE task.status IN ('todo', 'doing') "
                 "AND task.args->>'job_id' = probe_jobs.job_id "
                 "AND (task.args->>'attempt')::int = probe_jobs.attempt) FOR UPDATE SKIP LOCKED"
@@ -237,9 +242,9 @@ class Queue:
                 "SELECT EXISTS (SELECT FROM procrastinate_jobs AS task JOIN procrastinate_workers AS worker "
                 "ON worker.id = task.worker_id WHERE task.status = 'doing' "
                 "AND :id IN (task.args->>'job_id', task.args->>'media_id') AND worker.id <> ALL(:mine) "
-                "AND worker.last_heartbeat > now() - make_interval(secs => :seconds))"
+                f"AND {IS_HEARD_OF})"
             ),
-            {"id": id, "mine": [*mine], "seconds": DEAD_AFTER_S},
+            {"id": id, "mine": [*mine]},
         )
         return bool(found)
 

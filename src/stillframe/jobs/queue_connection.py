@@ -25,7 +25,7 @@ from procrastinate.exceptions import ConnectorException
 
 from stillframe.database.connecting import ANSWER_S, backoff, settle_async
 from stillframe.database.engine import READ_ONLY, is_transient
-from stillframe.jobs.queue import DEAD_AFTER_S, END, THIS_TASK
+from stillframe.jobs.queue import END, IS_HEARD_OF, THIS_TASK
 
 #: a connection of the pool is waited for, and tried for, so long; then those who need one pause
 _POOL_WAIT_S = 5.0
@@ -45,10 +45,7 @@ _RETRY = (
     f"scheduled_at = clock_timestamp() + make_interval(secs => %(delay_s)s) WHERE {THIS_TASK} "
     "AND status = 'doing'"
 )
-_LIVING_WORKERS = (
-    "SELECT count(*) AS number FROM procrastinate_workers "
-    "WHERE last_heartbeat > now() - make_interval(secs => %(seconds)s)"
-)
+_LIVING_WORKERS = f"SELECT count(*) AS number FROM procrastinate_workers AS worker WHERE {IS_HEARD_OF}"
 _NEW_TASK = "job_inserted"
 #: all workers together look so often for new tasks, on an average, however many there are; few look at once
 LOOK_EACH_S, _FEW_WORKERS = 0.01, 2
@@ -141,7 +138,7 @@ class _Manager(manager.JobManager):
                 await self._count_workers()
 
     async def _count_workers(self) -> None:
-        row = await self._pool.execute_query_one_async(_LIVING_WORKERS, seconds=DEAD_AFTER_S)
+        row = await self._pool.execute_query_one_async(_LIVING_WORKERS)
         self._pool.living_workers = row["number"]
 
     async def _tell_end(self, job: jobs.Job, statement: str, **known: float) -> None:
