@@ -365,3 +365,27 @@ def test_what_a_clock_that_was_ahead_has_told_keeps_nothing(jobs: JobsByHand) ->
         jobs.sql(f"UPDATE {table} SET modified_at = now() + interval '1 h'")
     assert repair.repair(made.database, made.queue) == {"job": 2, "probe_job": 1, "media_asset": 1}
     assert repair.repair(made.database, made.queue) == {}
+
+
+def test_what_is_lost_is_looked_for_the_more_seldom_the_longer_that_takes(
+    jobs: JobsByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among all that waits; the rest of the repair keeps its pace."""
+    monkeypatch.setattr(repair, "_REST", 1_000_000)
+    metrics = Metrics()
+    with keeping(jobs, metrics):
+        without_its_survey(jobs)
+        jobs.sql(f"UPDATE jobs SET modified_at = {LONG_AGO}")
+        for number in (1, 2):
+            jobs.sql(
+                "INSERT INTO procrastinate_jobs (queue_name, task_name, args, status) "
+                "VALUES ('a', 'probe', '{}', 'doing')"
+            )
+            wait_for(lambda number=number: repaired(metrics)["stalled_task"] == number)
+            if number == 1:
+                # the first look has been taken by now, before or after the job was lost
+                before = repaired(metrics)
+                without_its_survey(jobs)
+                jobs.sql(f"UPDATE jobs SET modified_at = {LONG_AGO}")
+    assert repaired(metrics)["job"] == before["job"]
+    assert repair.repair(jobs.assembly.database, jobs.assembly.queue)["job"] >= 1

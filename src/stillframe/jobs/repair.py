@@ -9,7 +9,8 @@ import random
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Literal
 
@@ -50,6 +51,25 @@ log = structlog.get_logger(__name__)
 Kind = Literal["stalled_task", "dropped_task", "job", "finish", "probe_job", "media_asset", "parked_job"]
 
 
+class Pace:
+    """Of something that is to take all `processes` together no more than a tenth of the time."""
+
+    def __init__(self) -> None:
+        self.processes = 1
+        self._next = 0.0
+
+    def is_due(self) -> bool:
+        """Whether it may be done now."""
+        return time.monotonic() >= self._next
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """It is done in the block."""
+        began = time.monotonic()
+        yield
+        self._next = time.monotonic() + (time.monotonic() - began) * self.processes * _REST
+
+
 def repair(
     database: Database,
     queue: Queue,
@@ -58,12 +78,14 @@ def repair(
     lost_after_s: float = LOST_AFTER_S,
     all_workers_are_dead: bool = False,
     hears_others: bool = True,
+    pace: Pace | None = None,
 ) -> Counter[Kind]:
     """Put back what dead workers have begun, and jobs whose task is lost; how many of each kind these were.
 
     Of its own living `worker` a process puts back what that has let go of without being able to say so.
     `all_workers_are_dead`: the caller owns the database alone and has not begun to work, so nobody is waited for.
-    Unless the caller `hears_others`, their silence means nothing: the database was away a moment ago.
+    Unless the caller `hears_others`, their silence means nothing: the database was away a moment ago. What no task
+    stands for is looked for among all that waits: not more often than its `pace` allows.
     """
     mended = Counter[Kind]()
     waiting: Iterable[str] = ()
@@ -80,7 +102,9 @@ def repair(
     # who holds a pipeline, or stands still with one, keeps nobody's tasks from coming back
     with database.transaction() as session:
         if _is_alone(session):
-            mended += _bring_back(session, queue, 0 if all_workers_are_dead else lost_after_s)
+            if pace is None or pace.is_due():
+                with pace.keeping() if pace is not None else nullcontext():
+                    mended += _bring_back(session, queue, 0 if all_workers_are_dead else lost_after_s)
             pipelines.keep_hours(session)
             waiting = pipelines.with_parked_jobs(session)
     mended["parked_job"] = _let_in(database, queue, waiting)
@@ -189,6 +213,7 @@ class Keeper:
         self._shown: dict[Gauge, set[str]] = {}
         #: since when the database was there each time that it was asked
         self._in_touch_since: float | None = None
+        self._repairs, self._looks = Pace(), Pace()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stillframe-keeper", daemon=True)
 
@@ -202,7 +227,7 @@ class Keeper:
         self._thread.join()
 
     def _run(self) -> None:
-        rounds, processes, next_look = 0, 1, 0.0
+        rounds = 0
         pauses = backoff(_EVERY_S, _LONGEST_S)
         pause_s = _EVERY_S
         while not self._stopping.wait(pause_s):
@@ -211,12 +236,11 @@ class Keeper:
                 if rounds % _BEAT_EVERY == 0:
                     living = self._node.beat()
                     self._show(self._metrics.nodes, living)
-                    processes = max(sum(living.values()), 1)
+                    self._repairs.processes = self._looks.processes = max(sum(living.values()), 1)
                 rounds += 1
-                if (began := time.monotonic()) >= next_look:
-                    with self._database.transaction() as session:
+                if self._looks.is_due():
+                    with self._looks.keeping(), self._database.transaction() as session:
                         self._measure(session)
-                    next_look = time.monotonic() + (time.monotonic() - began) * processes * _REST
                 pauses = backoff(_EVERY_S, _LONGEST_S)
                 pause_s = min(_SOON_S if is_more else _EVERY_S, _EVERY_S) * random.uniform(0.9, 1.1)
             except Exception as error:
@@ -230,7 +254,9 @@ class Keeper:
         if self._in_touch_since is None:
             self._in_touch_since = time.monotonic()
         hears_others = time.monotonic() - self._in_touch_since >= self._hears_after_s
-        mended = repair(self._database, self._queue, self._worker, hears_others=hears_others)
+        mended = repair(
+            self._database, self._queue, self._worker, hears_others=hears_others, pace=self._repairs
+        )
         self._metrics.note_repaired(mended)
         return mended["parked_job"] >= pipelines.BATCH
 
