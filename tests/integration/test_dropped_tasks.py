@@ -165,6 +165,29 @@ def test_a_worker_answers_for_its_first_task_before_it_has_it(postgres: Embedded
         wait_for(lambda: starts == [0, 1])
 
 
+def test_a_number_by_which_a_worker_has_no_task_any_more_is_forgotten(postgres: EmbeddedPostgres) -> None:
+    """It has another one whenever it has lost the database, and would say for ever that it lives by each of them."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def do(_: int) -> None:
+        begun.set()
+        go_on.wait(DEADLINE_S)
+
+    with Work(postgres, do) as work:
+        assert begun.wait(DEADLINE_S)
+        (worker_id,) = work.worker.ids()
+        loop = work.worker._loop
+        assert loop is not None
+        loop.call_soon_threadsafe(work.worker._hands.be_known_by, worker_id + 1)
+        wait_for(lambda: work.worker.ids() == [worker_id, worker_id + 1])
+        work.mend()
+        # the task is by the first one still
+        assert work.worker.ids() == [worker_id, worker_id + 1]
+        go_on.set()
+        # and it asks for the next one by that
+        wait_for(lambda: work.mend() == 0 and work.worker.ids() == [worker_id])
+
+
 @pytest.mark.parametrize(
     ("error", "starts"),
     [(psycopg.OperationalError("away for a moment"), [0, 0]), (ValueError("a defect"), [0, 1])],

@@ -167,10 +167,12 @@ class Queue:
         ids = worker.ids()
         found = session.execute(
             text(
-                "SELECT id, attempts FROM procrastinate_jobs WHERE status = 'doing' AND worker_id = ANY(:ids)"
+                "SELECT id, attempts, worker_id FROM procrastinate_jobs "
+                "WHERE status = 'doing' AND worker_id = ANY(:ids)"
             ),
             {"ids": ids},
-        )
+        ).all()
+        worker.forget({*ids} - {row.worker_id for row in found})
         dropped = worker.dropped({(row.id, row.attempts) for row in found})
         given_back = session.execute(
             text(

@@ -12,7 +12,7 @@ import contextlib
 import datetime
 import json
 import random
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Collection, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -57,14 +57,27 @@ log = structlog.get_logger(__name__)
 class Hands:
     """What a worker knows of itself and its tasks. Written to on its loop alone."""
 
-    #: the numbers that it was known by in the queue: another one whenever it has lost the database
-    worker_ids: set[int] = field(default_factory=set)
+    #: the numbers that it was known by in the queue, the last one at the end: another one whenever it has lost the
+    #: database
+    worker_ids: list[int] = field(default_factory=list)
     #: the tasks that it has begun, until their end is told
     tasks: set[int] = field(default_factory=set)
     #: those of them whose end the queue knows
     ended: set[int] = field(default_factory=set)
     #: those that could not be done for want of a database: that does not count as a try
     not_tried: set[int] = field(default_factory=set)
+
+    def be_known_by(self, worker_id: int) -> None:
+        """It has this number from now on."""
+        if self.worker_ids[-1:] != [worker_id]:
+            self.worker_ids = [*(each for each in self.worker_ids if each != worker_id), worker_id]
+
+    def forget(self, worker_ids: Collection[int]) -> None:
+        """No task is with it by these numbers any more: all are forgotten but the last one."""
+        self.worker_ids = [
+            *(each for each in self.worker_ids[:-1] if each not in worker_ids),
+            *self.worker_ids[-1:],
+        ]
 
 
 def open_queue(dsn: str, ending: asyncio.Event, hands: Hands) -> procrastinate.App:
@@ -100,7 +113,7 @@ class _Manager(manager.JobManager):
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> jobs.Job | None:
         # before it asks: what it is given belongs to this one, though the answer may get lost
-        self._hands.worker_ids.add(worker_id)
+        self._hands.be_known_by(worker_id)
         self._pool.is_quiet.clear()
         try:
             return await self._insist(lambda: self._fetch(queues, worker_id), None)

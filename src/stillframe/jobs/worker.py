@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -96,6 +96,14 @@ class Worker:
     def ids(self) -> list[int]:
         """The numbers that the queue has given it."""
         return [*self._hands.worker_ids]
+
+    def forget(self, ids: Collection[int]) -> None:
+        """By these numbers it has no task any more; it is asked for its own thread to do so."""
+        loop = self._loop
+        if ids and loop is not None:
+            # one that has ended needs none
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._hands.forget, ids)
 
     def dropped(self, begun: set[tuple[int, int]]) -> list[int]:
         """Those of its begun tasks (id and attempts) that it had let go of the last time that this was asked, too."""
