@@ -41,10 +41,12 @@ MOST_ROWS = 2 * LIVE + 200
 ABOUT_ALL = {
     "SELECT count(*) AS count_1 FROM media_assets": "TotalCount of ListMediaBasicInfos is that of all assets",
 }
-#: statements that are about all that wait: done the more seldom, the longer they take
+#: statements that are about all that wait: done the more seldom, the longer they take, or up to some thousands
 ABOUT_ALL_THAT_WAIT = {
     "SELECT jobs.pipeline_id, count(*) AS jobs FROM jobs": "the metric stillframe_parked_jobs",
     "SELECT jobs.pipeline_id, count(*) AS tasks, extract": "metrics of the queue",
+    "SELECT count(*) AS count_1 FROM (SELECT jobs.job_id AS job_id FROM jobs": "as many as a pipeline may have",
+    "SELECT pipelines.pipeline_id, count(*) AS jobs, count(*) FILTER": "the console's page of pipelines",
     "SELECT pipeline_id, job_id, epoch FROM jobs WHERE status = 'Init' AND NOT parked": "which have lost their task",
 }
 READS_ALL = "it reads all of"
