@@ -35,6 +35,7 @@ _INSTALL = (
     f"install the client programs of PostgreSQL {NEW_CLUSTER_VERSION} or newer, and not older than the server, "
     "which are taken then"
 )
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 _COPY = re.compile(r"COPY (?:\S+\.)?(?P<table>\w+) \((?P<columns>.*)\) FROM stdin;")
 
 
@@ -166,22 +167,38 @@ def _program(name: str, *, is_private: bool, needs_tls: bool = False) -> str:
 def _run(command: list[str], environment: dict[str, str]) -> str:
     """Run a program, which ends when this process does; what it has written. Raises DatabaseError."""
     parent = os.getpid()
-    done = subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        env={**os.environ, "LC_ALL": "C", **environment},
-        preexec_fn=lambda: end_with_parent(signal.SIGTERM, parent),
-        check=False,
-    )
-    if done.returncode != 0:
+    # one that is told to end while it starts the program would not know of it, and leave it behind
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+
+    def begin() -> None:
+        end_with_parent(signal.SIGTERM, parent)
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+    try:
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env={**os.environ, "LC_ALL": "C", **environment},
+            preexec_fn=begin,
+        ) as started:
+            try:
+                signal.pthread_sigmask(signal.SIG_SETMASK, held)
+                told, complaints = started.communicate()
+            except BaseException:
+                started.kill()
+                raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+    if started.returncode != 0:
         program = command[0]
-        words = [line for line in done.stderr.splitlines() if line.strip()] or ["it said nothing"]
+        words = [line for line in complaints.splitlines() if line.strip()] or ["it said nothing"]
         said = words[0].removeprefix(f"{Path(program).name}: ")
-        raise DatabaseError(f"{program}: {said}{_advice(done.stderr)}")
-    return done.stdout
+        raise DatabaseError(f"{program}: {said}{_advice(complaints)}")
+    return told
 
 
 def _version(path: str) -> int:

@@ -6,6 +6,7 @@ written by `scripts/new_migration.py "what it does"`.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,8 @@ from stillframe.errors import DatabaseError
 
 #: one number for all of Stillframe's servers on a database: the first upgrades, the others wait and find it done
 _ADVISORY_LOCK = 0x5F11_1F2A
+#: Alembic keeps what it is about in globals
+_IN_THIS_PROCESS = threading.Lock()
 #: whoever wants a table that the upgrade waits for waits behind it: so it steps back, and lets the others pass
 _LOCK_WAIT_S, _PAUSE_S = 5.0, 10.0
 #: then it is given up; a backup may take hours
@@ -67,7 +70,8 @@ def _upgraded(engine: Engine) -> bool:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
             demand_known(read(connection))
             connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_WAIT_S:g}s'"))
-            command.upgrade(_config(connection), "head")
+            with _IN_THIS_PROCESS:
+                command.upgrade(_config(connection), "head")
     except DatabaseError as error:
         cause = error.__cause__
         if isinstance(cause, DBAPIError) and isinstance(cause.orig, LockNotAvailable | DeadlockDetected):
