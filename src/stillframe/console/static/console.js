@@ -90,4 +90,7 @@ if (login && location.hash.length > 20) {
   login.requestSubmit();
 }
 
+// where the sections do not fit, the one that one is in is shown
+document.querySelector(".top nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+
 document.querySelectorAll("[data-live]").forEach(follow);
