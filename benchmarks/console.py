@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -38,6 +39,10 @@ FORM = "/jobs/new?bucket=local&key=film.mp4"
 JOBS, STILLS = 40, 60
 #: a line to a server that is not next door
 LINE_MBIT, LINE_DELAY_MS = 10, 40
+#: of a user and of a policy
+NAME = "alice"
+#: what other pages load
+_PARTS = ("/tiles", "/check", "/object", "/may")
 #: what is not ours: see the console's static/VENDORED.md
 VENDORED = ("/htmx.", "/plyr.")
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -114,6 +119,16 @@ def _prepare(server: Served) -> Mapping[str, str]:
             client.wait(job_id, lambda _: None)
         grid = '{"Width":160,"SpriteSnapshotConfig":{"Columns":12,"Lines":12}}'
         made = client.call("CreateCustomTemplate", Name="cells", Type=2, Subtype=2, TemplateConfig=grid)
+        policy = server.data_dir / "policy.json"
+        policy.write_text(
+            '{"Version": "1", "Statement": [{"Effect": "Allow", "Action": "ice:*", "Resource": "*"}]}'
+        )
+        for words in (("user", "create", NAME), ("policy", "create", NAME, "--file", str(policy))):
+            subprocess.run(
+                [*server.command, *words, "--data-dir", str(server.data_dir)],
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
         media_id = str(client.call("RegisterMediaInfo", InputURL="oss://local/film.mp4")["MediaId"])
         while not client.call("GetMediaInfo", MediaId=media_id)["MediaInfo"]["FileInfoList"]:
             time.sleep(0.1)
@@ -124,6 +139,8 @@ def _prepare(server: Served) -> Mapping[str, str]:
             "pipeline_id": client.call("ListPipelines")["PipelineList"][0]["PipelineId"],
             "media_id": media_id,
             "action": "SubmitSnapshotJob",
+            "bucket": "local",
+            "name": NAME,
         }
 
 
@@ -131,8 +148,7 @@ def _paths(ids: Mapping[str, str]) -> Iterator[str]:
     """Each page whose path we can tell, and the form of a new job with its moments and pictures."""
     yield FORM
     for page in PAGES:
-        # what is below that form are parts of it
-        is_part = page.path.startswith("/jobs/new/")
+        is_part = page.path.startswith("/jobs/new/") or page.path.endswith(_PARTS)
         if isinstance(page, Page) and page.method == "GET" and not is_part:
             try:
                 yield page.path.format(**ids)
