@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from stillframe.accounts.policies import parse_policy
+from stillframe.accounts.policies import LONGEST_DOCUMENT, parse_policy
 from stillframe.accounts.policy_lines import line_of
 from stillframe.errors import ConfigError
 
@@ -82,6 +83,24 @@ def test_what_is_said_of_a_document_has_its_line(document: str, line: int | None
     assert line_of(document, error.value.path) == line
 
 
+def test_a_document_that_is_too_long_is_not_walked() -> None:
+    depth, key = 50, "k" * 64
+    document = f'{{"{key}":' * depth + "[" + "0," * 20_000 + "0]" + "}" * depth
+    with pytest.raises(ConfigError) as error:
+        parse_policy(document)
+    tracemalloc.start()
+    try:
+        assert line_of(document, error.value.path) is None
+        assert tracemalloc.get_traced_memory()[1] < len(document)
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_longest_document_is_walked() -> None:
+    document = '{"Version": "1",\n"Statement": []}'
+    assert line_of(document.ljust(LONGEST_DOCUMENT), "Statement") == 2
+
+
 @settings(max_examples=40)
 @given(
     st.recursive(
@@ -91,4 +110,5 @@ def test_what_is_said_of_a_document_has_its_line(document: str, line: int | None
 )
 def test_any_json_is_walked_to_its_end(value: object) -> None:
     text = json.dumps({"Statement": value, "Last": 0}, indent=1)
+    assume(len(text) <= LONGEST_DOCUMENT)
     assert line_of(text, "Last") == text.count("\n")

@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 
+from stillframe.accounts.policies import LONGEST_DOCUMENT
+
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 _LAST_STEP = re.compile(r"(?:^|\.)[^.\[\]]*$|\[\d+\]$")
 _LONGEST_KEY = 64
@@ -22,8 +24,11 @@ Token = tuple[str, int]
 def line_of(document: str, path: str) -> int | None:
     """The line of an element, or of the nearest around it that is there; of the fault, where it is no JSON.
 
-    The first line is 1; None where no line is at fault.
+    The first line is 1; None where no line is at fault, as in a document that is too long to be a policy.
     """
+    if len(document) > LONGEST_DOCUMENT:
+        # each element is noted with its whole path: of a deep list that is thousands of times the list's length
+        return None
     try:
         json.loads(document)
         found: dict[str, int] = {}
