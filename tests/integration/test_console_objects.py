@@ -20,7 +20,9 @@ from service_client import Service, service, wait_for
 from stillframe.accounts.users import Users
 from stillframe.catalog.buckets import Grant
 from stillframe.console.pages.objects import OBJECTS_ON_A_PAGE
+from stillframe.errors import NotFound
 from stillframe.service import objects
+from stillframe.storage.bucket import FolderPage
 
 MIB = 1 << 20
 HOSTILE = (
@@ -377,6 +379,37 @@ def test_another_account_sees_and_writes_what_it_was_granted(running: Service, v
         "own.mp4",
         "publicity.mp4",
     ]
+
+
+def test_what_lies_beside_a_grant_is_named_nowhere(running: Service) -> None:
+    folder = running.bucket("narrow")
+    hidden = [f"films/a{end}" for end in ("-secret.mp4", "!", ".mp4", "/own.mp4", "0", "b/1.mp4")]
+    for name in (*hidden, "films/a/b/1.mp4", "films/n-1.mp4", "films/n-2.mp4", "films/n/x/2.mp4"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    with running.account("narrow-borrower") as (account_id, _):
+        for prefix in ("films/a/b/", "films/n-", "films/n/x", "films/none/"):
+            running.assembly.buckets.grant("narrow", account_id, Grant("read", prefix))
+
+        def look(folder: str, starts: str = "", after: str | None = None, most: int = 1) -> FolderPage:
+            return running.assembly.objects.look_in(
+                account_id, "narrow", folder, starts=starts, after=after, most=most
+            ).page
+
+        # whatever the page before is said to have ended at, no page ends at a hidden name
+        for after in (None, *hidden, "films/a", "films/a/", "films/a/b/", "films/n-1.mp4", "films/z"):
+            page = look("films/", after=after)
+            assert page.next in (None, "films/a/", "films/n-1.mp4", "films/n-2.mp4")
+            assert set(page.folders) <= {"films/a/", "films/n/"}
+            assert page.next is None or after is None or page.next > after
+        every = look("films/", most=9)
+        assert list(every.folders) == ["films/a/", "films/n/"]
+        assert [one.key for one in every.objects] == ["films/n-1.mp4", "films/n-2.mp4"]
+        assert list(look("films/", starts="a").folders) == ["films/a/"]
+        assert list(look("").folders) == ["films/"]
+        for starts in ("a-", "ab", "a/o", "nn"):
+            with pytest.raises(NotFound):
+                look("films/", starts=starts)
 
 
 def _bare(page: str) -> str:

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from stillframe.catalog.buckets import Buckets, BucketView, demand
-from stillframe.errors import AlreadyThere, NotFound, QuotaExceeded
+from stillframe.errors import AlreadyThere, ConfigError, NotFound, QuotaExceeded
 from stillframe.service.file_links import FileLinks
 from stillframe.storage.bucket import Bucket, FolderPage, ObjectFacts, ObjectWriter, Written
 from stillframe.storage.content_types import content_type
@@ -177,20 +177,42 @@ class _Places:
             self._taken -= Counter([account_id])
 
 
-def _ways(bucket: BucketView, folder: str, starts: str) -> list[str]:
-    """How the names in a folder begin that may be seen, where they begin with `starts`; none begins with another."""
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How keys begin of which something may be seen; with `leads_to`, a folder that is shown only for what is in it.
+
+    These are the beginnings of the keys behind it that may be seen: its neighbours and what else it holds may not.
+    """
+
+    start: str
+    leads_to: Sequence[str] = ()
+
+
+def _ways(bucket: BucketView, folder: str, starts: str) -> list[_Way]:
+    """What may be seen in a folder where names begin with `starts`, in the order of the bytes; nothing is in two."""
     if bucket.grants is None:
-        return [starts]
-    ways = set()
+        return [_Way(folder + starts)]
+    ways: set[str] = set()
+    folders: dict[str, list[str]] = {}
     for grant in bucket.grants:
         if grant.access != "read":
             continue
         if (folder + starts).startswith(grant.prefix):
-            return [starts]
-        if grant.prefix.startswith(folder + starts):
-            ways.add(grant.prefix.removeprefix(folder).partition("/")[0])
-    shortest = [way for way in ways if not any(way != other and way.startswith(other) for other in ways)]
-    return sorted(shortest, key=str.encode)
+            return [_Way(folder + starts)]
+        if not grant.prefix.startswith(folder):
+            continue
+        name, slash, _ = grant.prefix.removeprefix(folder).partition("/")
+        start = folder + name + slash
+        if not start.startswith(folder + starts):
+            continue
+        if slash:
+            folders.setdefault(start, []).append(grant.prefix)
+        else:
+            ways.add(start)
+    shortest = {way for way in ways if not any(way != other and way.startswith(other) for other in ways)}
+    found = [_Way(way) for way in shortest]
+    found += [_Way(one, leads_to) for one, leads_to in folders.items() if not one.startswith(tuple(shortest))]
+    return sorted(found, key=lambda way: way.start.encode())
 
 
 def _leads_on(bucket: BucketView, folder: str) -> bool:
@@ -198,19 +220,48 @@ def _leads_on(bucket: BucketView, folder: str) -> bool:
     return bool(_ways(bucket, folder, ""))
 
 
-def _look_in(bucket: Bucket, folder: str, ways: Sequence[str], after: str | None, most: int) -> FolderPage:
+def _look_in(bucket: Bucket, folder: str, ways: Sequence[_Way], after: str | None, most: int) -> FolderPage:
     folders: list[str] = []
     objects: list[ObjectFacts] = []
     for way in ways:
-        start = folder + way
-        if after is not None and after.encode() >= start.encode() and not after.startswith(start):
+        start = way.start
+        if _is_over(way, after):
             continue
-        page = bucket.look_in(folder, way, after, most - len(folders) - len(objects))
-        folders += page.folders
-        objects += page.objects
-        if page.next is not None:
-            return FolderPage(folders, objects, page.next)
+        if way.leads_to:
+            if any(_is_something(bucket, prefix) for prefix in way.leads_to):
+                folders.append(start)
+        else:
+            room = most - len(folders) - len(objects)
+            page = bucket.look_in(folder, start.removeprefix(folder), after, room)
+            folders += page.folders
+            objects += page.objects
+            if (following := _next_of(page, start)) is not None:
+                return FolderPage(folders, objects, following)
         if len(folders) + len(objects) >= most and way != ways[-1]:
             keys = [*folders, *(one.key for one in objects)]
             return FolderPage(folders, objects, max(keys, key=str.encode))
     return FolderPage(folders, objects, None)
+
+
+def _is_over(way: _Way, after: str | None) -> bool:
+    """Whether nothing of it comes behind a key."""
+    if after is None or after.encode() < way.start.encode():
+        return False
+    return bool(way.leads_to) or not after.startswith(way.start)
+
+
+def _next_of(page: FolderPage, start: str) -> str | None:
+    """Where the page ended, but for the name of something that does not begin like what was asked for."""
+    if page.next is None or page.next.startswith(start):
+        return page.next
+    return start if page.next.encode() < start.encode() else None
+
+
+def _is_something(bucket: Bucket, prefix: str) -> bool:
+    above, slash, name = prefix.rpartition("/")
+    try:
+        page = bucket.look_in(above + slash, name, None, 1)
+    except ConfigError:
+        # a prefix that no key of this bucket can have
+        return False
+    return bool(page.folders or page.objects or page.next)
