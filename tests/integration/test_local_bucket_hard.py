@@ -296,18 +296,7 @@ print(json.dumps(told))
 
 def test_a_full_disk(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
-    try:
-        done = subprocess.run(
-            [*SMALL_DISK, "128k", sys.executable, "-c", FILL, "again"],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except FileNotFoundError as error:
-        pytest.skip(f"no small disk: {error}")
-    if done.returncode == 99 or "unshare" in done.stderr:
-        pytest.skip(f"no small disk may be mounted here: {done.stderr.strip()}")
+    done = _on_a_small_disk(tmp_path, "128k", FILL, "again")
     assert done.stderr == ""
     told = json.loads(done.stdout)
     assert told["error"].endswith(": no space left on the disk")
@@ -318,6 +307,53 @@ def test_a_full_disk(tmp_path: Path) -> None:
     assert all(len(name) == 3 or name == "before" for name in told["files"]), "nothing partial stays"
     assert len(told["files"]) > 3
     assert told["again"] == 5000
+
+
+UPLOAD = """
+import json, os
+from stillframe.errors import SinkError
+from stillframe.storage.local import LocalBucket
+bucket = LocalBucket("disk", "local")
+writer = bucket.open_writer("large.mp4")
+told, free = {}, lambda: os.statvfs("disk").f_bavail * os.statvfs("disk").f_frsize
+try:
+    for _ in range(100):
+        writer.add(bytes(1 << 20))
+except SinkError as error:
+    told["error"], told["left"] = str(error), free()
+writer.abort()
+bucket.write("picture.jpg", bytes(1 << 20))
+print(json.dumps(told | {"files": os.listdir("disk")}))
+"""
+
+
+def test_an_upload_leaves_room_on_the_disk(tmp_path: Path) -> None:
+    """The database may lie there, too, and ends when nothing is left."""
+    (tmp_path / "disk").mkdir()
+    done = _on_a_small_disk(tmp_path, "40m", UPLOAD)
+    assert done.stderr == ""
+    told = json.loads(done.stdout)
+    assert told["error"].endswith("large.mp4: no space left on the disk")
+    # of 40 MiB 2 are kept, and pieces of 1 were written
+    assert 1 << 20 <= told["left"] <= 2 << 20
+    assert told["files"] == ["picture.jpg"]
+
+
+def _on_a_small_disk(folder: Path, size: str, *code: str) -> subprocess.CompletedProcess[str]:
+    """What Python says where `disk` is a disk; skips where none can be had."""
+    try:
+        done = subprocess.run(
+            [*SMALL_DISK, size, sys.executable, "-c", *code],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        pytest.skip(f"no small disk: {error}")
+    if done.returncode == 99 or "unshare" in done.stderr:
+        pytest.skip(f"no small disk may be mounted here: {done.stderr.strip()}")
+    return done
 
 
 def test_a_limit_on_files(tmp_path: Path) -> None:

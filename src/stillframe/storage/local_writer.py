@@ -8,6 +8,7 @@ with LocalWriter(root, (b"2026", b"movie.mp4")) as writer:
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -22,6 +23,9 @@ from stillframe.storage.bucket import Written
 from stillframe.storage.local_keys import temporary_name
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | getattr(os, "O_CLOEXEC", 0)
+
+#: what large files leave of a disk, on which the database may lie, too: so much, or of a small disk this share
+_LEFT_FREE_BYTES, _LEFT_FREE_SHARE = 1 << 30, 0.05
 
 
 class LocalWriter:
@@ -50,6 +54,13 @@ class LocalWriter:
         _write_all(self._descriptor, data)
         self._size += len(data)
         self._digest.update(data)
+
+    def demand_room(self) -> None:
+        """Raises OSError while little is left free of the disk."""
+        disk = os.fstatvfs(self._descriptor)
+        free, size = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+        if free < min(_LEFT_FREE_BYTES, size * _LEFT_FREE_SHARE):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def finish(self) -> Written:
         """Show it, over what was there; on return it is on the disk."""
@@ -83,7 +94,7 @@ class LocalWriter:
 
 
 class WriterInWords:
-    """The same, with what goes wrong in the words of a bucket."""
+    """The same for what is as large as somebody likes, with what goes wrong in the words of a bucket."""
 
     def __init__(self, writer: LocalWriter, fault: Callable[[OSError], SinkError]) -> None:
         self._writer = writer
@@ -92,6 +103,7 @@ class WriterInWords:
     def add(self, data: bytes) -> None:
         """Write more of it."""
         try:
+            self._writer.demand_room()
             self._writer.add(data)
         except OSError as error:
             raise self._fault(error) from error
