@@ -246,8 +246,22 @@ def test_only_our_own_names_are_answered(running: Service, visitor: Visitor) -> 
     port = running.port
     for host in ("evil.example", f"evil.example:{port}", "localhost.evil.example", "", "[::1"):
         assert visitor.get("/login", Host=host).status_code in (400, 421), host
+    for host in ("127.0.0.1:99999", "127.0.0.1:x", "127.0.0.1:-1", "localhost:x"):
+        for path in ("/login", "/jobs", "/static/none.css"):
+            assert visitor.get(path, Host=host).status_code == 421, (host, path)
+    for origin in ("http://[::1", "http://127.0.0.1:x", "null", ""):
+        assert visitor.post("/login", {"link": "x"}, Origin=origin).status_code == 403, origin
     for host in (f"localhost:{port}", f"127.0.0.1:{port}", f"[::1]:{port}", f"10.1.2.3:{port}"):
         assert visitor.get("/login", Host=host).status_code == 200, host
+
+
+@pytest.mark.parametrize(
+    "path", ["/jobs/new?like=", "/jobs?pipeline=", "/templates/new?copy=", "/jobs/new?bucket=local&key="]
+)
+def test_a_query_with_a_nul_is_refused(running: Service, visitor: Visitor, path: str) -> None:
+    visitor.log_in_by_link(running.assembly.login_link())
+    answer = visitor.get(f"{path}a%00b")
+    assert (answer.status_code, "It must be a text without NUL." in answer.text) == (400, True)
 
 
 def test_the_public_url_is_a_name_of_ours_and_may_have_a_folder(

@@ -279,7 +279,7 @@ def test_a_video_that_cannot_be_read_is_told_as_its_job_would(
 
 
 @pytest.mark.parametrize(
-    "video", ["bucket=local&key=%00", "bucket=%00&key=a", "bucket=local&key=" + "x" * 2000]
+    "video", ["bucket=local&key=%20", "bucket=%2e&key=a", "bucket=local&key=" + "x" * 2000]
 )
 def test_what_names_no_video_is_told(visitor: Visitor, video: str) -> None:
     page = visitor.get(f"/jobs/new?{video}")

@@ -186,6 +186,7 @@ class Console:
             if who is None:
                 return _to_login(request, root, is_part=is_part)
             visit = await run_sync(self._visit, request, who, root, form, is_part, limiter=self._threads)
+            _demand_plain_query(visit)
             if request.method not in ("GET", "HEAD") and checks_form:
                 _demand_own_form(request, who, form)
             if of_account:
@@ -279,6 +280,13 @@ class Console:
         if told is None or told.status >= 500:
             log.exception("console failed", path=request.url.path)
         return told or ApiError("InternalError")
+
+
+def _demand_plain_query(visit: Visit) -> None:
+    """Raises ApiError for a NUL: no database can be asked for it. Forms say by themselves which field has one."""
+    for name, value in visit.query.items():
+        if "\0" in value:
+            raise ApiError("InvalidParameter", path=name, flaw="It must be a text without NUL.")
 
 
 def _demand_own_form(request: Request, who: LoggedIn, form: Mapping[str, str]) -> None:

@@ -32,7 +32,8 @@ def is_from_our_page(connection: HTTPConnection) -> bool:
     origin = headers.get("origin")
     if origin is None:
         return headers.get("sec-fetch-site") == "same-origin"
-    return urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
+    # no page has an origin with brackets that do not match, over which urlsplit would fail
+    return origin.partition("://")[2].lower() == headers.get("host", "").lower() != ""
 
 
 def root_of(host: str, public_url: str) -> str:
@@ -44,6 +45,9 @@ def root_of(host: str, public_url: str) -> str:
 
 def _name(host: str) -> str | None:
     try:
-        return urlsplit(f"//{host}").hostname
+        parts = urlsplit(f"//{host}")
+        # others read the port later, which is a ValueError for what can be none
+        _ = parts.port
+        return parts.hostname
     except ValueError:
         return None
