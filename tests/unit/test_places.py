@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
@@ -68,6 +69,24 @@ def test_what_is_no_place(text: str, allowed: str) -> None:
 
     assert (caught.value.path, caught.value.value) == ("Bucket.To", text)
     assert allowed in caught.value.allowed
+
+
+@pytest.mark.parametrize("name", ["endpoint", "public_endpoint"])
+@pytest.mark.parametrize(
+    "host", ["a;script-src *;x", "a *", "a,b", "a'b", "[::1%25x;y]", "*.example.com", "ü.com"]
+)
+def test_what_is_no_host(name: str, host: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_place(f"s3://films?{urlencode({name: f'https://{host}'})}")
+
+    assert "an endpoint" in caught.value.allowed
+
+
+@pytest.mark.parametrize(
+    "host", ["s3.example.com", "my_store:9000", "192.0.2.7", "[2001:db8::7]:9000", "xn--tda.com"]
+)
+def test_what_is_a_host(host: str) -> None:
+    assert parse_place(f"s3://films?endpoint=http://{host}").address == f"http://{host}"
 
 
 def test_the_bucket_at_a_place(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ _PORTS = {"http": 80, "https": 443}
 #: instead of an endpoint for links
 _NO_LINKS = "none"
 _STYLES, _SIGNATURES = ("path", "virtual"), ("v1", "v4")
+#: it becomes a part of headers, such as the pages' Content-Security-Policy
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]*:[0-9a-f:.]*")
 _REGION = re.compile(r"[a-z0-9-]{1,40}")
 #: what a header may hold
 _HEADER_VALUE = re.compile(r"[!-~][ -~]{0,200}")
@@ -226,6 +228,10 @@ def _endpoint(text: str, path: str) -> str:
         # not what was sent: a password may be a part of it
         raise ConfigError(
             path, "endpoint=...", "an endpoint such as https://s3.example.com, without a user and a ?"
+        )
+    if not _HOST.fullmatch(host):
+        raise ConfigError(
+            path, "endpoint=...", "an endpoint whose host is of letters, digits, dots and hyphens"
         )
     shown = f"[{host}]" if ":" in host else host
     return f"{scheme}://{shown}{'' if port in (None, _PORTS[scheme]) else f':{port}'}{parts.path.rstrip('/')}"
