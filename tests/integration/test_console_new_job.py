@@ -406,6 +406,23 @@ def test_who_may_not_look_into_buckets_or_upload_is_not_offered_it(
         assert "data-upload=" not in page
 
 
+def test_who_may_list_no_buckets_hears_no_name_of_one(running: Service) -> None:
+    running.bucket("unnamed")
+    with user(running, "guest", "SubmitSnapshotJob", "CreateUploadMedia") as guest:
+        page = guest.get("/jobs/new")
+        assert "unnamed" not in page.text
+        assert "data-upload=" not in page.text
+        assert 'input id="field-bucket"' in page.text
+        page = guest.get(MOVIE)
+        assert "unnamed" not in page.text
+        # what they named themselves is a good beginning
+        assert fields(page)["OutputBucket"] == "local"
+        submitted(guest, fields(page, OutputBucket="unnamed"))
+    with user(running, "lister", "SubmitSnapshotJob", "GetStorageList") as lister:
+        assert "unnamed" in lister.get("/jobs/new").text
+        assert "unnamed" in lister.get(MOVIE).text
+
+
 def test_who_may_see_no_pictures_sees_none(running: Service) -> None:
     with user(running, "blind", "SubmitSnapshotJob") as blind:
         page = blind.get(MOVIE)

@@ -13,12 +13,12 @@ from starlette.responses import Response
 from stillframe.catalog.buckets import BucketView, Grant, GrantView
 from stillframe.catalog.models import Access
 from stillframe.console.page import Page
-from stillframe.console.pages.objects import demand_bucket, may_write
+from stillframe.console.pages.objects import LIST, demand_bucket, may_write
 from stillframe.console.visit import Visit
 from stillframe.errors import ConfigError, NotFound, SinkError, SourceError
 from stillframe.service.errors import ApiError, shown
 
-_LIST = ("GetStorageList",)
+_LIST = (LIST,)
 _DEFAULT = "SetDefaultStorageLocation"
 _ACCESSES: tuple[Access, ...] = ("read", "write")
 #: the fields of the forms, by the parameters that are wrong

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -16,7 +16,7 @@ from stillframe.console.headers import page_headers
 from stillframe.console.job_draft import Choices, JobDraft, error_of
 from stillframe.console.job_preview import Look
 from stillframe.console.page import Page
-from stillframe.console.pages.objects import BROWSE, upload_form
+from stillframe.console.pages.objects import BROWSE, LIST, upload_form
 from stillframe.console.visit import Visit
 from stillframe.errors import ConfigError, NotFound, StillframeError
 from stillframe.media.config import SnapshotConfig
@@ -125,7 +125,7 @@ def _pick(visit: Visit, *, wrong: str | None = None, status: int = 200) -> Respo
         "new_job/pick.html",
         part="new_job/_pick.html",
         status=status,
-        buckets=[(one.name, one.name) for one in _buckets(visit) if _is_readable(one)],
+        buckets=_offered(visit, _is_readable),
         recent=_recent(visit),
         wrong=wrong,
         bucket=sent.get("bucket", ""),
@@ -157,7 +157,7 @@ def _form(visit: Visit, draft: JobDraft, *, like: JobView | None = None, status:
         may_see=_may_see(visit),
         groups=GROUPS,
         templates=_templates(visit),
-        output_buckets=[(one.name, one.name) for one in _buckets(visit) if _is_writable(one)],
+        output_buckets=_offered(visit, _is_writable),
         pipelines=_pipelines(visit),
     )
 
@@ -191,7 +191,11 @@ def _may_see(visit: Visit) -> bool:
 
 def _choices(visit: Visit) -> Choices:
     own = {template.template_id: template.config for template in _own_templates(visit)}
-    return Choices(_buckets(visit), {**SYSTEM_TEMPLATES, **own})
+    buckets = _buckets(visit)
+    if not visit.may(LIST):
+        # of the others not even one is chosen
+        buckets = [one for one in buckets if one.name == Video.of(visit.form or visit.query).bucket]
+    return Choices(buckets, {**SYSTEM_TEMPLATES, **own})
 
 
 def _templates(visit: Visit) -> Sequence[tuple[str, Sequence[tuple[str, str]]]]:
@@ -222,6 +226,13 @@ def _own_templates(visit: Visit) -> Sequence[TemplateView]:
 
 def _buckets(visit: Visit) -> Sequence[BucketView]:
     return visit.services.buckets.all_of_account(visit.account_id)
+
+
+def _offered(visit: Visit, is_good: Callable[[BucketView], bool]) -> Sequence[tuple[str, str]] | None:
+    """As a field wants them; None for whom may not see which there are, and writes the name."""
+    if not visit.may(LIST):
+        return None
+    return [(one.name, one.name) for one in _buckets(visit) if is_good(one)]
 
 
 def _is_readable(bucket: BucketView) -> bool:

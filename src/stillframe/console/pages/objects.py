@@ -26,6 +26,8 @@ from stillframe.storage.content_types import content_type
 OBJECTS_ON_A_PAGE = 100
 #: what IMS calls the right to bring files in
 UPLOAD = "CreateUploadMedia"
+#: who may not do this is told no bucket's name
+LIST = "GetStorageList"
 #: a larger picture is a link, lest a page loads for minutes
 _LARGEST_SHOWN_BYTES = 10_000_000
 _SHOWN = ("image/jpeg", "image/png", "image/webp", "image/avif")
@@ -64,7 +66,7 @@ class _Row:
 
 def upload_form(visit: Visit, *, bucket: str | None = None, folder: str = "") -> UploadForm | None:
     """For `objects/_upload.html`; None where the visitor may upload nothing (into this bucket)."""
-    if not visit.may(UPLOAD):
+    if not (visit.may(UPLOAD) and visit.may(LIST)):
         return None
     buckets = [
         one
@@ -201,7 +203,7 @@ def may_write(bucket: BucketView) -> bool:
     return bucket.grants is None or any(grant.access == "write" for grant in bucket.grants)
 
 
-BROWSE = ("GetStorageList", "GetMediaInfo")
+BROWSE = (LIST, "GetMediaInfo")
 PAGES = (
     Page("/buckets/{bucket}", browse, BROWSE, waits=True),
     Page("/buckets/{bucket}/object", find, (UPLOAD,), waits=True),
