@@ -412,6 +412,15 @@ def test_what_lies_beside_a_grant_is_named_nowhere(running: Service) -> None:
                 look("films/", starts=starts)
 
 
+def test_a_lost_store_is_not_told_as_a_missing_object(running: Service, visitor: Visitor) -> None:
+    running.bucket("lost").rmdir()
+    for answer in (visitor.get("/buckets/lost/object?key=x"), put(visitor, "lost", "x", b"x")):
+        assert answer.status_code == 503
+        assert "oss://lost: the bucket&#39;s folder: does not exist" in answer.text
+        assert "ServiceUnavailable" in answer.text
+    assert visitor.get("/buckets/nowhere/object?key=x").status_code == 404
+
+
 def _bare(page: str) -> str:
     """A page without what is never twice the same."""
     return re.sub(r"[0-9A-F]{8}-[0-9A-F-]{27}|[0-9a-f]{64}", "", page)

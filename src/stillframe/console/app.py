@@ -36,6 +36,7 @@ from stillframe.console.rooms import Rooms
 from stillframe.console.static_files import StaticFiles
 from stillframe.console.templating import Templating
 from stillframe.console.visit import Section, Visit
+from stillframe.errors import SourceError
 from stillframe.service.errors import ApiError, as_api_error
 from stillframe.service.permission import Circumstances
 
@@ -273,6 +274,9 @@ class Console:
 
     def _told(self, error: Exception, request: Request) -> ApiError:
         """The error in the words of the API."""
+        if isinstance(error, SourceError) and error.transient:
+            # the store is away, whatever it has; in a job the same would end in "not found"
+            return ApiError("ServiceUnavailable", str(error))
         told = as_api_error(error)
         if told is None and self._rooms.is_unavailable(error):
             log.warning("console failed", path=request.url.path, error=str(error).partition("\n")[0])
