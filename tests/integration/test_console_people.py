@@ -5,18 +5,22 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, text
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from console_client import Visitor, visiting
 from ims_signer import Acs3
 from service_client import Client, Refused, Service, service
+from stillframe.accounts import keys
 from stillframe.accounts.keys import NewKey
+from stillframe.accounts.users import Users
 from stillframe.console import login
 from stillframe.console.pages import people, policies
+from stillframe.errors import QuotaExceeded
 
 READ_ONLY = "AliyunICEReadOnlyAccess"
 DENYING = """{
@@ -62,6 +66,55 @@ def key_form(visitor: Visitor, path: str) -> dict[str, str]:
     found = re.search(r'name="once" value="([0-9a-f]{32})"', visitor.get(path).text)
     assert found is not None
     return {"once": found[1]}
+
+
+def test_an_owner_has_so_many_keys_and_no_more(
+    running: Service, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assembly = running.assembly
+    with running.account("key-owner") as (account_id, _), visiting(running.port) as owner:
+        owner.log_in_by_link(f"#{assembly.login_links.make(account_id)}")
+        path = create(owner, "keen")
+        user_id = Users(assembly.database).id_of(account_id, "keen")
+        monkeypatch.setattr(keys, "MOST_KEYS", 3)
+
+        def make(_: int) -> bool:
+            try:
+                assembly.keys.create(account_id, user_id=user_id)
+            except QuotaExceeded:
+                return False
+            return True
+
+        with ThreadPoolExecutor(4) as pool:
+            assert sum(pool.map(make, range(8))) == 3
+        refused = owner.send(path, **key_form(owner, path))
+        assert refused.status_code == 403
+        assert "The user keen has 3 keys already, disabled ones too: delete one first." in refused.text
+        # the account's own are counted by themselves
+        assert owner.send("/people", **key_form(owner, "/people")).status_code == 200
+        mine = [key for key in assembly.keys.all(account_id) if key.user == "keen"]
+        assert len(mine) == 3
+        owner.send(f"/people/keys/{mine[0].access_key_id}/disable")
+        assert owner.send(path, **key_form(owner, path)).status_code == 403
+        owner.send(f"/people/keys/{mine[0].access_key_id}/delete")
+        assert owner.send(path, **key_form(owner, path)).status_code == 200
+
+
+def test_that_a_form_was_sent_is_remembered_as_long_as_its_session(
+    running: Service, visitor: Visitor
+) -> None:
+    path = create(visitor, "once-only")
+    form = key_form(visitor, path)
+    assert visitor.send(path, **form).status_code == 200
+    with running.assembly.database.transaction() as session:
+        until, last = session.execute(
+            text(
+                "SELECT until, (SELECT max(expires_at) FROM console_sessions) "
+                "FROM used_nonces WHERE nonce = :once"
+            ),
+            form,
+        ).one()
+    assert until <= last
 
 
 def shown(page: str) -> NewKey:

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Session
@@ -36,7 +37,7 @@ _SEEN_EVERY_S = 60
 
 _FIND = (
     "SELECT s.account_id, a.name, a.policies_version, s.access_key_id, k.user_id, u.name, "
-    "s.seen_at < now() - make_interval(secs => %(seen_every_s)s) FROM console_sessions s "
+    "s.expires_at, s.seen_at < now() - make_interval(secs => %(seen_every_s)s) FROM console_sessions s "
     "JOIN accounts a ON a.account_id = s.account_id "
     "LEFT JOIN access_keys k ON k.access_key_id = s.access_key_id LEFT JOIN users u ON u.user_id = k.user_id "
     "WHERE s.token_sha256 = %(digest)s AND s.expires_at > now() "
@@ -53,11 +54,15 @@ _BEGIN = (
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """Who is at the console; `csrf_token` must come with everything that changes something."""
+    """Who is at the console; `csrf_token` must come with everything that changes something.
+
+    `ends_at` is when they have to log in anew, however much they do.
+    """
 
     caller: Caller
     account: str
     csrf_token: str
+    ends_at: datetime
 
     @property
     def is_operator(self) -> bool:
@@ -127,7 +132,7 @@ class ConsoleSessions:
             found = connection.execute(_FIND, values).fetchone()
             if found is None:
                 return None
-            account_id, account, version, access_key_id, user_id, user, is_due = found
+            account_id, account, version, access_key_id, user_id, user, ends_at, is_due = found
             if is_due:
                 connection.execute(_SEEN, {"digest": values["digest"]})
         principal = Principal(user_id, user, policies_version=version) if user_id else ACCOUNT
@@ -135,6 +140,7 @@ class ConsoleSessions:
             Caller(account_id, access_key_id or BY_LINK, principal),
             account,
             hmac.digest(token.encode(), b"csrf", "sha256").hex(),
+            ends_at,
         )
 
     def end(self, token: str) -> None:

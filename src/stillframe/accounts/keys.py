@@ -13,17 +13,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
-from sqlalchemy import ColumnElement, delete, select, text, update
+from sqlalchemy import ColumnElement, delete, func, select, text, update
 from sqlalchemy.orm import Session
 
 from stillframe.accounts.models import AccessKey, Account, ConsoleSession, User
 from stillframe.accounts.names import random_letters
 from stillframe.accounts.signatures import ACCOUNT, KeyFacts, Principal
 from stillframe.database.engine import Database
-from stillframe.errors import NotFound
+from stillframe.errors import NotFound, QuotaExceeded
 from stillframe.keyring import Keyring
 
 ID_LENGTH, SECRET_LENGTH = 22, 40
+#: of an account's own, and of each of its users: enough for a machine each, or to change them one by one
+MOST_KEYS = 20
 #: of secrets that were decrypted
 SECRETS_KEPT = 256
 
@@ -91,14 +93,22 @@ class AccessKeys:
         self._decrypted = lru_cache(SECRETS_KEPT)(keyring.decrypt)
 
     def create(self, account_id: str, *, user_id: str | None = None, within: Session | None = None) -> NewKey:
-        """A new key of an account, or of one of its users. Raises NotFound."""
+        """A new key of an account, or of one of its users. Raises NotFound, and QuotaExceeded for too many."""
         made = NewKey("SF" + random_letters(ID_LENGTH), random_letters(SECRET_LENGTH))
         with self._database.transaction(within) as session:
-            if session.get(Account, account_id) is None:
+            # held, so that two at the same time do not make one too many
+            if session.get(Account, account_id, with_for_update={"key_share": True}) is None:
                 raise NotFound("Account", account_id)
             user = session.get(User, user_id) if user_id is not None else None
             if user_id is not None and (user is None or user.account_id != account_id):
                 raise NotFound("User", user_id)
+            mine = AccessKey.user_id == user_id if user_id is not None else AccessKey.user_id.is_(None)
+            those = select(func.count()).where(AccessKey.account_id == account_id, mine)
+            if session.scalars(those).one() >= MOST_KEYS:
+                owner = f"the user {user.name}" if user is not None else "the account itself"
+                raise QuotaExceeded(
+                    "AccessKey", f"{owner} has {MOST_KEYS} keys already, disabled ones too: delete one first"
+                )
             session.add(
                 AccessKey(
                     access_key_id=made.access_key_id,

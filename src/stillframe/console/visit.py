@@ -11,7 +11,6 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,8 +34,6 @@ _SENT_BEFORE = (
     "you have lost it, delete it and make another one."
 )
 _ONCE = re.compile(r"[0-9a-f]{32}")
-#: a form is good for no longer than a session, which is a year at the most
-_LONGEST_SESSION = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +101,8 @@ class Visit:
         once = self.form.get("once", "")
         if not _ONCE.fullmatch(once):
             raise ApiError("InvalidParameter", "This form is not complete. Open the page again.")
-        if not self.rooms.nonces.use(once, self.account_id, datetime.now(UTC) + _LONGEST_SESSION):
+        # with its session goes the token that the form needs, too
+        if not self.rooms.nonces.use(once, self.account_id, self.who.ends_at):
             raise ApiError("InvalidParameter", _SENT_BEFORE)
 
     @property
