@@ -173,9 +173,10 @@ class JobGallery:
             if job is None:
                 raise NotFound("Job", job_id)
             those = select(JobOutput).where(JobOutput.job_id == job_id, JobOutput.kind != "track")
-            total = session.scalar(select(func.count()).select_from(those.subquery())) or 0
             paged = those.order_by(JobOutput.index).offset((page - 1) * page_size).limit(page_size)
             outputs = session.scalars(paged).all()
+            # after that: of those that come in between, none is shown and not counted
+            total = session.scalar(select(func.count()).select_from(those.subquery())) or 0
             track = session.get(JobOutput, (job_id, "track", 1))
             survey = Survey.from_json(job.survey) if job.survey is not None else None
             shots = _shots(session, job_id, survey, outputs) if survey is not None else {}
