@@ -17,7 +17,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import islice
 
 from sqlalchemy import select
 
@@ -37,6 +36,8 @@ from stillframe.storage.bucket import Bucket
 _PICTURES_S = 10.0
 #: size and shape stand in the first bytes of a picture
 _HEAD_BYTES = 256 * 1024
+#: of a list: stores give no more than 1000 in one answer, and one more than this is asked for
+_ON_A_PAGE = 999
 _AT_ONCE, _PATIENCE_S = 2, 20.0
 #: a picture that is changed is noticed that late; a track that is changed, at once
 _KEPT_S = 60.0
@@ -187,7 +188,7 @@ class _OutOfTime(Exception):
 class _Pictures:
     """The sizes of the pictures that a track names.
 
-    Those that are in the bucket as the job has written them are known by a list of the bucket; of others the first
+    Those that are in the bucket as the job has written them are known by a list of their folder; of others the first
     bytes are read.
     """
 
@@ -220,13 +221,17 @@ class _Pictures:
             return None
 
     def _unchanged(self) -> dict[str, tuple[int, int]]:
-        same = {}
+        same: dict[str, tuple[int, int]] = {}
+        after, seen = None, 0
         try:
-            for facts in islice(self._bucket.list(self._track.pictures), 2 * MAX_SHOTS):
-                output = self._written.get(facts.key)
-                if output is not None and (facts.size, facts.etag) == (output.size_bytes, output.etag):
-                    same[facts.key] = (output.width_px, output.height_px)
-                if time.monotonic() > self._until:
+            while seen < 2 * MAX_SHOTS and time.monotonic() <= self._until:
+                page = self._bucket.look_in(self._track.pictures, "", after, _ON_A_PAGE)
+                for facts in page.objects:
+                    output = self._written.get(facts.key)
+                    if output is not None and (facts.size, facts.etag) == (output.size_bytes, output.etag):
+                        same[facts.key] = (output.width_px, output.height_px)
+                after, seen = page.next, seen + _ON_A_PAGE
+                if after is None:
                     break
         except SourceError:
             # the keys may be good for reading alone
