@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import io
 import os
@@ -13,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import httpx
 import numpy as np
@@ -23,6 +25,7 @@ from sqlalchemy import URL, text
 from console_client import DEADLINE_S, Visitor, visiting
 from service_client import Service, service, wait_for
 from stillframe.accounts.users import Users
+from stillframe.console import app
 from stillframe.console.live import Live
 from stillframe.console.page import Page
 from stillframe.console.pages.jobs import JOBS_ON_A_PAGE
@@ -444,6 +447,30 @@ def test_a_form_has_bounds(visitor: Visitor) -> None:
     assert large.status_code == 413
     wrong = visitor.http.post("/console/login", json={}, headers={"Origin": visitor.origin})
     assert wrong.status_code == 400
+    headers = {"Origin": visitor.origin, "Content-Type": "application/x-www-form-urlencoded"}
+    for fields, status in ((1000, 401), (1001, 413)):
+        body = b"&".join([b"a"] * fields)
+        assert visitor.http.post("/console/login", content=body, headers=headers).status_code == status
+
+
+def test_a_form_is_taken_apart_beside_the_loop_and_for_those_who_are_known(
+    running: Service, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def counted(text: str, **options: bool) -> list[tuple[str, str]]:
+        with pytest.raises(RuntimeError):
+            asyncio.get_running_loop()
+        read.append(text)
+        return parse_qsl(text, **options)
+
+    monkeypatch.setattr(app, "parse_qsl", counted)
+    job = f"/jobs/{'0' * 32}"
+    with visiting(running.port) as nobody:
+        assert nobody.post(f"{job}/cancel").headers["Location"] == "/console/login"
+    assert not read
+    assert visitor.send(f"{job}/cancel").status_code == 404
+    assert len(read) == 1
 
 
 def test_many_visit_at_once(running: Service, visitor: Visitor, stills: str) -> None:

@@ -44,7 +44,7 @@ from stillframe.service.permission import Circumstances
 _THREADS = 8
 #: those that wait for stores, and files that are being written, at the same time
 _WAITING_THREADS = 16
-_MOST_FORM_BYTES = 1 << 20
+_MOST_FORM_BYTES, _MOST_FIELDS = 1 << 20, 1000
 _FORM_DEADLINE_S = 30.0
 _FORM = "application/x-www-form-urlencoded"
 _NOT_OUR_NAME = (
@@ -113,7 +113,7 @@ class Console:
         if not is_from_our_page(request):
             return self._login.cross(root)
         try:
-            form = await _form(request)
+            form = await self._form(request)
             return await run_sync(self._login.try_in, request, root, form, limiter=self._threads)
         except Exception as error:
             told = self._told(error, request)
@@ -182,10 +182,10 @@ class Console:
         is_part = request.headers.get("hx-request") == "true"
         visit: Visit | None = None
         try:
-            form = await _form(request) if request.method == "POST" and checks_form else {}
             who = await run_sync(self._who, request, limiter=self._threads)
             if who is None:
                 return _to_login(request, root, is_part=is_part)
+            form = await self._form(request) if request.method == "POST" and checks_form else {}
             visit = await run_sync(self._visit, request, who, root, form, is_part, limiter=self._threads)
             _demand_plain_query(visit)
             if request.method not in ("GET", "HEAD") and checks_form:
@@ -209,6 +209,11 @@ class Console:
             account_id=visit.account_id if visit else None,
         )
         return response
+
+    async def _form(self, request: Request) -> Mapping[str, str]:
+        """The fields of a form as texts. Raises ApiError for one that is too large, too slow, or no such form."""
+        body = await _form_body(request)
+        return await run_sync(_fields, body, limiter=self._threads)
 
     def _who(self, request: Request) -> LoggedIn | None:
         token = request.cookies.get(cookie_name(request))
@@ -314,8 +319,7 @@ def _to_login(request: Request, root: str, *, is_part: bool) -> Response:
     return RedirectResponse(target, 303, page_headers())
 
 
-async def _form(request: Request) -> Mapping[str, str]:
-    """The fields of a form as texts. Raises ApiError for one that is too large, too slow, or no such form."""
+async def _form_body(request: Request) -> bytes:
     if request.headers.get("content-type", "").partition(";")[0].strip() not in ("", _FORM):
         raise ApiError("InvalidParameter", path="Content-Type", flaw=f"It must be {_FORM}.")
     body = bytearray()
@@ -331,4 +335,10 @@ async def _form(request: Request) -> Mapping[str, str]:
                     )
     except (TimeoutError, ClientDisconnect):
         raise ApiError("RequestTimeout", seconds=f"{_FORM_DEADLINE_S:g}") from None
+    if body.count(b"&") >= _MOST_FIELDS:
+        raise ApiError("RequestEntityTooLarge", f"The form has more than {_MOST_FIELDS} fields.")
+    return bytes(body)
+
+
+def _fields(body: bytes) -> Mapping[str, str]:
     return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
