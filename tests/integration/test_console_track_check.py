@@ -5,20 +5,25 @@ from __future__ import annotations
 import html
 import json
 import re
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import httpx
 import pytest
 from sqlalchemy import URL
 
 from console_client import Visitor, visiting
-from service_client import Service, service
+from service_client import DEADLINE_S, Service, service
 from stillframe.accounts.policy_store import Policies
 from stillframe.accounts.users import Users
 from stillframe.catalog.buckets import Grant
+from stillframe.errors import Unavailable
 from stillframe.media.tracks.lint import lint_file
-from stillframe.service import track_checks
+from stillframe.service import track_checks, track_preview
+from stillframe.service.job_tracks import JobTracks
 from stillframe.testing import videos
 
 GRID = {"Columns": 3, "Lines": 2}
@@ -155,6 +160,47 @@ def test_a_track_is_linted_once(
     assert len(linted) == 1
     running.client.call("DeleteSnapshotJob", JobId=job)
     assert visitor.get(f"/jobs/{job}/check").status_code == 404
+
+
+@pytest.mark.parametrize("page", ["check", "tiles", "delete"])
+def test_who_waits_for_a_store_holds_up_no_other_page(
+    running: Service, visitor: Visitor, job: str, page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asks, method = (type(running.assembly.jobs), "delete") if page == "delete" else (JobTracks, "find")
+    before, begun, go_on = getattr(asks, method), threading.Event(), threading.Event()
+
+    def slow(*arguments: object, **options: object) -> object:
+        begun.set()
+        assert go_on.wait(DEADLINE_S)
+        return before(*arguments, **options)
+
+    console = running.assembly._console
+    assert console is not None
+    token, path = visitor.csrf(), f"/jobs/{job}/{page}"
+    monkeypatch.setattr(console._threads, "total_tokens", 1)
+    monkeypatch.setattr(asks, method, slow)
+    ask = partial(visitor.post, form={"csrf": token, "outputs": "true"}) if page == "delete" else visitor.get
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            answer = thread.submit(ask, path)
+            assert begun.wait(DEADLINE_S)
+            assert visitor.get("/jobs").status_code == 200
+        finally:
+            go_on.set()
+        assert answer.result().status_code == (303 if page == "delete" else 200)
+
+
+def test_who_waits_for_their_turn_waits_not_for_ever(
+    running: Service, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(track_preview, "_PATIENCE_S", 0.01)
+    previews = running.assembly.track_previews
+    with ExitStack() as others:
+        for _ in range(track_preview._READ_AT_ONCE):
+            others.enter_context(previews._reading)
+        with pytest.raises(Unavailable):
+            previews.tiles(running.account_id, job)
+    assert previews.tiles(running.account_id, job).tiles
 
 
 def test_the_tiles_are_those_of_the_track(running: Service, visitor: Visitor, job: str) -> None:

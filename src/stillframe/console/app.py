@@ -33,6 +33,7 @@ from stillframe.console.login import OVER, Login, cookie_name, safe_path
 from stillframe.console.page import Intake, Page, Stream
 from stillframe.console.registry import HOME, PAGES
 from stillframe.console.rooms import Rooms
+from stillframe.console.shares import Shares
 from stillframe.console.static_files import StaticFiles
 from stillframe.console.templating import Templating
 from stillframe.console.visit import Section, Visit
@@ -42,8 +43,8 @@ from stillframe.service.permission import Circumstances
 
 #: pages that are made at the same time
 _THREADS = 8
-#: those that wait for stores, and files that are being written, at the same time
-_WAITING_THREADS = 16
+#: those that wait for stores, and files that are being written, at the same time; and those of one account
+_WAITING_THREADS, _WAITING_OF_ONE = 16, 6
 _MOST_FORM_BYTES, _MOST_FIELDS = 1 << 20, 1000
 _FORM_DEADLINE_S = 30.0
 _FORM = "application/x-www-form-urlencoded"
@@ -64,7 +65,7 @@ class Console:
         self._login = Login(rooms.sessions, self._templating)
         self._live = Live()
         self._threads = anyio.CapacityLimiter(_THREADS)
-        self._waiting = anyio.CapacityLimiter(_WAITING_THREADS)
+        self._waiting = Shares(_WAITING_THREADS, of_one=_WAITING_OF_ONE)
         self._app = Starlette(
             routes=[
                 Route("/static/{name}", self._send_static),
@@ -148,7 +149,7 @@ class Console:
 
             async def take_in(request: Request) -> Response:
                 def receive(visit: Visit) -> Awaitable[Response]:
-                    return page.handler(visit, request, self._waiting)
+                    return page.handler(visit, request, self._waiting.of(visit.account_id))
 
                 response = await self._visited(request, page.actions, receive, page.path)
                 if response.status_code >= 400:
@@ -160,8 +161,9 @@ class Console:
 
         async def serve(request: Request) -> Response:
             async def show(visit: Visit) -> Response:
-                limiter = self._waiting if page.waits else self._threads
-                return await run_sync(page.handler, visit, limiter=limiter)
+                if page.waits:
+                    return await self._waiting.of(visit.account_id).run(page.handler, visit)
+                return await run_sync(page.handler, visit, limiter=self._threads)
 
             return await self._visited(request, page.actions, show, page.path, of_account=page.of_account)
 

@@ -14,10 +14,10 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Literal
 
-from anyio import CapacityLimiter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stillframe.console.shares import Share
 from stillframe.console.visit import Visit
 
 
@@ -70,10 +70,10 @@ class Intake:
     """What a file is sent to (PUT), as it is and however large: its `handler` reads it piece by piece.
 
     The token of the page's forms comes in the header X-CSRF-Token. The handler runs on the loop; what blocks, it gives
-    to the limiter's threads.
+    to the threads of the account's share.
     """
 
     path: str
-    handler: Callable[[Visit, Request, CapacityLimiter], Awaitable[Response]]
+    handler: Callable[[Visit, Request, Share], Awaitable[Response]]
     actions: tuple[str, ...]
     method: Literal["PUT"] = "PUT"

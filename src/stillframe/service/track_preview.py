@@ -33,8 +33,8 @@ _TYPES = {
     "flv": "video/x-flv",
     "ogg": "video/ogg",
 }
-#: at a time: a long track takes a processor for a second
-_READ_AT_ONCE = 2
+#: at a time: a long track takes a processor for a second; and how long one waits for a turn
+_READ_AT_ONCE, _PATIENCE_S = 2, 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +102,12 @@ class TrackPreviews:
         track = self._tracks.find(account_id, job_id)
         data = read_track(track.bucket.open(), track.key)
         demand_usual_length(data, track.key)
-        with self._reading:
+        if not self._reading.acquire(timeout=_PATIENCE_S):
+            raise Unavailable("track preview")
+        try:
             return self._tiles(track, read(data).cues)
+        finally:
+            self._reading.release()
 
     def _tiles(self, track: JobTrack, cues: Sequence[CueText]) -> Tiles:
         shown = [(cue, cue.image, key) for cue in cues if cue.image and (key := _key(track, cue.image))]

@@ -138,7 +138,7 @@ PAGES = (
     Stream("/jobs/{job_id}/events", watch_job, ("GetSnapshotJob",)),
     Page("/jobs/{job_id}/cancel", cancel, ("CancelSnapshotJob",), method="POST"),
     Page("/jobs/{job_id}/retry", retry, ("RetrySnapshotJob",), method="POST"),
-    Page("/jobs/{job_id}/delete", delete, ("DeleteSnapshotJob",), method="POST"),
+    Page("/jobs/{job_id}/delete", delete, ("DeleteSnapshotJob",), method="POST", waits=True),
 )
 
 

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 import anyio
-from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from stillframe.catalog.buckets import BucketView
 from stillframe.console.page import Intake, Page
+from stillframe.console.shares import Share
 from stillframe.console.visit import Visit
 from stillframe.errors import AlreadyThere, NotFound, StillframeError
 from stillframe.service.errors import ApiError, as_api_error
@@ -149,7 +149,7 @@ def find(visit: Visit) -> Response:
     return visit.plain(f"oss://{bucket}/{key} is there already, with {there.size:,} bytes. Replace it?")
 
 
-async def receive(visit: Visit, request: Request, threads: CapacityLimiter) -> Response:
+async def receive(visit: Visit, request: Request, share: Share) -> Response:
     """Write what is sent to where the query says; `replace=true` puts it over what is there."""
     bucket, key = visit.path["bucket"], visit.query.get("key", "")
     may_replace = visit.query.get("replace") == "true"
@@ -157,12 +157,12 @@ async def receive(visit: Visit, request: Request, threads: CapacityLimiter) -> R
     def start() -> Upload:
         return visit.rooms.objects.upload(visit.account_id, bucket, key, may_replace=may_replace)
 
-    upload = await run_sync(start, limiter=threads)
+    upload = await share.run(start)
     try:
-        await run_sync(upload.begin, limiter=threads)
+        await share.run(upload.begin)
         async for piece in _pieces(request):
-            await run_sync(upload.add, piece, limiter=threads)
-        written = await run_sync(upload.finish, limiter=threads)
+            await share.run(upload.add, piece)
+        written = await share.run(upload.finish)
     except BaseException as error:
         await _give_up(upload)
         if isinstance(error, ClientDisconnect):

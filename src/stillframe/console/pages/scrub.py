@@ -70,6 +70,6 @@ def show_check(visit: Visit) -> Response:
 
 
 PAGES = (
-    Page("/jobs/{job_id}/tiles", show_tiles, _SEES_TRACKS),
-    Page("/jobs/{job_id}/check", show_check, _SEES_TRACKS),
+    Page("/jobs/{job_id}/tiles", show_tiles, _SEES_TRACKS, waits=True),
+    Page("/jobs/{job_id}/check", show_check, _SEES_TRACKS, waits=True),
 )
