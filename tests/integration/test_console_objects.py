@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import re
 import socket
@@ -322,6 +323,65 @@ def test_policies_apply_to_files(running: Service) -> None:
         assert refused.status_code == 403
         assert "ice:CreateUploadMedia" in refused.text
         assert viewer.get("/buckets/local/object?key=x").status_code == 403
+
+
+@pytest.mark.parametrize("what", ["key", "policy", "grant", "place"])
+def test_an_upload_ends_with_the_right_to_it(running: Service, tmp_path: Path, what: str) -> None:
+    rooms, bucket = running.assembly, f"ends-with-{what}"
+    folder = running.bucket(bucket)
+    users = Users(rooms.database)
+    with stranger(running, f"lent-{what}") as (account_id, visitor):
+        rooms.buckets.grant(bucket, account_id, Grant("write", ""))
+        user_id = users.create(account_id, "sender")
+        users.attach(account_id, "sender", "AliyunICEFullAccess")
+        key = rooms.keys.create(account_id, user_id=user_id)
+        visitor.log_in_by_key(key)
+
+        def sent() -> Iterator[bytes]:
+            yield b"x" * MIB
+            wait_for(lambda: leftovers(folder))
+            if what == "key":
+                rooms.keys.set_active(key.access_key_id, active=False)
+            elif what == "policy":
+                users.detach(account_id, "sender", "AliyunICEFullAccess")
+            elif what == "grant":
+                rooms.buckets.revoke(bucket, account_id)
+            else:
+                rooms.buckets.rebind(bucket, f"fs:{tmp_path}", "cn-shanghai")
+            yield b"x"
+
+        answer = put(visitor, bucket, "film.mp4", sent())
+        told = {
+            "key": (403, "You are logged in no more"),
+            "policy": (403, "ice:CreateUploadMedia"),
+            "grant": (404, "There is no Bucket"),
+            "place": (403, "bound to another place"),
+        }[what]
+        assert (answer.status_code, told[1] in answer.text) == (told[0], True), answer.text
+    wait_for(lambda: not leftovers(folder))
+    assert not list(folder.iterdir())
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_upload_that_goes_on_ends_with_the_session(
+    running: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stillframe.console.pages.objects._LOOK_EVERY_S", 0)
+    key = running.assembly.keys.create(running.account_id)
+
+    def going_on() -> Iterator[bytes]:
+        yield b"x" * MIB
+        wait_for(lambda: leftovers(running.folder))
+        running.assembly.keys.set_active(key.access_key_id, active=False)
+        yield b"x" * MIB
+        # it is given up before its end
+        wait_for(lambda: not leftovers(running.folder))
+
+    with visiting(running.port) as visitor:
+        visitor.log_in_by_key(key)
+        with contextlib.suppress(httpx.TransportError):
+            assert put(visitor, "local", "on.mp4", going_on()).status_code == 403
+    assert not (running.folder / "on.mp4").exists()
 
 
 def test_uploads_at_one_time_are_limited(

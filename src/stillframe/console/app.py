@@ -238,6 +238,7 @@ class Console:
             query=dict(request.query_params),
             form=form,
             is_part=is_part,
+            find_again=lambda: self._who(request),
             flash=None if is_part else self._templating.take_flash(request.cookies),
         )
         here = request.url.path.removeprefix(request.scope.get("root_path", ""))

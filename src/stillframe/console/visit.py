@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from starlette.responses import RedirectResponse, Response
 from stillframe.accounts.console_sessions import LoggedIn
 from stillframe.console.api_actions import ApiAnswer
 from stillframe.console.headers import page_headers
+from stillframe.console.login import OVER
 from stillframe.console.rooms import Rooms
 from stillframe.console.templating import Templating
 from stillframe.service.errors import ApiError
@@ -58,6 +60,8 @@ class Visit:
     query: Mapping[str, str]
     form: Mapping[str, str]
     is_part: bool
+    #: who has the session at the moment
+    find_again: Callable[[], LoggedIn | None]
     sections: Sequence[Section] = ()
     #: what the visit before has left to be said: ("done" or "failed", text)
     flash: tuple[str, str] | None = None
@@ -113,6 +117,14 @@ class Visit:
     def demand(self, action: str) -> None:
         """Raises ApiError (NoPermission) unless the visitor may do this."""
         self.rooms.permission.demand(self.who.caller, action, self.circumstances)
+
+    def demand_still(self, action: str) -> None:
+        """As `demand`, of whom the session belongs to now: for what takes long. Raises ApiError, also if it is over."""
+        who = self.find_again()
+        if who is None:
+            raise ApiError("NoPermission", OVER["session"])
+        now = replace(self.circumstances, arrived_at=datetime.now(UTC))
+        self.rooms.permission.demand(who.caller, action, now)
 
     def may(self, action: str) -> bool:
         """Whether the visitor may do this: what they may not is not offered."""

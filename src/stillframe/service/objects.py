@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from stillframe.catalog.buckets import Buckets, BucketView, demand
-from stillframe.errors import AlreadyThere, ConfigError, NotFound, QuotaExceeded
+from stillframe.errors import AlreadyThere, ConfigError, NotFound, QuotaExceeded, SinkError
 from stillframe.service.file_links import FileLinks
 from stillframe.storage.bucket import Bucket, FolderPage, ObjectFacts, ObjectWriter, Written
 from stillframe.storage.content_types import content_type
@@ -77,7 +77,13 @@ class Objects:
         """A new object, of which nothing is written yet. Raises NotFound, and QuotaExceeded for too many."""
         found = self._writable(account_id, bucket, key)
         self._uploads.take(account_id)
-        return Upload(found, key, lambda: self._uploads.give_back(account_id), may_replace=may_replace)
+        return Upload(
+            found,
+            key,
+            lambda: self._writable(account_id, bucket, key),
+            lambda: self._uploads.give_back(account_id),
+            may_replace=may_replace,
+        )
 
     def _writable(self, account_id: str, bucket: str, key: str) -> BucketView:
         return demand(self._buckets.of_account(account_id, {bucket}), bucket, "write", key)
@@ -87,10 +93,17 @@ class Upload:
     """An object that comes to be, piece by piece. `abort` may be called at any time, from any thread."""
 
     def __init__(
-        self, bucket: BucketView, key: str, on_end: Callable[[], None], *, may_replace: bool
+        self,
+        bucket: BucketView,
+        key: str,
+        find_again: Callable[[], BucketView],
+        on_end: Callable[[], None],
+        *,
+        may_replace: bool,
     ) -> None:
         self._bucket = bucket
         self._key = key
+        self._find_again = find_again
         self._may_replace = may_replace
         self._on_end = on_end
         self._lock = threading.Lock()
@@ -113,7 +126,10 @@ class Upload:
                 self._writer.add(data)
 
     def finish(self) -> Written:
-        """Show it. Raises SinkError, SourceError, and AlreadyThere for somebody who was quicker."""
+        """Show it. Raises SinkError, SourceError, and AlreadyThere for somebody who was quicker.
+
+        NotFound where the account may write there no more.
+        """
         with self._lock:
             if self._writer is None:
                 raise ValueError("this upload was given up")
@@ -139,6 +155,9 @@ class Upload:
         self._on_end()
 
     def _demand_room(self) -> None:
+        if self._find_again().place != self._bucket.place:
+            message = "the bucket was bound to another place meanwhile"
+            raise SinkError(f"oss://{self._bucket.name}/{self._key}", message, transient=True)
         there = self._bucket.open().find(self._key)
         if there is not None and not self._may_replace:
             raise AlreadyThere(f"oss://{self._bucket.name}/{self._key}", there.size)

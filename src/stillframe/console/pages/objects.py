@@ -33,6 +33,8 @@ _LARGEST_SHOWN_BYTES = 10_000_000
 _SHOWN = ("image/jpeg", "image/png", "image/webp", "image/avif")
 _LONGEST = 2000
 _PIECE_BYTES = 1 << 20
+#: whether somebody still may upload is asked so often, and at the end
+_LOOK_EVERY_S = 15.0
 #: somebody sends nothing for so long
 _SILENT_S = 60.0
 
@@ -160,8 +162,13 @@ async def receive(visit: Visit, request: Request, share: Share) -> Response:
     upload = await share.run(start)
     try:
         await share.run(upload.begin)
+        looked_at = anyio.current_time()
         async for piece in _pieces(request):
+            if anyio.current_time() - looked_at >= _LOOK_EVERY_S:
+                await share.run(visit.demand_still, UPLOAD)
+                looked_at = anyio.current_time()
             await share.run(upload.add, piece)
+        await share.run(visit.demand_still, UPLOAD)
         written = await share.run(upload.finish)
     except BaseException as error:
         await _give_up(upload)
