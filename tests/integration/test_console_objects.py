@@ -6,8 +6,9 @@ import contextlib
 import html
 import re
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -20,8 +21,9 @@ from own_memory import growth
 from service_client import Service, service, wait_for
 from stillframe.accounts.users import Users
 from stillframe.catalog.buckets import Grant
+from stillframe.console import login
 from stillframe.console.pages.objects import OBJECTS_ON_A_PAGE
-from stillframe.errors import NotFound
+from stillframe.errors import NotFound, QuotaExceeded
 from stillframe.service import objects
 from stillframe.storage.bucket import FolderPage
 
@@ -39,8 +41,11 @@ HOSTILE = (
 
 @pytest.fixture(scope="module")
 def running(module_database_url: URL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with service(module_database_url, tmp_path_factory.mktemp("data"), slots=1) as started:
-        yield started
+    with pytest.MonkeyPatch.context() as patch:
+        # the throttle of logins has a test of its own
+        patch.setattr(login, "_AT_ONCE", 10_000)
+        with service(module_database_url, tmp_path_factory.mktemp("data"), slots=1) as started:
+            yield started
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +240,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(running: Service, visitor: Vis
 def test_who_sends_nothing_is_hung_up_on(
     running: Service, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stillframe.console.pages.objects._SILENT_S", 0.3)
+    monkeypatch.setattr("stillframe.console.pages.objects._LEAST_S", 0.3)
     token = visitor.csrf()
 
     def silent() -> Iterator[bytes]:
@@ -252,6 +257,47 @@ def test_who_sends_nothing_is_hung_up_on(
         answer = None
     assert answer is None or answer.status_code == 408
     assert not (running.folder / "slow.mp4").exists()
+
+
+def test_who_sends_next_to_nothing_is_hung_up_on(
+    running: Service, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stillframe.console.pages.objects._LEAST_S", 0.5)
+
+    def trickle() -> Iterator[bytes]:
+        yield b"x" * MIB
+        wait_for(lambda: leftovers(running.folder))
+        deadline = time.monotonic() + DEADLINE_S
+        while leftovers(running.folder):
+            assert time.monotonic() < deadline
+            yield b"x"
+            time.sleep(0.01)
+
+    with contextlib.suppress(httpx.TransportError):
+        answer = put(visitor, "local", "trickle.mp4", trickle())
+        assert (answer.status_code, "Less than 65,536 bytes came" in answer.text) == (408, True)
+    wait_for(lambda: not leftovers(running.folder))
+    assert not (running.folder / "trickle.mp4").exists()
+
+
+def test_a_place_is_left_for_who_has_none(running: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "MOST_UPLOADS", 4)
+    monkeypatch.setattr(objects, "MOST_OF_ONE", 2)
+    running.bucket("places")
+    uploads = running.assembly.objects
+    with ExitStack() as held:
+        accounts = [held.enter_context(running.account(f"places-{number}"))[0] for number in range(3)]
+
+        def begin(account_id: str, key: str) -> None:
+            held.callback(uploads.upload(account_id, "places", key).abort)
+
+        for account_id in accounts:
+            running.assembly.buckets.grant("places", account_id, Grant("write", ""))
+        for account_id, key in ((accounts[0], "1"), (accounts[0], "2"), (accounts[1], "3")):
+            begin(account_id, key)
+        with pytest.raises(QuotaExceeded, match="3 uploads are in work"):
+            begin(accounts[1], "4")
+        begin(accounts[2], "5")
 
 
 def test_a_full_disk_is_told(running: Service, visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -186,8 +186,10 @@ class _Places:
                 raise QuotaExceeded(
                     "Upload", f"{MOST_OF_ONE} uploads of the account are in work at the moment"
                 )
-            if self._taken.total() >= MOST_UPLOADS:
-                raise QuotaExceeded("Upload", f"{MOST_UPLOADS} uploads are in work at the moment")
+            total = self._taken.total()
+            # the last place is for who has none
+            if total >= MOST_UPLOADS or (total == MOST_UPLOADS - 1 and self._taken[account_id]):
+                raise QuotaExceeded("Upload", f"{total} uploads are in work at the moment")
             self._taken[account_id] += 1
 
     def give_back(self, account_id: str) -> None:

@@ -35,8 +35,8 @@ _LONGEST = 2000
 _PIECE_BYTES = 1 << 20
 #: whether somebody still may upload is asked so often, and at the end
 _LOOK_EVERY_S = 15.0
-#: somebody sends nothing for so long
-_SILENT_S = 60.0
+#: who sends less than so much within so long is hung up on: others wait for the place
+_LEAST_BYTES, _LEAST_S = 64 << 10, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,20 +219,32 @@ PAGES = (
 
 
 async def _pieces(request: Request) -> AsyncIterator[bytes]:
-    """The body in pieces of a good size. Raises ApiError for who is silent, and ClientDisconnect."""
-    waiting = bytearray()
-    stream = request.stream().__aiter__()
+    """The body in pieces of a good size, or of what came within a while.
+
+    Raises ApiError for who sends too little, and ClientDisconnect. What we take for a piece is not the sender's time.
+    """
+    waiting, left_s, came = bytearray(), _LEAST_S, 0
+    stream, given_at = request.stream().__aiter__(), anyio.current_time()
     while True:
+        began = anyio.current_time()
         try:
-            with anyio.fail_after(_SILENT_S):
+            with anyio.fail_after(left_s):
                 chunk = await anext(stream, None)
         except TimeoutError:
-            raise ApiError("RequestTimeout", f"Nothing more came for {_SILENT_S:g} seconds.") from None
+            message = f"Less than {_LEAST_BYTES:,} bytes came within {_LEAST_S:g} seconds."
+            raise ApiError("RequestTimeout", message) from None
+        now = anyio.current_time()
+        left_s -= now - began
         if chunk is not None:
             waiting += chunk
-        if len(waiting) >= _PIECE_BYTES or (chunk is None and waiting):
+            came += len(chunk)
+        if came >= _LEAST_BYTES:
+            left_s, came = _LEAST_S, 0
+        is_due = chunk is None or len(waiting) >= _PIECE_BYTES or now - given_at >= _LOOK_EVERY_S
+        if waiting and is_due:
             yield bytes(waiting)
             waiting.clear()
+            given_at = anyio.current_time()
         if chunk is None:
             return
 
