@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import html
 import io
+import itertools
 import os
 import re
 import runpy
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -28,9 +30,12 @@ from stillframe.accounts.users import Users
 from stillframe.console import app
 from stillframe.console.live import Live
 from stillframe.console.page import Page
+from stillframe.console.pages import jobs
 from stillframe.console.pages.jobs import JOBS_ON_A_PAGE
 from stillframe.console.pages.objects import UPLOAD
 from stillframe.console.registry import PAGES
+from stillframe.console.visit import Visit
+from stillframe.errors import NotFound
 from stillframe.ims.registry import ACTIONS
 from stillframe.testing import barcode, videos
 
@@ -355,8 +360,39 @@ def test_streams_end_with_the_server_and_are_limited(
             with visitor.http.stream("GET", "/console/jobs/events?status=Success") as refused:
                 assert refused.status_code == 503
         # those that are hung up on make room
-        wait_for(lambda: not _live(running)._streams)
+        wait_for(lambda: not _live(running)._places)
         assert not _live(running)._subjects
+
+
+def test_a_stream_has_its_place_before_it_begins(
+    running: Service, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stillframe.console.live.MOST_OF_ONE", 2)
+    go_on, begun, count, before = threading.Event(), threading.Semaphore(0), itertools.count(), jobs._filters
+
+    def slow(visit: Visit) -> object:
+        if next(count) < 2:
+            begun.release()
+            assert go_on.wait(DEADLINE_S)
+        if visit.query.get("name") == "wrong":
+            raise NotFound("Job", "wrong")
+        return before(visit)
+
+    def status(name: str) -> int:
+        with visitor.http.stream("GET", f"/console/jobs/events?name={name}") as stream:
+            return stream.status_code
+
+    monkeypatch.setattr(jobs, "_filters", slow)
+    with ThreadPoolExecutor(2) as threads:
+        try:
+            held = [threads.submit(status, name) for name in ("right", "wrong")]
+            for _ in held:
+                assert begun.acquire(timeout=DEADLINE_S)
+            assert status("right") == 503
+        finally:
+            go_on.set()
+        assert [one.result() for one in held] == [200, 404]
+    wait_for(lambda: not _live(running)._places)
 
 
 def _live(running: Service) -> Live:

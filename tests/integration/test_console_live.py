@@ -89,7 +89,7 @@ def test_a_stream_says_changed_once_the_page_cannot_miss_anything() -> None:
         return True
 
     async def first_word() -> str:
-        texts = Live().stream(Watched("something", looked.set), "somebody", still_may)
+        texts = Live().stream(Watched("something", looked.set), still_may)
         async with contextlib.aclosing(texts), asyncio.timeout(DEADLINE_S):
             async for text in texts:
                 if text.startswith("event:"):

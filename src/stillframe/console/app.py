@@ -251,11 +251,15 @@ class Console:
 
     async def _stream(self, stream: Stream, request: Request, visit: Visit) -> Response:
         who = visit.who.csrf_token
-        if not self._live.has_room(who):
+        if not self._live.take(who):
             return PlainTextResponse(
                 "There are too many streams.\n", 503, page_headers() | {"Retry-After": "30"}
             )
-        watched = await run_sync(stream.watch, visit, limiter=self._threads)
+        try:
+            watched = await run_sync(stream.watch, visit, limiter=self._threads)
+        except BaseException:
+            self._live.give_back(who)
+            raise
 
         async def still_may() -> bool:
             try:
@@ -264,7 +268,7 @@ class Console:
                 return False
 
         headers = page_headers() | {"X-Accel-Buffering": "no"}
-        return EventStream(self._live.stream(watched, who, still_may), headers)
+        return EventStream(self._live.stream(watched, still_may), headers, lambda: self._live.give_back(who))
 
     def _failed(self, error: Exception, request: Request, visit: Visit | None, root: str) -> Response:
         request_id = str(uuid.uuid4()).upper()

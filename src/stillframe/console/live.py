@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping
 
 import anyio
@@ -47,16 +48,24 @@ class Live:
 
     def __init__(self) -> None:
         self._subjects: dict[Hashable, _Subject] = {}
-        self._streams: dict[str, int] = {}
+        #: by the sessions that have taken them
+        self._places: Counter[str] = Counter()
         self._threads = anyio.CapacityLimiter(_LOOKING_THREADS)
         self._ends: set[asyncio.Event] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_over = threading.Event()
 
-    def has_room(self, who: str) -> bool:
-        """Whether one more stream of this session may begin."""
-        is_room = sum(self._streams.values()) < MOST_STREAMS and self._streams.get(who, 0) < MOST_OF_ONE
-        return is_room and not self._is_over.is_set()
+    def take(self, who: str) -> bool:
+        """Take the place of one more stream of this session, to be given back; False where there is none."""
+        is_room = self._places.total() < MOST_STREAMS and self._places[who] < MOST_OF_ONE
+        if not is_room or self._is_over.is_set():
+            return False
+        self._places[who] += 1
+        return True
+
+    def give_back(self, who: str) -> None:
+        """The stream has ended, or never begun."""
+        self._places -= Counter([who])
 
     def end(self) -> None:
         """End all streams: the server is about to end, and waits for its answers. From any thread."""
@@ -70,16 +79,13 @@ class Live:
         for waiting in self._ends:
             waiting.set()
 
-    async def stream(
-        self, watched: Watched, who: str, still_may: Callable[[], Awaitable[bool]]
-    ) -> AsyncGenerator[str]:
+    async def stream(self, watched: Watched, still_may: Callable[[], Awaitable[bool]]) -> AsyncGenerator[str]:
         """The text of a stream, which begins with `changed`: the page may be older than the first look.
 
         It ends when `still_may` says so.
         """
         self._loop = asyncio.get_running_loop()
         changed = asyncio.Event()
-        self._streams[who] = self._streams.get(who, 0) + 1
         self._ends.add(changed)
         self._follow(watched, changed)
         try:
@@ -99,9 +105,6 @@ class Live:
         finally:
             self._leave(watched, changed)
             self._ends.discard(changed)
-            self._streams[who] -= 1
-            if not self._streams[who]:
-                del self._streams[who]
 
     def _follow(self, watched: Watched, changed: asyncio.Event) -> None:
         subject = self._subjects.setdefault(watched.key, _Subject(watched))
@@ -142,12 +145,21 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, texts: AsyncGenerator[str], headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, texts: AsyncGenerator[str], headers: Mapping[str, str], on_end: Callable[[], None]
+    ) -> None:
         super().__init__(headers=headers)
         del self.headers["content-length"]
         self._texts = texts
+        self._on_end = on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._send(receive, send)
+        finally:
+            self._on_end()
+
+    async def _send(self, receive: Receive, send: Send) -> None:
         async def until_hung_up() -> None:
             while (await receive())["type"] != "http.disconnect":
                 pass
