@@ -25,7 +25,7 @@ from PIL import Image
 from sqlalchemy import URL, text
 
 from console_client import DEADLINE_S, Visitor, visiting
-from service_client import Service, service, wait_for
+from service_client import Refused, Service, service, wait_for
 from stillframe.accounts.users import Users
 from stillframe.console import app
 from stillframe.console.live import Live
@@ -507,6 +507,36 @@ def test_a_form_is_taken_apart_beside_the_loop_and_for_those_who_are_known(
     assert not read
     assert visitor.send(f"{job}/cancel").status_code == 404
     assert len(read) == 1
+
+
+def test_forms_count_as_requests_of_the_api(
+    running: Service, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = running.assembly._console
+    assert console is not None
+    # the time stands: what has run out stays so
+    monkeypatch.setattr(console._rooms.throttle, "_most", 2.0)
+    monkeypatch.setattr(console._rooms.throttle, "_clock", lambda: 0.0)
+    monkeypatch.setattr(console._rooms.throttle, "_buckets", {})
+    token, none = visitor.csrf(), "0" * 32
+    cancel, make = f"/jobs/{none}/cancel", "/people/users"
+    with pytest.raises(Refused, match="404"):
+        running.client.call("CancelSnapshotJob", JobId=none)
+    # together with what the API was asked for; a form from elsewhere counts for nothing
+    assert [visitor.post(cancel, {"csrf": "x"}).status_code for _ in range(2)] == [403] * 2
+    sent, full = {"csrf": token}, "Throttling.User"
+    assert visitor.post(cancel, sent).status_code == 404
+    assert full in visitor.post(cancel, sent).text
+    with pytest.raises(Refused, match=full):
+        running.client.call("CancelSnapshotJob", JobId=none)
+    # what goes by no action, and what asks the API itself, which counts it
+    made = [visitor.post(make, sent | {"name": "a b"}).text for _ in range(3)]
+    assert [full in page for page in made] == [False, False, True]
+    deleted = [visitor.post(f"/media/{none}/delete", sent).text for _ in range(2)]
+    assert not any(full in page for page in deleted)
+    with pytest.raises(Refused, match=full):
+        running.client.call("DeleteMediaInfos", MediaIds=none)
+    assert visitor.get("/jobs").status_code == 200
 
 
 def test_many_visit_at_once(running: Service, visitor: Visitor, stills: str) -> None:

@@ -151,7 +151,9 @@ class Console:
                 def receive(visit: Visit) -> Awaitable[Response]:
                     return page.handler(visit, request, self._waiting.of(visit.account_id))
 
-                response = await self._visited(request, page.actions, receive, page.path)
+                response = await self._visited(
+                    request, page.actions, receive, page.path, throttled=page.actions
+                )
                 if response.status_code >= 400:
                     # nobody reads the rest of it
                     response.headers["Connection"] = "close"
@@ -165,8 +167,13 @@ class Console:
                     return await self._waiting.of(visit.account_id).run(page.handler, visit)
                 return await run_sync(page.handler, visit, limiter=self._threads)
 
-            return await self._visited(request, page.actions, show, page.path, of_account=page.of_account)
+            return await self._visited(
+                request, page.actions, show, page.path, of_account=page.of_account, throttled=throttled
+            )
 
+        # what the account does for itself goes by no action
+        counted = page.actions or ((page.path,) if page.of_account else ())
+        throttled = counted if page.method == "POST" and not page.calls_api else ()
         return Route(page.path, serve, methods=[page.method])
 
     async def _visited(
@@ -178,6 +185,7 @@ class Console:
         *,
         checks_form: bool = True,
         of_account: bool = False,
+        throttled: tuple[str, ...] = (),
     ) -> Response:
         """The answer to somebody who is logged in and may do all this; to others, why not."""
         root = self._root(request)
@@ -196,6 +204,8 @@ class Console:
                 visit.demand_account()
             for action in actions:
                 await run_sync(visit.demand, action, limiter=self._threads)
+            for counted in throttled:
+                self._rooms.throttle.take(visit.account_id, counted)
             # no name of anything has a NUL, and a database cannot be asked for it
             is_nothing = any("\0" in value for value in visit.path.values())
             response = visit.show("nothing.html", status=404) if is_nothing else await answer(visit)

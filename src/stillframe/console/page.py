@@ -28,7 +28,8 @@ class Page:
     `path` is below /console. `handler` runs in a thread. Of `actions` (as IMS calls them) each must be allowed, or
     the visitor is told which is not. What IMS has no action for is `of_account`: for the account itself, and for
     none of its users. A page with a `title` stands in the navigation, in the registry's order. One that `waits` asks a
-    store, which may take its time: it holds up only pages that do so, too.
+    store, which may take its time: it holds up only pages that do so, too. What is sent to a page counts as a request
+    for its actions; one that `calls_api` leaves that to the call.
     """
 
     path: str
@@ -38,6 +39,7 @@ class Page:
     title: str | None = None
     waits: bool = False
     of_account: bool = False
+    calls_api: bool = False
 
     def is_for(self, visit: Visit) -> bool:
         """Whether it is to be offered."""

@@ -9,6 +9,7 @@ from stillframe.accounts.accounts import Accounts
 from stillframe.accounts.console_sessions import ConsoleSessions
 from stillframe.accounts.keys import AccessKeys, UsedNonces
 from stillframe.accounts.policy_store import Policies
+from stillframe.accounts.throttle import Throttle
 from stillframe.accounts.users import Users
 from stillframe.console.api_actions import ApiActions
 from stillframe.events.history import EventHistory
@@ -39,6 +40,7 @@ class Rooms:
     objects: Objects
     accounts: Accounts
     permission: Permission
+    throttle: Throttle
     sessions: ConsoleSessions
     caps: Caps
     region: str

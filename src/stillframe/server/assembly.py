@@ -18,6 +18,7 @@ from stillframe.accounts.console_sessions import ConsoleSessions, LoginLinks
 from stillframe.accounts.keys import AccessKeys, UsedNonces
 from stillframe.accounts.shared_keyring import shared_keyring
 from stillframe.accounts.sts import StsTokens
+from stillframe.accounts.throttle import Throttle
 from stillframe.catalog.assets import Assets
 from stillframe.catalog.buckets import Buckets
 from stillframe.catalog.pipelines import Pipelines
@@ -377,7 +378,8 @@ class Assembly:
     def app(self) -> ASGIApp:
         """The application: files, health, metrics, the console, the API at `/`, and what it is at `/openapi.json`."""
         permission = Permission(Authorizer(self.database), self.settings.region)
-        calls = make_calls(self, permission)
+        throttle = Throttle(self.settings.requests_per_second)
+        calls = make_calls(self, permission, throttle)
         endpoint = make_endpoint(self, calls)
         routes = [
             *health_routes(self.fault, self.metrics),
@@ -386,7 +388,7 @@ class Assembly:
             *track_routes(self._show_track, self.keyring.hmac_keys(_FILES)),
         ]
         if self.settings.console == "on":
-            self._console = make_console(self, permission, calls)
+            self._console = make_console(self, permission, throttle, calls)
         return application(endpoint, self._console, routes, self.settings.trusted_proxies)
 
     def end_streams(self) -> None:

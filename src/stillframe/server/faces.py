@@ -50,9 +50,8 @@ def make_services(rooms: Assembly) -> Services:
     )
 
 
-def make_calls(rooms: Assembly, permission: Permission) -> Calls:
-    """The actions of the API, with their limits: one for both faces, so that nobody has twice as many."""
-    throttle = Throttle(rooms.settings.requests_per_second)
+def make_calls(rooms: Assembly, permission: Permission, throttle: Throttle) -> Calls:
+    """The actions of the API, with their limits: one throttle for both faces, so that nobody has twice as many."""
     return Calls(
         make_services(rooms),
         authorize=lambda context, action: permission.demand(
@@ -76,7 +75,7 @@ def make_endpoint(rooms: Assembly, calls: Calls) -> Endpoint:
     )
 
 
-def make_console(rooms: Assembly, permission: Permission, calls: Calls) -> Console:
+def make_console(rooms: Assembly, permission: Permission, throttle: Throttle, calls: Calls) -> Console:
     """The console."""
     return Console(
         Rooms(
@@ -89,6 +88,7 @@ def make_console(rooms: Assembly, permission: Permission, calls: Calls) -> Conso
             objects=rooms.objects,
             accounts=rooms.accounts,
             permission=permission,
+            throttle=throttle,
             sessions=rooms.sessions,
             caps=rooms.caps,
             region=rooms.settings.region,

@@ -228,12 +228,12 @@ PAGES = (
     Page("/media", list_media, ("ListMediaBasicInfos",), title="Media assets"),
     Stream("/media/events", watch_list, ("ListMediaBasicInfos",)),
     Page("/media/new", new, ("RegisterMediaInfo",)),
-    Page("/media/new", register, ("RegisterMediaInfo",), method="POST"),
+    Page("/media/new", register, ("RegisterMediaInfo",), method="POST", calls_api=True),
     Page("/media/{media_id}", show_asset, ("GetMediaInfo",)),
     Stream("/media/{media_id}/events", watch_asset, ("GetMediaInfo",)),
     Page("/media/{media_id}/edit", edit, ("GetMediaInfo", "UpdateMediaInfo")),
-    Page("/media/{media_id}/edit", update, ("UpdateMediaInfo",), method="POST"),
-    Page("/media/{media_id}/delete", delete, ("DeleteMediaInfos",), method="POST"),
+    Page("/media/{media_id}/edit", update, ("UpdateMediaInfo",), method="POST", calls_api=True),
+    Page("/media/{media_id}/delete", delete, ("DeleteMediaInfos",), method="POST", calls_api=True),
 )
 
 
