@@ -215,15 +215,45 @@ def test_a_double_click_is_one_job_and_a_change_another(running: Service, visito
     assert submitted(visitor, fields(visitor.get(MOVIE), Name="clicked")) not in ids
 
 
-def test_another_template_puts_its_numbers_into_the_form(visitor: Visitor) -> None:
-    form = fields(visitor.get(MOVIE), Template="S00000002-000020", Count="3")
+def test_another_template_puts_its_numbers_into_the_form(running: Service, visitor: Visitor) -> None:
+    videos.make(running.folder / "plain.mp4", frames=5, fps=FPS, gop=GOP)
+    form = fields(visitor.get("/jobs/new?bucket=local&key=plain.mp4"), Template="S00000002-000020", Count="3")
     shown = visitor.post("/jobs/new/show", form, **PART)
     assert shown.text.lstrip().startswith('<form id="new-job"')
     after = fields(shown)
     assert (after["Type"], after["Count"], after["Width"]) == ("Sprite", "100", "160")
-    assert after["OutputKey"] == "movie-sheets/{TileCount}.jpg"
+    assert after["OutputKey"] == "plain-sheets/{TileCount}.jpg"
     # and the same form once more keeps what was changed since
     assert fields(visitor.post("/jobs/new/show", after | {"Count": "4"}))["Count"] == "4"
+
+
+def test_files_of_an_earlier_job_are_not_replaced_unsaid(running: Service, visitor: Visitor) -> None:
+    videos.make(running.folder / "film.mp4", frames=10, fps=FPS, gop=GOP)
+    film, track = "/jobs/new?bucket=local&key=film.mp4", "&template=S00000002-000030"
+    first = fields(visitor.get(film + track))
+    assert first["OutputKey"] == "film.vtt"
+    # both by what the database knows of a job that has not begun to write, and by what is in the bucket
+    job_id = submitted(visitor, first)
+    again = visitor.get(film + track)
+    assert fields(again)["OutputKey"] == "film-2.vtt"
+    assert "will be replaced" not in again.text
+    running.client.succeeded(job_id)
+    running.client.call("DeleteSnapshotJob", JobId=job_id)
+    (running.folder / "film-2-stills").mkdir()
+    (running.folder / "film-2-stills" / "00001.jpg").write_bytes(b"mine")
+    form = fields(again, OutputKey="film.vtt")
+    shown = visitor.post("/jobs/new/moments", form, **PART)
+    assert "There are files of this name already: they will be replaced." in shown.text
+    # another type's usual name is free, too, and what was written stays as it is
+    stills = visitor.post("/jobs/new/show", form | {"Template": "S00000002-000012"})
+    assert fields(stills)["OutputKey"] == "film-stills/{Count}.jpg"
+    job_id = submitted(visitor, fields(stills))
+    told = re.compile("A job of [-0-9: ]+ (has made|makes) files of this name: they will be replaced.")
+    assert told.search(visitor.post("/jobs/new/moments", fields(stills), **PART).text)
+    assert told.search(visitor.get(f"/jobs/new?like={job_id}").text)
+    assert fields(visitor.get(film))["OutputKey"] == "film-3-stills/{Count}.jpg"
+    other = fields(again, Type="Normal")
+    assert "film-3-stills/{Count}.jpg" in visitor.post("/jobs/new/moments", other, **PART).text
 
 
 def test_a_job_like_another(running: Service, visitor: Visitor) -> None:

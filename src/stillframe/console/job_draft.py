@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -32,6 +32,8 @@ _DEFAULT_OUTPUTS = {
     "Sprite": "{stem}-sheets/{{TileCount}}.jpg",
     "WebVtt": "{stem}.vtt",
 }
+#: names of one video's outputs that differ by their numbers alone
+_MOST_NUMBERED = 30
 #: fields of ours for parameters of the request
 _FIELD_OF = {
     "Output.Media": "OutputKey",
@@ -51,7 +53,7 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class JobDraft:
-    """What stands in the form. `texts` and `errors` go by the names of the fields; "" is the name of no field.
+    """What stands in the form. `texts`, `errors` and `notes` go by the names of the fields; "" is the name of no field.
 
     The numbers are those of `config`, whatever the template says. `token` makes the same form, sent twice, one job.
     """
@@ -63,6 +65,8 @@ class JobDraft:
     texts: Mapping[str, str]
     token: str
     errors: Mapping[str, str]
+    #: what is worth knowing of a field that is right
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def begun(cls, video: Video, choices: Choices, template_id: str) -> JobDraft:
@@ -115,6 +119,19 @@ class JobDraft:
     def with_errors(self, errors: Mapping[str, str]) -> JobDraft:
         """The same with what else is wrong; of two errors of a field the first stays."""
         return replace(self, errors={**errors, **self.errors})
+
+    def with_notes(self, notes: Mapping[str, str]) -> JobDraft:
+        """The same with what is worth knowing."""
+        return replace(self, notes={**self.notes, **notes})
+
+    def with_free_output(self, free: Callable[[str, Sequence[str]], str | None]) -> JobDraft:
+        """With a name in the place of the usual one that is free: `free` picks one of a bucket's keys, or none."""
+        texts = self.texts
+        if texts["OutputKey"] != usual_output(self.video, self.type):
+            return self
+        keys = [usual_output(self.video, self.type, number) for number in range(1, _MOST_NUMBERED + 1)]
+        key = free(texts["OutputBucket"], keys) or texts["OutputKey"]
+        return replace(self, texts={**texts, "OutputKey": key})
 
     @property
     def preview_query(self) -> str:
@@ -170,9 +187,14 @@ class JobDraft:
     def _with_output(self, choices: Choices) -> JobDraft:
         """With the usual place for what is made, unless another one was written."""
         key, bucket = self.texts["OutputKey"], self.texts["OutputBucket"]
-        usual = {type: usual_output(self.video, type) for type in CHOICES["Type"]}
-        if not key or key in usual.values():
-            key = usual.get(self.type, usual["Normal"])
+        others = {
+            usual_output(self.video, other, number)
+            for other in CHOICES["Type"]
+            for number in range(1, _MOST_NUMBERED + 1)
+            if other != self.type
+        }
+        if not key or key in others:
+            key = usual_output(self.video, self.type)
         if not bucket:
             writable = [one.name for one in choices.buckets if one.allows("write", key)]
             first = next(iter(writable), "")
@@ -180,11 +202,13 @@ class JobDraft:
         return replace(self, texts={**self.texts, "OutputBucket": bucket, "OutputKey": key})
 
 
-def usual_output(video: Video, type: str) -> str:
-    """Beside the video, by its name."""
+def usual_output(video: Video, type: str, number: int = 1) -> str:
+    """Beside the video, by its name; with a number behind that from the second on."""
     folder, slash, name = video.key.rpartition("/")
     stem = name.rpartition(".")[0] or name
-    return _DEFAULT_OUTPUTS[type].format(stem=f"{folder}{slash}{stem}")
+    numbered = stem if number == 1 else f"{stem}-{number}"
+    default = _DEFAULT_OUTPUTS.get(type, _DEFAULT_OUTPUTS["Normal"])
+    return default.format(stem=f"{folder}{slash}{numbered}")
 
 
 def error_of(error: ConfigError | NotFound) -> dict[str, str]:

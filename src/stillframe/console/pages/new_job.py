@@ -15,6 +15,7 @@ from stillframe.console.config_form import GROUPS, ConfigForm
 from stillframe.console.headers import page_headers
 from stillframe.console.job_draft import Choices, JobDraft, error_of
 from stillframe.console.job_preview import Look
+from stillframe.console.output_names import OutputNames
 from stillframe.console.page import Page
 from stillframe.console.pages.objects import BROWSE, LIST, upload_form
 from stillframe.console.visit import Visit
@@ -50,20 +51,24 @@ def new(visit: Visit) -> Response:
     if not (video.bucket and video.key):
         return _pick(visit)
     template_id = query.get("template", _FIRST_TEMPLATE)
-    return _form(visit, JobDraft.begun(video, _choices(visit), template_id))
+    names = OutputNames(visit)
+    draft = JobDraft.begun(video, _choices(visit), template_id).with_free_output(names.free)
+    return _form(visit, draft, names=names)
 
 
 def show(visit: Visit) -> Response:
     """The form as it was sent, with its moments: after another template was chosen, or without scripts."""
-    return _form(visit, JobDraft.read(visit.form, _choices(visit)))
+    names = OutputNames(visit)
+    return _form(visit, _sent(visit, names), names=names)
 
 
 def show_moments(visit: Visit) -> Response:
     """The moments of the form as it is now, and what is wrong with its fields."""
-    draft, look = _looked(visit, JobDraft.read(visit.form, _choices(visit)))
+    names = OutputNames(visit)
+    draft, look = _looked(visit, _sent(visit, names))
     return visit.show(
         "new_job/_moments.html",
-        draft=draft,
+        draft=_noted(draft, names),
         look=look,
         may_see=_may_see(visit),
         groups=GROUPS,
@@ -136,7 +141,28 @@ def _pick(visit: Visit, *, wrong: str | None = None, status: int = 200) -> Respo
     )
 
 
-def _form(visit: Visit, draft: JobDraft, *, like: JobView | None = None, status: int = 200) -> Response:
+def _sent(visit: Visit, names: OutputNames) -> JobDraft:
+    """What was sent; the usual name of another type that takes the place of one that was there is a free one."""
+    draft = JobDraft.read(visit.form, _choices(visit))
+    was = visit.form.get("OutputKey", "").strip()
+    # what somebody has written, or has left empty, stays
+    return draft.with_free_output(names.free) if was and was != draft.texts["OutputKey"] else draft
+
+
+def _noted(draft: JobDraft, names: OutputNames) -> JobDraft:
+    """With what is said of the names of its files if others have them."""
+    told = names.taken(draft.texts["OutputBucket"], draft.texts["OutputKey"])
+    return draft.with_notes({"OutputKey": told}) if told is not None else draft
+
+
+def _form(
+    visit: Visit,
+    draft: JobDraft,
+    *,
+    names: OutputNames | None = None,
+    like: JobView | None = None,
+    status: int = 200,
+) -> Response:
     try:
         facts, first = job_preview.facts_of(visit, draft.video)
     except (NotFound, ConfigError) as error:
@@ -150,7 +176,7 @@ def _form(visit: Visit, draft: JobDraft, *, like: JobView | None = None, status:
         "new_job/form.html",
         part="new_job/_form.html",
         status=status,
-        draft=draft,
+        draft=_noted(draft, names or OutputNames(visit)),
         like=like,
         look=look,
         facts=facts,
