@@ -70,3 +70,13 @@ def visiting(port: int) -> Iterator[Visitor]:
     visitor = Visitor(port)
     with contextlib.closing(visitor.http):
         yield visitor
+
+
+def linked_fields(page: str) -> list[str]:
+    """The fields that the line over a refused form leads to; it counts them, and each is there to be led to."""
+    told = re.search(r'role="alert">(\d+) fields? (?:is|are) not right: (.*?)</p>', page)
+    assert told, page
+    names = re.findall(r'<a href="#field-([^"]+)">', told[2])
+    assert len(names) == int(told[1])
+    assert all(f'id="field-{name}"' in page for name in names)
+    return names

@@ -110,6 +110,21 @@ def test_numbers_show_their_moments_and_the_job_is_made(chromium: Browser, serve
     assert complaints == []
 
 
+def test_a_refused_form_leads_to_its_first_wrong_field(chromium: Browser, server: Server) -> None:
+    with closing(chromium.new_context()) as context:
+        page = context.new_page()
+        logged_in(page, server, [])
+        page.goto(f"{server.url}/console/pipelines/new")
+        page.get_by_label("Name").fill("night")
+        page.get_by_label("Priority").fill("11")
+        page.get_by_label("Jobs at once").fill("many")
+        page.get_by_role("button", name="Create").click()
+        expect(page.get_by_role("alert")).to_have_text("2 fields are not right: Priority, Jobs at once")
+        expect(page.get_by_label("Priority")).to_be_focused()
+        page.get_by_role("link", name="Jobs at once").click()
+        expect(page.get_by_label("Jobs at once")).to_be_in_viewport()
+
+
 @pytest.mark.full
 def test_a_phone_in_the_dark(chromium: Browser, server: Server) -> None:
     demand_axe()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from console_client import Visitor, visiting
+from console_client import Visitor, linked_fields, visiting
 from service_client import Service, service
 from stillframe.accounts.users import Users
 from stillframe.catalog.buckets import Grant
@@ -97,6 +97,7 @@ def test_what_is_wrong_stands_beside_its_field(
     answer = operator.send("/buckets", **fields)
     assert answer.status_code == 400
     assert told in error(answer.text, field)
+    assert linked_fields(answer.text) == [field]
     for name, value in ((name, value.replace("\0", "")) for name, value in fields.items()):
         assert f'name="{name}" type="text" value="{html.escape(value)}"' in answer.text
     assert "/console/buckets/new-one" not in operator.get("/buckets").text

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import URL
 
-from console_client import Visitor, visiting
+from console_client import Visitor, linked_fields, visiting
 from service_client import Service, service, wait_for
 from stillframe.accounts.users import Users
 from stillframe.catalog.buckets import Grant
@@ -216,7 +216,7 @@ def test_what_is_wrong_stands_at_its_field_and_nothing_is_lost(
         assert errors == {}
         assert told in answer.text
     else:
-        assert [*errors] == [field]
+        assert [*errors] == [field] == linked_fields(answer.text)
         assert told in errors[field].replace("&#34;", '"')
 
 

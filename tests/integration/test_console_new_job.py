@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import pytest
 from sqlalchemy import URL
 
-from console_client import Visitor, visiting
+from console_client import Visitor, linked_fields, visiting
 from ims_server import over_http
 from new_job_page import cells, errors, fields, moments, reported, strip_url, submitted
 from service_client import DEADLINE_S, Service, service
@@ -180,6 +180,7 @@ def test_what_is_wrong_stands_beside_its_field(
         found = errors(page)
         assert found.keys() == told.keys()
         assert all(part in found[name] for name, part in told.items()), found
+    assert set(linked_fields(refused.text)) == told.keys()
     # what was typed is there still
     kept = fields(refused)
     assert {name: kept[name] for name in form if name not in ("csrf", "OutputKey")} == {

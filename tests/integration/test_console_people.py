@@ -12,7 +12,7 @@ from sqlalchemy import URL, text
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
-from console_client import Visitor, visiting
+from console_client import Visitor, linked_fields, visiting
 from ims_signer import Acs3
 from service_client import Client, Refused, Service, service
 from stillframe.accounts import keys
@@ -167,6 +167,7 @@ def test_what_is_wrong_with_a_name_stands_beside_it(visitor: Visitor, name: str)
     answer = visitor.send("/people/users", name=name)
     assert answer.status_code == 400
     told = error_of(answer.text, "name")
+    assert linked_fields(answer.text) == ["name"]
     assert told.startswith("Must be a name that no other" if name == "twice" else "Must be 1 to 64 letters")
     assert f'value="{html.escape(name)}"' in answer.text
 

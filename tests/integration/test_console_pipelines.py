@@ -12,7 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import URL
 
-from console_client import Visitor, visiting
+from console_client import Visitor, linked_fields, visiting
 from service_client import Client, Service, service, wait_for
 from stillframe.accounts.users import Users
 from stillframe.jobs.models import Job
@@ -237,7 +237,7 @@ def test_what_is_wrong_stands_beside_its_field(
     answer = visitor.send("/pipelines/new", **FORM | change)
     assert answer.status_code == 400
     found = errors(answer.text)
-    assert {*found} == {field}
+    assert {*found} == {field} == {*linked_fields(answer.text)}
     assert told in found[field]
     for name, text in change.items():
         if name != "Speed":

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from sqlalchemy import URL
 
-from console_client import DEADLINE_S, Visitor, visiting
+from console_client import DEADLINE_S, Visitor, linked_fields, visiting
 from service_client import Service, service
 from stillframe.accounts.users import Users
 from stillframe.catalog.system_templates import SYSTEM_TEMPLATES
@@ -191,7 +191,7 @@ def test_what_is_wrong_stands_beside_its_field(running: Service, visitor: Visito
     answer = visitor.send("/templates/new", do="save", **SHEET | wrong)
     assert answer.status_code == 400
     told = errors(answer.text)
-    assert {*told} == {*wrong}
+    assert {*told} == {*wrong} == {*linked_fields(answer.text)}
     assert told["Width"] == "7 is not right. It must be a whole number from 8 to 4096."
     assert told["Interval"].startswith("often is not right. It must be seconds such as 12 or 2.5")
     assert fields(answer.text)["Width"] == "7"
@@ -333,6 +333,7 @@ def test_without_scripts_a_button_draws_and_another_one_gives_json(
 def test_json_that_is_wrong_is_told(visitor: Visitor, text: str, told: str) -> None:
     answer = visitor.send("/templates/new", do="save", Name="by hand", Json=text)
     assert answer.status_code == 400
+    assert linked_fields(answer.text) == ["Json"]
     assert told in html.unescape(answer.text)
     assert fields(answer.text)["Json"] == text
     part = html.unescape(drawn(visitor, Name="by hand", Json=text))

@@ -177,6 +177,7 @@ GROUPS = (
     ),
 )
 FIELDS: Mapping[str, ConfigField] = {field.name: field for group in GROUPS for field in group.fields}
+LABELS = {name: field.label for name, field in FIELDS.items()}
 _DEFAULTS = config_json.to_wire(SnapshotConfig())
 
 

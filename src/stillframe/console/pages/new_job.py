@@ -11,7 +11,7 @@ from stillframe.catalog.buckets import BucketView
 from stillframe.catalog.system_templates import SYSTEM_NAMES, SYSTEM_TEMPLATES
 from stillframe.catalog.templates import TemplateFilter, TemplateView
 from stillframe.console import job_preview
-from stillframe.console.config_form import GROUPS, ConfigForm
+from stillframe.console.config_form import GROUPS, LABELS, ConfigForm
 from stillframe.console.headers import page_headers
 from stillframe.console.job_draft import Choices, JobDraft, error_of
 from stillframe.console.job_preview import Look
@@ -182,6 +182,7 @@ def _form(
         facts=facts,
         may_see=_may_see(visit),
         groups=GROUPS,
+        labels=LABELS,
         templates=_templates(visit),
         output_buckets=_offered(visit, _is_writable),
         pipelines=_pipelines(visit),

@@ -18,7 +18,7 @@ from stillframe.catalog.templates import (
     system_template,
     system_templates,
 )
-from stillframe.console.config_form import FIELDS, GROUPS, ConfigForm, told
+from stillframe.console.config_form import FIELDS, GROUPS, LABELS, ConfigForm, told
 from stillframe.console.config_words import sentence
 from stillframe.console.drawing import Drawing, VideoForm, draw
 from stillframe.console.form_values import page_number, short_text
@@ -230,6 +230,8 @@ def _edit(visit: Visit, editor: _Editor, template: TemplateView | None) -> Respo
         editor=editor,
         config=replace(editor.config, errors=editor.flaws),
         groups=GROUPS,
+        labels=LABELS,
+        is_refused=is_refused,
         this=template,
         path=f"/templates/{template.template_id}/edit" if template else "/templates/new",
     )

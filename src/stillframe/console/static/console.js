@@ -73,6 +73,11 @@ document.addEventListener("htmx:afterSettle", () => {
   }
 });
 
+// a form that was refused: to its first field that is not right
+function toWrong(part) { part.querySelector("[aria-invalid=true]")?.focus(); }
+toWrong(document);
+document.addEventListener("htmx:afterSettle", (event) => { if (event.target.matches("form")) toWrong(event.target); });
+
 // <textarea data-line="7"> has something wrong in that line
 for (const area of document.querySelectorAll("textarea[data-line]")) {
   const lines = area.value.split("\n");
