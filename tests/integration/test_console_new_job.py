@@ -202,9 +202,10 @@ def test_what_this_very_video_cannot_have_stands_beside_its_field(visitor: Visit
     assert errors(shown).keys() == {"SpriteSnapshotConfig.CellWidth"}
     assert "small enough for a sheet" in shown.text
     past = fields(visitor.get(f"{MOVIE}&template=S00000002-000011"), Time="99")
-    assert (
-        "lies behind the end of the video (12.000 s)" in visitor.post("/jobs/new/moments", past, **PART).text
-    )
+    for path, part in (("moments", PART), ("show", {})):
+        page = visitor.post(f"/jobs/new/{path}", past, **part)
+        assert errors(page) == {"Time": "The video ends at 0:12."}
+        assert "The first moment lies behind the end of the video." in page.text
 
 
 def test_a_double_click_is_one_job_and_a_change_another(running: Service, visitor: Visitor) -> None:

@@ -53,6 +53,8 @@ class Look:
     hopeless_status: int | None = None
     #: what the config wants of this very video, and cannot have
     error: ConfigError | None = None
+    #: the first moment lies behind the end
+    is_past_the_end: bool = False
 
     @property
     def shots(self) -> Sequence[Shot]:
@@ -127,7 +129,7 @@ def _without(error: StillframeError) -> Look:
         case ConfigError():
             return Look(why=f"{error}.", error=error)
         case PastTheEnd():
-            return Look(why=f"{error}.")
+            return Look(why="The first moment lies behind the end of the video.", is_past_the_end=True)
         case ChildKilled(reason="time" | "no-progress"):
             return Look(
                 why=f"Looking at this video takes more than {DEADLINE_S:g} s, so nothing is shown here. "

@@ -18,6 +18,7 @@ from stillframe.console.job_preview import Look
 from stillframe.console.output_names import OutputNames
 from stillframe.console.page import Page
 from stillframe.console.pages.objects import BROWSE, LIST, upload_form
+from stillframe.console.templating import moment_text
 from stillframe.console.visit import Visit
 from stillframe.errors import ConfigError, NotFound, StillframeError
 from stillframe.media.config import SnapshotConfig
@@ -196,6 +197,10 @@ def _looked(visit: Visit, draft: JobDraft) -> tuple[JobDraft, Look]:
     look = job_preview.look(visit, draft.video, draft.config.config)
     if look.error is not None:
         draft = draft.with_errors(error_of(look.error))
+    if look.is_past_the_end:
+        facts, _ = job_preview.facts_of(visit, draft.video)
+        end = f"The video ends at {moment_text(facts.duration_ms)}." if facts else look.summary
+        draft = draft.with_errors({"Time": end})
     if not draft.errors:
         try:
             visit.services.snapshot_jobs.check(visit.account_id, draft.request())
