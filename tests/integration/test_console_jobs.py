@@ -214,6 +214,20 @@ def test_a_failed_job_says_why(visitor: Visitor, failed: str) -> None:
     assert "<b>ResourceNotFound</b>" in page
     assert "nothing.mp4" in page
     assert f'action="/console/jobs/{failed}/retry"' in page
+    assert "There are no pictures" not in page
+
+
+def test_that_a_job_was_begun_is_not_said_of_one_that_has_failed(
+    running: Service, visitor: Visitor, failed: str
+) -> None:
+    assert visitor.send(f"/jobs/{failed}/retry").status_code == 303
+    running.client.ended(failed)
+    page = visitor.get(f"/jobs/{failed}")
+    assert '<p class="flash done">' not in page.text
+    # nor later, on another page; and one that is open already drops it
+    assert '<p class="flash done">' not in visitor.get("/jobs").text
+    part = visitor.get(f"/jobs/{failed}", **{"HX-Request": "true"}).text
+    assert '<div id="flash" hx-swap-oob="innerHTML"></div>' in part
 
 
 def test_what_people_write_is_only_text(visitor: Visitor, stills: str) -> None:
@@ -265,8 +279,8 @@ def test_a_job_is_done_again_cancelled_and_deleted(running: Service, visitor: Vi
     videos.make(running.folder / "late.mp4", frames=20, fps=5, gop=5)
     assert visitor.send(f"/jobs/{job_id}/retry").headers["Location"] == f"/console/jobs/{job_id}"
     said = visitor.get(f"/jobs/{job_id}")
-    assert "The job is done again." in said.text
-    assert "The job is done again." not in visitor.get(f"/jobs/{job_id}").text
+    assert "The job is tried again." in said.text
+    assert "The job is tried again." not in visitor.get(f"/jobs/{job_id}").text
     client.succeeded(job_id)
     refused = visitor.send(f"/jobs/{job_id}/cancel")
     assert refused.status_code == 400

@@ -17,6 +17,7 @@ from stillframe.console.pages.scrub import preview_of
 from stillframe.console.request_code import code_of
 from stillframe.console.visit import Visit
 from stillframe.errors import ConfigError
+from stillframe.jobs.lifecycle import CANCELED
 from stillframe.jobs.models import JobStatus
 from stillframe.service.ports import ListRequest
 
@@ -91,7 +92,11 @@ def show_job(visit: Visit) -> Response:
     pipelines = _pipelines(visit)
     default = next((one.pipeline_id for one in pipelines if one.is_default), None)
     pages = max(1, -(-pictures.total // PICTURES_ON_A_PAGE))
-    return visit.show(
+    # what was begun has failed meanwhile: that it was begun is no good news
+    is_overtaken = job.status == "Fail" and job.code != CANCELED and visit.flash is not None
+    if is_overtaken:
+        visit.flash = None
+    response = visit.show(
         "jobs/job.html",
         part="jobs/_job.html",
         job=job,
@@ -103,6 +108,9 @@ def show_job(visit: Visit) -> Response:
         report=_report(job.report),
         code=code_of(job, visit.rooms.public_url(), default_pipeline_id=default),
     )
+    if is_overtaken:
+        visit.templating.drop_flash(response, visit.root)
+    return response
 
 
 def watch_job(visit: Visit) -> Watched:
@@ -121,7 +129,7 @@ def cancel(visit: Visit) -> Response:
 def retry(visit: Visit) -> Response:
     """Do a failed job again."""
     visit.services.snapshot_jobs.retry(visit.account_id, visit.path["job_id"])
-    return visit.go(f"/jobs/{visit.path['job_id']}", done="The job is done again.")
+    return visit.go(f"/jobs/{visit.path['job_id']}", done="The job is tried again.")
 
 
 def delete(visit: Visit) -> Response:
