@@ -220,6 +220,19 @@ def test_what_is_wrong_stands_at_its_field_and_nothing_is_lost(
         assert told in errors[field].replace("&#34;", '"')
 
 
+def test_an_asset_without_a_title_goes_by_its_objects_name(running: Service, visitor: Visitor) -> None:
+    videos.make(running.folder / "untitled.mp4", frames=5, fps=5, gop=5)
+    path = visitor.send("/media/new", bucket="local", key="untitled.mp4").headers["Location"]
+    media_id = path.rpartition("/")[2]
+    page = visitor.get(f"/media/{media_id}").text
+    assert re.search(r"<title>untitled\.mp4\b", page)
+    assert "<h1>untitled.mp4 " in page
+    assert f'<a href="{path}">untitled.mp4</a>' in visitor.get("/media").text
+    # a date that somebody gives is a title like any other
+    assert visitor.send(f"/media/{media_id}/edit", Title="2020-02-02 02:02:02").status_code == 303
+    assert "<h1>2020-02-02 02:02:02 " in visitor.get(f"/media/{media_id}").text
+
+
 def test_an_object_that_has_an_asset_leads_to_it(visitor: Visitor, film: str) -> None:
     answer = visitor.send("/media/new", bucket="local", key="movie.mp4")
     assert answer.status_code == 400

@@ -10,13 +10,13 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast, get_args
 from urllib.parse import urlencode, urlsplit
 
 from starlette.responses import Response
 
-from stillframe.catalog.assets import AssetFilter, AssetName
+from stillframe.catalog.assets import AssetFilter, AssetName, AssetView
 from stillframe.catalog.models import AssetStatus, BusinessType, MediaType
 from stillframe.console.api_actions import wrong_parameter
 from stillframe.console.form_values import utc_time
@@ -30,6 +30,8 @@ from stillframe.service.ports import JobView, ListRequest
 ASSETS_ON_A_PAGE = 25
 #: of one asset; the list of jobs has them all
 JOBS_OF_ONE = 50
+#: between the title that is the time of now and the asset's row
+_TIME_OF_NOW = timedelta(minutes=1)
 _STATUSES = (("", "Any"), ("Preparing", "Preparing"), ("Normal", "Normal"), ("PrepareFail", "Failed"))
 _TYPES = (("", "Any"), *((name, name.capitalize()) for name in get_args(MediaType)))
 _SOURCES = (("", "Any"), ("oss", "oss"), ("vod", "vod"), ("live", "live"), ("general", "general"))
@@ -72,6 +74,7 @@ def list_media(visit: Visit) -> Response:
         "media/list.html",
         part="media/_rows.html",
         assets=page.assets,
+        title_of=title_of,
         total=page.total,
         covers={one.asset.media_id: visit.media(cover) for one in page.assets if (cover := _cover(one))},
         filters=filters,
@@ -116,6 +119,7 @@ def show_asset(visit: Visit) -> Response:
         "media/asset.html",
         part="media/_asset.html",
         asset=asset,
+        title=title_of(asset),
         details=details,
         cover=visit.media(cover) if cover else None,
         sheet=sheet,
@@ -222,6 +226,16 @@ def delete(visit: Visit) -> Response:
     if answer["IgnoredList"]:
         return visit.go("/media", failed=f"There is no media asset {media_id}.")
     return visit.go("/media", done=f"The asset is forgotten{', and its files are removed' if files else ''}.")
+
+
+def title_of(asset: AssetView) -> str:
+    """What an asset goes by: its title, else its object's name. IMS gives the time of now to one without a title."""
+    try:
+        given = datetime.strptime(asset.title, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    except ValueError:
+        return asset.title
+    is_given_by_nobody = abs(asset.created_at - given) < _TIME_OF_NOW
+    return asset.key.rpartition("/")[2] if is_given_by_nobody else asset.title
 
 
 PAGES = (
