@@ -6,6 +6,7 @@ import asyncio
 import html
 import io
 import itertools
+import json
 import os
 import re
 import runpy
@@ -26,6 +27,7 @@ from sqlalchemy import URL, text
 
 from console_client import DEADLINE_S, Visitor, visiting
 from service_client import Refused, Service, service, wait_for
+from stillframe.accounts.policy_store import Policies
 from stillframe.accounts.users import Users
 from stillframe.console import app
 from stillframe.console.live import Live
@@ -183,6 +185,44 @@ def test_a_job_shows_its_pictures_with_their_times(running: Service, visitor: Vi
     report = running.client.get(stills)["Report"]
     assert f"{report['Requests']} requests" in page
     assert "3 taken" in page
+
+
+def test_a_job_leads_to_its_folders_and_its_template(running: Service, visitor: Visitor, track: str) -> None:
+    page = visitor.get(f"/jobs/{track}").text
+    links = dict(re.findall(r'<dt>(\w+)</dt><dd[^>]*><a href="/console([^"]+)"', page))
+    for name, file in (("Video", "movie.mp4"), ("Output", "x.vtt")):
+        assert f">{file}</a>" in visitor.get(html.unescape(links[name])).text
+    assert visitor.get(links["Template"]).status_code == 200
+    made = running.client.call(
+        "CreateCustomTemplate", Name="my own", Type=2, TemplateConfig={"Type": "Normal", "Count": 1}
+    )
+    template_id = made["CustomTemplate"]["TemplateId"]
+    job_id = running.client.submit("oss://local/movie.mp4", "oss://local/own/{Count}.jpg", template_id)
+    link = f'<a href="/console/templates/{template_id}">my own</a>'
+    assert link in visitor.get(f"/jobs/{job_id}").text
+    running.client.call("DeleteCustomTemplate", TemplateId=template_id)
+    assert f"<code>{template_id}</code>" in visitor.get(f"/jobs/{job_id}").text
+    sees_jobs = {"Effect": "Allow", "Action": ["ice:GetSnapshotJob", "ice:GetSnapshotUrls"], "Resource": "*"}
+    document = json.dumps({"Version": "1", "Statement": [sees_jobs]})
+    Policies(running.assembly.database).create(running.account_id, "SeesJobs", document)
+    with user(running, "sees-jobs", "SeesJobs") as watcher:
+        page = watcher.get(f"/jobs/{track}").text
+    assert "oss://local/t/x.vtt" in page
+    assert "/console/buckets/" not in page
+    assert "/console/templates/" not in page
+
+
+def test_no_share_is_said_of_a_video_that_was_read_more_than_once(running: Service, visitor: Visitor) -> None:
+    job_id = running.client.submit("oss://local/movie.mp4", "oss://local/share/{Count}.jpg", Count=1)
+    running.client.succeeded(job_id)
+    told = text(
+        "UPDATE jobs SET report = jsonb_set(report, '{ShareRead}', to_jsonb(:share)) WHERE job_id = :job"
+    )
+    for share, shown in ((40.5, "40.5 % of it, "), (132.75, "")):
+        with running.assembly.database.transaction() as session:
+            session.execute(told, {"share": share, "job": job_id})
+        page = visitor.get(f"/jobs/{job_id}").text
+        assert re.search(rf'<span class="quiet">{shown}\d+ requests', page)
 
 
 def test_a_sheet_has_the_grid_of_its_cells_over_it(visitor: Visitor, track: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,15 +12,17 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from stillframe.catalog.pipelines import PipelineView
+from stillframe.catalog.system_templates import SYSTEM_NAMES
 from stillframe.console.form_values import page_number, utc_time
 from stillframe.console.page import Page, Stream, Watched
+from stillframe.console.pages.objects import BROWSE
 from stillframe.console.pages.scrub import preview_of
 from stillframe.console.request_code import code_of
 from stillframe.console.visit import Visit
-from stillframe.errors import ConfigError
+from stillframe.errors import ConfigError, NotFound
 from stillframe.jobs.lifecycle import CANCELED
 from stillframe.jobs.models import JobStatus
-from stillframe.service.ports import ListRequest
+from stillframe.service.ports import Address, JobView, ListRequest
 
 JOBS_ON_A_PAGE = 25
 PICTURES_ON_A_PAGE = 60
@@ -106,6 +109,8 @@ def show_job(visit: Visit) -> Response:
         pages=pages,
         preview=preview_of(visit, job, pictures),
         report=_report(job.report),
+        made_by=_template_of(visit, job),
+        folder_of=_folder_of if all(visit.may(action) for action in BROWSE) else None,
         code=code_of(job, visit.rooms.public_url(), default_pipeline_id=default),
     )
     if is_overtaken:
@@ -148,6 +153,29 @@ PAGES = (
     Page("/jobs/{job_id}/retry", retry, ("RetrySnapshotJob",), method="POST"),
     Page("/jobs/{job_id}/delete", delete, ("DeleteSnapshotJob",), method="POST", waits=True),
 )
+
+
+def _folder_of(address: Address) -> str:
+    """The page of the folder that an input or output is in."""
+    # what is numbered may be in folders of its own
+    folder = address.key.partition("{")[0].rpartition("/")[0]
+    query = f"?{urlencode({'folder': f'{folder}/'})}" if folder else ""
+    return f"/buckets/{address.bucket}{query}"
+
+
+def _template_of(visit: Visit, job: JobView) -> tuple[str, str | None] | None:
+    """The name of a job's template and its page; without a page where it is gone, or not for the visitor to see."""
+    template_id = job.template_id
+    if template_id is None:
+        return None
+    if template_id in SYSTEM_NAMES:
+        may = visit.may("GetSystemTemplate")
+        return SYSTEM_NAMES[template_id], f"/templates/system/{template_id}" if may else None
+    if visit.may("GetCustomTemplate"):
+        with contextlib.suppress(NotFound):
+            found = visit.services.templates.get(visit.account_id, template_id)
+            return found.name or template_id, f"/templates/{template_id}"
+    return template_id, None
 
 
 def _pipelines(visit: Visit) -> Sequence[PipelineView]:
