@@ -185,6 +185,8 @@ def test_a_job_shows_its_pictures_with_their_times(running: Service, visitor: Vi
     report = running.client.get(stills)["Report"]
     assert f"{report['Requests']} requests" in page
     assert "3 taken" in page
+    assert 'data-ask="Delete this job? Its files stay where they are."' in page
+    assert 'name="outputs" value="true" data-ask="Delete this job and its 3 files?"' in page
 
 
 def test_a_job_leads_to_its_folders_and_its_template(running: Service, visitor: Visitor, track: str) -> None:

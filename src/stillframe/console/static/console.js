@@ -38,9 +38,10 @@ document.addEventListener("click", (event) => {
   }
 });
 
-// <form data-ask="Delete this job?">
+// <form data-ask="Delete this job?">, and a box in it that is ticked may ask otherwise
 document.addEventListener("submit", (event) => {
-  const question = event.target.dataset.ask;
+  const ticked = event.target.querySelector("[data-ask]:checked");
+  const question = (ticked || event.target).dataset.ask;
   if (!question || confirm(question)) return;
   event.preventDefault();
   // nor does htmx send it
