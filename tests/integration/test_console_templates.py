@@ -169,6 +169,9 @@ def test_a_copy_of_a_system_template_makes_the_same(
     copy = config_of(running, stored(visitor, **fields(page) | {"Name": "a copy"}))
     assert config_json.parse(copy) == config_json.parse(SYSTEM_TEMPLATES[template_id])
     assert "Copy of" in fields(page)["Name"]
+    shown = visitor.get(f"/templates/system/{template_id}").text
+    assert f'href="/console/templates/new?copy={template_id}">Make a copy</a>' in shown
+    assert f'href="/console/jobs/new?template={template_id}">New job with it</a>' in shown
 
 
 def test_a_template_is_changed_and_its_type_stays(running: Service, visitor: Visitor) -> None:
