@@ -248,7 +248,7 @@ def test_an_object_becomes_an_asset_before_ones_eyes(
         page.get_by_role("button", name="Register").click()
         expect(page.get_by_role("status")).to_contain_text("The object is registered")
         page.evaluate("window.stillHere = true")
-        expect(page.get_by_role("heading", level=1)).to_contain_text("Normal")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Ready")
         let_go()
         expect(page.get_by_alt_text("Cover")).to_be_visible()
         expect(page.get_by_alt_text("Sheet 1")).to_be_visible()

@@ -192,6 +192,8 @@ def test_a_job_shows_its_pictures_with_their_times(running: Service, visitor: Vi
 def test_a_job_leads_to_its_folders_and_its_template(running: Service, visitor: Visitor, track: str) -> None:
     page = visitor.get(f"/jobs/{track}").text
     links = dict(re.findall(r'<dt>(\w+)</dt><dd[^>]*><a href="/console([^"]+)"', page))
+    assert "<dt>Type</dt><dd>WebVTT track</dd>" in page
+    assert '<td data-label="Type">WebVTT track</td>' in visitor.get("/jobs").text
     for name, file in (("Video", "movie.mp4"), ("Output", "x.vtt")):
         assert f">{file}</a>" in visitor.get(html.unescape(links[name])).text
     assert visitor.get(links["Template"]).status_code == 200

@@ -224,6 +224,8 @@ def test_an_asset_without_a_title_goes_by_its_objects_name(running: Service, vis
     videos.make(running.folder / "untitled.mp4", frames=5, fps=5, gop=5)
     path = visitor.send("/media/new", bucket="local", key="untitled.mp4").headers["Location"]
     media_id = path.rpartition("/")[2]
+    running.client.prepared(media_id)
+    assert '<span class="status success">Ready</span>' in visitor.get(f"/media/{media_id}").text
     page = visitor.get(f"/media/{media_id}").text
     assert re.search(r"<title>untitled\.mp4\b", page)
     assert "<h1>untitled.mp4 " in page

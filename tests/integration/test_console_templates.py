@@ -135,6 +135,7 @@ def test_the_list_has_ones_own_and_the_systems(running: Service, visitor: Visito
         assert f"/console/templates/system/{system_id}" in page
     tracks = visitor.get("/templates?type=WebVtt&name=single").text
     assert re.findall(r"templates/system/(S\d+-\d+)", tracks) == ["S00000002-000032"]
+    assert re.findall(r'data-label="Type">([^<]*)', tracks) == ["WebVTT track"]
     assert "No template of yours is like that" in tracks
 
 

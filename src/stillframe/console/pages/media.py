@@ -32,7 +32,7 @@ ASSETS_ON_A_PAGE = 25
 JOBS_OF_ONE = 50
 #: between the title that is the time of now and the asset's row
 _TIME_OF_NOW = timedelta(minutes=1)
-_STATUSES = (("", "Any"), ("Preparing", "Preparing"), ("Normal", "Normal"), ("PrepareFail", "Failed"))
+_STATUSES = (("", "Any"), ("Preparing", "Preparing"), ("Normal", "Ready"), ("PrepareFail", "Failed"))
 _TYPES = (("", "Any"), *((name, name.capitalize()) for name in get_args(MediaType)))
 _SOURCES = (("", "Any"), ("oss", "oss"), ("vod", "vod"), ("live", "live"), ("general", "general"))
 _FILTERS = ("type", "source", "status", "from", "to")
