@@ -455,6 +455,15 @@ def test_who_may_list_no_buckets_hears_no_name_of_one(running: Service) -> None:
         assert "unnamed" in lister.get(MOVIE).text
 
 
+def test_who_may_not_look_into_buckets_hears_of_no_file_there(running: Service) -> None:
+    (running.folder / "theirs.vtt").write_text("WEBVTT")
+    told = "There are files of this name already"
+    for name, actions, hears in (("deaf", [], False), ("hears", ["CreateUploadMedia"], True)):
+        with user(running, name, "SubmitSnapshotJob", *actions) as sender:
+            form = fields(sender.get(MOVIE), Type="WebVtt", OutputKey="theirs.vtt")
+            assert (told in sender.post("/jobs/new/moments", form, **PART).text) is hears
+
+
 def test_who_may_see_no_pictures_sees_none(running: Service) -> None:
     with user(running, "blind", "SubmitSnapshotJob") as blind:
         page = blind.get(MOVIE)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from itertools import islice
 
+from stillframe.console.pages.objects import BROWSE, UPLOAD
 from stillframe.console.templating import utc_text
 from stillframe.console.visit import Visit
 from stillframe.errors import StillframeError
@@ -59,7 +60,9 @@ class OutputNames:
         }
 
     def _is_there(self, bucket: str, key: str) -> bool:
-        """Whether the first file of a name is in the bucket; not where that cannot be told."""
+        """Whether the first file of a name is in the bucket; not where that cannot be told, or not to the visitor."""
+        if not (self._visit.may(UPLOAD) or all(self._visit.may(action) for action in BROWSE)):
+            return False
         first = key.replace("{Count}", "00001").replace("{TileCount}", "00001")
         with contextlib.suppress(StillframeError):
             return self._visit.rooms.objects.find(self._visit.account_id, bucket, first) is not None
